@@ -1,0 +1,1 @@
+"""Which prompts are annotated, and with how many pairs each, under one budget."""

@@ -1,0 +1,142 @@
+"""From a checked configuration to an experiment: the one place where the parts meet."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.collect import Collector
+from src.collection_round import CollectionRound
+from src.config import RunConfig, choose_device
+from src.data.splits import Splits, tokenize
+from src.evaluate import Evaluator
+from src.learner import Learner
+from src.loop import Experiment
+from src.report import Report
+from src.run_folder import RunFolder, config_hash
+from src.sampler import Sampler
+from src.scorer import Scorer
+from src.sft_cache import SftCache
+
+
+def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
+    """Makes (or finds) the SFT policy and puts the parts of a run together."""
+    task, model = config.task, config.model
+    policy = build_sft_cache(config, splits, report).policy(config.ensemble)
+    tokenizer = policy.tokenizer
+    prompts = {
+        name: tokenize(rows, tokenizer, task.max_prompt_tokens, name, _limit(config, name, splits.final()))
+        for name, rows in splits.named().items()
+    }
+    scorer = Scorer(rows=model.rows)
+    # A model may end a turn in more ways than its tokenizer's one.
+    also = policy.model.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, *(also if isinstance(also, list) else [] if also is None else [also])}
+
+    def collector(temperature: float, top_k: int = 0, top_p: float = 1.0) -> Collector:
+        sampler = Sampler(temperature, top_k, top_p, task.max_new_tokens, model.rows)
+        return Collector(sampler, tokenizer, ends, config.collect.resample)
+
+    collect = config.collect
+    return Experiment(
+        T=config.T,
+        F=config.rounds,
+        batch_size=config.batch_size,
+        evaluate_every=config.evaluate.every,
+        checkpoint_every=config.checkpoint_every,
+        policy=policy,
+        sft=policy.mean(),
+        reference=config.reference,
+        collect=CollectionRound(
+            policy=policy,
+            prompts=prompts["train"],
+            world=splits.world,
+            allocation=config.allocation,
+            collector=collector(collect.temperature, collect.top_k, collect.top_p),
+            oracle=config.oracle,
+            scorer=scorer,
+            seed=config.seed,
+        ),
+        learner=Learner(
+            policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T, model.micro_batch
+        ),
+        evaluator=Evaluator(
+            policy=policy,
+            collector=collector(config.evaluate.temperature),
+            scorer=scorer,
+            judge=config.judge,
+            world=splits.world,
+            prompts=prompts,
+            seed=config.seed,
+        ),
+        final_split=splits.final(),
+        folder=folder,
+        report=report,
+    )
+
+
+def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCache:
+    """The cache of SFT policies for a configuration's model and data."""
+    return SftCache(
+        folder=Path(config.cache).expanduser(),
+        spec=config.model,
+        rows=splits.train,
+        max_prompt_tokens=config.task.max_prompt_tokens,
+        max_new_tokens=config.task.max_new_tokens,
+        device=choose_device(config.device),
+        report=report,
+    )
+
+
+def build_folder(config: RunConfig, plain: Mapping[str, Any], choices: Mapping[str, str], path: Path) -> RunFolder:
+    """The run's folder, with the identity that stands in every row.
+
+    Args:
+        plain: the composed configuration as dicts.
+        choices: group -> the name chosen on the command line.
+    """
+    identity = {
+        "run_id": path.name,
+        "config_hash": config_hash(plain),
+        "git_sha": git_sha(),
+        "task": config.task.name,
+        "data": choices["data"],
+        "model": config.model.name,
+        "loss": choices["loss"],
+        "reference": choices["reference"],
+        "F": config.rounds,
+        "T": config.T,
+        "batch_size": config.batch_size,
+        "ensemble": config.ensemble,
+        "allocation": choices["allocation"],
+        "oracle": config.oracle.name,
+        "judge": config.judge.name,
+        "judge_is_oracle": config.judge.name == config.oracle.name,
+        "temperature": config.evaluate.temperature,
+        "seed": config.seed,
+    }
+    return RunFolder(path, identity)
+
+
+def config_yaml(plain: Mapping[str, Any]) -> str:
+    """The configuration as it stands in config.yaml."""
+    return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True)
+
+
+def git_sha() -> str | None:
+    """The commit of this checkout, or None outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _limit(config: RunConfig, split: str, final: str) -> int | None:
+    if split == "train":
+        return None
+    if split == final:
+        return config.evaluate.prompts
+    return config.evaluate.validation_prompts

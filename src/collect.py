@@ -1,0 +1,60 @@
+"""Collection: two different responses of the behavior policy to each prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from src.data.splits import response_text
+from src.records import Candidate, Prompt, Response
+from src.sampler import Sampler
+
+
+@dataclass
+class Tally:
+    """What a run has spent so far, as it stands in every result row."""
+
+    annotated_pairs: int = 0
+    generated_responses: int = 0
+    resampled: int = 0
+    passed_over: int = 0
+    oracle_ties: int = 0
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Samples candidates from a model.
+
+    Args:
+        sampler: draws the responses.
+        tokenizer: gives their text.
+        end_ids: tokens that end a response.
+        resample: how often two identical responses are both sampled again before the prompt is passed over.
+    """
+
+    sampler: Sampler
+    tokenizer: PreTrainedTokenizerBase
+    end_ids: set[int]
+    resample: int
+
+    def __call__(
+        self, model: nn.Module, prompts: Sequence[Prompt], generator: torch.Generator, tally: Tally
+    ) -> list[Candidate | None]:
+        """A candidate for each prompt, or None where both responses stayed identical. Counts in the tally."""
+        candidates: list[Candidate | None] = [None] * len(prompts)
+        missing = list(range(len(prompts)))
+        for attempt in range(1 + self.resample):
+            if not missing:
+                break
+            drawn = self.sampler.sample(model, [prompts[i].ids for i in missing], 2, self.end_ids, generator)
+            tally.generated_responses += 2 * len(missing)
+            tally.resampled += len(missing) if attempt else 0
+            for index, ids in zip(missing, drawn, strict=True):
+                first, second = (Response(one, response_text(self.tokenizer, one)) for one in ids)
+                if first.text != second.text:
+                    candidates[index] = Candidate(prompts[index], (first, second))
+            missing = [index for index in missing if candidates[index] is None]
+        tally.passed_over += len(missing)
+        return candidates

@@ -1,0 +1,157 @@
+"""The command line, checked whole before Hydra sees it.
+
+Hydra stops at the first unknown key, takes any key after `++`, and makes the output folder before the program can look
+at a value. Here every job of a command is composed and checked first, so that one message lists every problem and
+nothing is written.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONF = Path(__file__).parents[1] / "conf"
+WITH_VALUE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
+              "--experimental-rerun")  # fmt: skip
+# Hydra answers these itself, or composes something else than conf/train.yaml.
+HYDRAS_OWN = ("-h", "--help", "--hydra-help", "--version", "--shell-completion", "-sc", "--info", "-i", "--cfg", "-c",
+              "--experimental-rerun", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")  # fmt: skip
+
+
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with flags before overrides: Hydra 1.3 refuses `F=2 -m seed=0,1` (its issue 3053)."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        flags.append(argument)
+        if argument in WITH_VALUE:
+            flags += [value for value in [next(rest, None)] if value is not None]
+    return flags + overrides
+
+
+def problems_of(arguments: Sequence[str]) -> list[str]:
+    """Everything wrong with a command, a line each, each once."""
+    if any(argument.split("=")[0] in HYDRAS_OWN for argument in arguments):
+        return []
+    texts = [argument for argument in arguments if not argument.startswith("-")]
+    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    overrides, problems = _parse(texts)
+    if problems:
+        return problems
+    swept = [override.input_line for override in overrides if override.is_sweep_override()]
+    if swept and not multirun and not any(text.startswith("hydra.mode=") for text in texts):
+        return [f"{line}: several values need -m (--multirun); a list is written [a,b]" for line in swept]
+    jobs = _jobs(overrides)
+    found: list[str] = []
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        for job in jobs:
+            found += _problems_of_job(_parse(job)[0])
+    return list(dict.fromkeys(found))
+
+
+def _parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
+    parser = OverridesParser.create()
+    overrides, problems = [], []
+    for text in texts:
+        try:
+            overrides.append(parser.parse_override(text))
+        except HydraException as error:
+            problems.append(f"{text}: expected key=value ({str(error).splitlines()[0]})")
+    return overrides, problems
+
+
+def _jobs(overrides: list[Override]) -> list[list[str]]:
+    """The override lists of every job. Another sweeper than Hydra's basic one decides for itself: checked without."""
+    mine = [override for override in overrides if not _is_hydras(override)]
+    if any(override.key_or_group == "hydra/sweeper" for override in overrides):
+        return [[override.input_line for override in mine if not override.is_sweep_override()]]
+    return [job for batch in BasicSweeper.split_arguments(mine, max_batch_size=None) for job in batch]
+
+
+def _is_hydras(override: Override) -> bool:
+    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
+
+
+def _problems_of_job(overrides: list[Override]) -> list[str]:
+    loader = GlobalHydra.instance().config_loader()
+    groups = [group for group in loader.list_groups("") if group != "hydra"]
+    found, choices, values = [], [], []
+    for override in overrides:
+        key, line = override.key_or_group, override.input_line
+        if override.is_delete():
+            found.append(f"{line}: no key can be taken away; set it to null where that is allowed")
+        elif "_target_" in key:
+            found.append(f"{line}: _target_ is the yaml files' own; choose another yaml of the group instead")
+        elif key in groups:
+            options = [option for option in loader.get_group_options(key)]
+            if override.value() is None or override.value() in options:
+                choices.append(line)
+            else:
+                found.append(f"{line}: no such {key}; {nearest(str(override.value()), options)}")
+        else:
+            values.append(override)
+    try:
+        tree = compose("train", overrides=choices)
+        keys = _keys(OmegaConf.to_container(tree))
+    except (HydraException, OmegaConfBaseException) as error:
+        return [*found, _one_line(error)]
+    for override in values:
+        key = override.key_or_group
+        if key not in keys or override.package:
+            found.append(f"{override.input_line}: no such key; {_hint(key, keys, tree, groups)}")
+    fine = [override.input_line for override in values if override.key_or_group in keys and not override.package]
+    try:
+        config = compose("train", overrides=choices + fine)
+        plain = plain_config(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        return [*found, _one_line(error)]
+    from src.config import read_config  # brings torch, which Hydra's own flags do without
+
+    return found + read_config(plain)[1]
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain dicts, interpolations resolved, without Hydra's part."""
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}  # type: ignore[union-attr]
+
+
+def _keys(node: Any, path: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    keys = [f"{path}{key}" for key in node if key != "_target_"]
+    return keys + [below for key, value in node.items() for below in _keys(value, f"{path}{key}.")]
+
+
+def _hint(key: str, keys: list[str], tree: DictConfig, groups: list[str]) -> str:
+    parent = key.rpartition(".")[0]
+    if parent in keys and OmegaConf.select(tree, parent) is None:
+        return f"{parent} is null here" + ("; model=tiny_lora has one" if parent == "model.lora" else "")
+    return nearest(key, [*groups, *keys])
+
+
+def nearest(name: str, valid: Sequence[str]) -> str:
+    """The end of a message about an unknown name: what it may have meant, or what there is."""
+    leaves = {one.rsplit(".", 1)[-1]: one for one in reversed(valid)}
+    close = difflib.get_close_matches(name, valid, n=2, cutoff=0.6)
+    close += [leaves[leaf] for leaf in difflib.get_close_matches(name.rsplit(".", 1)[-1], leaves, n=2, cutoff=0.6)]
+    if close:
+        return f"did you mean {' or '.join(dict.fromkeys(close))}?"
+    return f"there are {', '.join(sorted(one for one in valid if '.' not in one))}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

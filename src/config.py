@@ -1,0 +1,274 @@
+"""A run's configuration as checked, plain values: everything below `src.build` is made from these."""
+
+import dataclasses
+import importlib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.allocation.base import Allocation
+from src.errors import require
+from src.learner import OptimizerSpec
+from src.losses.base import Loss
+from src.models.spec import ModelSpec
+from src.oracles.base import Oracle
+from src.references.base import Reference
+from src.schedule import resolve_rounds
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What is asked: the task's name, and its longest prompts and responses in tokens."""
+
+    name: str
+    max_prompt_tokens: int
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        _at_least(1, max_prompt_tokens=self.max_prompt_tokens, max_new_tokens=self.max_new_tokens)
+
+
+@dataclass(frozen=True)
+class CollectSpec:
+    """How training pairs are sampled; see `src.sampler.Sampler` and `src.collect.Collector`."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    resample: int
+
+    def __post_init__(self) -> None:
+        require(
+            (self.temperature > 0, f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical"),
+            (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
+            (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
+            (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
+        )
+
+
+@dataclass(frozen=True)
+class EvaluateSpec:
+    """How policies are evaluated; see conf/train.yaml."""
+
+    temperature: float
+    every: int
+    validation_prompts: int | None
+    prompts: int | None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.temperature >= 0, f"temperature={self.temperature}: expected 0 (greedy) or more"),
+            (self.every >= 0, f"every={self.every}: expected 0 (never) or more"),
+            *(
+                (value is None or value >= 1, f"{name}={value}: expected at least 1, or null for all")
+                for name, value in (("validation_prompts", self.validation_prompts), ("prompts", self.prompts))
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class LoggerSpec:
+    """Where metrics go besides the run's folder."""
+
+    name: str
+
+
+class Data(typing.Protocol):
+    """A source of rows.
+
+    Attributes:
+        has_gold_score: whether its splits come with a world that scores any text.
+    """
+
+    has_gold_score: typing.ClassVar[bool]
+
+    def problems(self, task: str) -> list[str]:
+        """What keeps it from serving a task."""
+        ...
+
+    def load(self, task: str) -> Any:
+        """The task's `Splits`."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The keys of conf/train.yaml, checked."""
+
+    F: int | str
+    T: int
+    batch_size: int
+    seed: int
+    learning_rate: float
+    ensemble: int
+    task: TaskSpec
+    data: Data
+    model: ModelSpec
+    loss: Loss
+    reference: Reference
+    oracle: Oracle
+    judge: Oracle
+    allocation: Allocation
+    logger: LoggerSpec
+    collect: CollectSpec
+    evaluate: EvaluateSpec
+    optimizer: OptimizerSpec
+    checkpoint_every: int
+    force: bool
+    device: str
+    cache: str
+
+    @property
+    def rounds(self) -> int:
+        """F as a number."""
+        return resolve_rounds(self.F, self.T)
+
+
+def read_config(node: Mapping[str, Any]) -> tuple[RunConfig | None, list[str]]:
+    """Builds the parts of a configuration that are cheap to build, which is all of them but models and data.
+
+    Args:
+        node: the composed configuration, as plain dicts and values.
+
+    Returns:
+        The configuration, or None, and everything wrong with it, a line each. Data files are read, models are not.
+    """
+    parts, problems = _fields(RunConfig, node, "")
+    problems += _across(parts)
+    return (None, problems) if problems else (RunConfig(**parts), [])
+
+
+def _across(parts: dict[str, Any]) -> list[str]:
+    """What is wrong with values and components that are fine by themselves. A missing part was reported before."""
+    found: list[str] = []
+    numbers = {n: parts[n] for n in ("T", "batch_size", "ensemble", "checkpoint_every") if parts.get(n) is not None}
+    found += _caught(lambda: _at_least(1, **numbers))
+    if parts.get("T", 0) and parts["T"] >= 1 and parts.get("F") is not None:
+        found += _caught(lambda: resolve_rounds(parts["F"], parts["T"]))
+    if parts.get("learning_rate") is not None and not parts["learning_rate"] > 0:
+        found.append(f"learning_rate={parts['learning_rate']}: expected a number above 0")
+    if parts.get("seed") is not None and parts["seed"] < 0:
+        found.append(f"seed={parts['seed']}: expected 0 or more")
+    if parts.get("device") is not None:
+        found += _caught(lambda: choose_device(parts["device"]))
+    if parts.get("cache") is not None and Path(parts["cache"]).is_file():
+        found.append(f"cache={parts['cache']}: that is a file; expected a folder, or a name for one")
+    model, data, task = parts.get("model"), parts.get("data"), parts.get("task")
+    if model is not None and model.lora is None and (parts.get("ensemble") or 1) > 1:
+        found.append(
+            f"ensemble={parts['ensemble']} needs LoRA members, and model.lora is null; "
+            f"use model=tiny_lora or another model with adapters"
+        )
+    for group in ("reference", "oracle", "judge", "allocation"):
+        if parts.get(group) is not None:
+            found += [f"{group}: {line}" for line in parts[group].problems()]
+    if parts.get("judge") is not None and parts["judge"].temperature:
+        found.append(f"judge.temperature={parts['judge'].temperature}: a judge compares exactly; expected 0")
+    if data is not None and task is not None:
+        found += data.problems(task.name)
+        for group in ("oracle", "judge"):
+            if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
+                found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
+    return found
+
+
+def _fields(kind: type, node: Mapping[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a dataclass read from a node: name -> value, None where it is not fit; and what is not."""
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    values: dict[str, Any] = {}
+    problems = [f"{path}{key}: no such key" for key in node if key not in names and key != "_target_"]
+    for name in names:
+        if name not in node:
+            problems.append(f"{path}{name}: missing")
+            values[name] = None
+        else:
+            values[name], found = _value(hints[name], node[name], f"{path}{name}")
+            problems += found
+    return values, problems
+
+
+def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
+    """A value read as a type: a plain one, a dataclass, or a component named by `_target_`."""
+    if isinstance(value, Mapping):
+        target = _target(value["_target_"]) if "_target_" in value else _dataclass_in(kind)
+        if target is None:
+            return None, [f"{path}={dict(value)}: expected {_name(kind)}"]
+        fields, problems = _fields(target, value, f"{path}.")
+        if not problems:
+            try:
+                return target(**fields), []
+            except ValueError as error:
+                problems = [f"{path}.{line}" for line in str(error).splitlines()]
+        return None, problems
+    if any(_is_a(value, option) for option in _options(kind)):
+        return float(value) if float in _options(kind) and type(value) is int else value, []
+    return None, [f"{path}={'null' if value is None else value}: expected {_name(kind)}"]
+
+
+def _is_a(value: Any, option: Any) -> bool:
+    if option is float:
+        return type(value) in (int, float) and value == value and abs(value) != float("inf")
+    if typing.get_origin(option) is list:
+        return isinstance(value, list) and all(_is_a(one, typing.get_args(option)[0]) for one in value)
+    return isinstance(option, type) and type(value) is option
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+
+
+def _dataclass_in(kind: Any) -> type | None:
+    return next((option for option in _options(kind) if dataclasses.is_dataclass(option)), None)  # type: ignore[return-value]
+
+
+def _name(kind: Any) -> str:
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+    return " or ".join(
+        words.get(option) or (f"a group of keys ({option.__name__})" if isinstance(option, type) else "a list of values")
+        for option in _options(kind)
+    )
+
+
+def _target(name: str) -> type | None:
+    """The class a yaml names; only this project's own."""
+    module, _, attribute = str(name).rpartition(".")
+    if not module.startswith("src."):
+        return None
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _at_least(lowest: int, **values: int) -> None:
+    require(*((value >= lowest, f"{name}={value}: expected at least {lowest}") for name, value in values.items()))
+
+
+def _caught(check: typing.Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except ValueError as error:
+        return str(error).splitlines()
+    return []
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes a GPU if there is one.
+
+    Raises:
+        ValueError: if torch has no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device={name}: expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device={name}: torch sees {torch.cuda.device_count()} GPUs here; use device=auto")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={name}: expected auto, cpu, cuda or cuda:N")
+    return device

@@ -1,0 +1,56 @@
+"""`data=embedded`: a task generated from a seed, in the package: no file, no network, and an exact gold score."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from src.data.splits import Splits
+from src.data.world import World
+from src.data.world_helpfulness import HELPFULNESS
+from src.data.world_tldr import TLDR
+from src.errors import require
+from src.records import Row
+from src.seeding import numpy_stream
+
+WORLDS: dict[str, World] = {"tldr": TLDR, "helpfulness": HELPFULNESS}
+
+
+@dataclass(frozen=True)
+class EmbeddedData:
+    """Rows drawn from a generated world, all with different prompts.
+
+    Args:
+        train, validation, test: rows of each split, > 0.
+        seed: of the world's examples; runs with different `seed` and the same data.seed see the same data.
+    """
+
+    train: int
+    validation: int
+    test: int
+    seed: int
+    has_gold_score: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        sizes = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        require(*((1 <= size <= 20_000, f"{name}={size}: expected 1 to 20000 rows") for name, size in sizes.items()))
+
+    def problems(self, task: str) -> list[str]:
+        """What keeps this data from serving the task."""
+        known = ", ".join(WORLDS)
+        return [] if task in WORLDS else [f"task={task}: the embedded data has {known}; use data=files for {task}"]
+
+    def load(self, task: str) -> Splits:
+        """Generates the splits of a task."""
+        world = WORLDS[task]
+        rng = numpy_stream(self.seed, "embedded", task)
+        rows: dict[str, Row] = {}
+        while len(rows) < self.train + self.validation + self.test:
+            example = world.generate(rng)
+            rows.setdefault(example.prompt, Row(example.prompt, example.label, example.facts))
+        ordered = list(rows.values())
+        held_out = self.validation + self.test
+        return Splits(
+            train=ordered[held_out:],
+            validation=ordered[: self.validation],
+            test=ordered[self.validation : held_out],
+            world=world,
+        )

@@ -1,0 +1,85 @@
+"""The embedded TL;DR world: a post in which somebody complains, and a hasty author's summary of it.
+
+A post tells who did what, where, how the author feels and what they want, in shuffled sentences between remarks that do
+not matter. It also names a person who did not do it, a feeling that has passed and what others want, so that copying
+any phrase of the right kind is not enough. Labels leave facts out, the cheap ones most often, and now and then take
+the wrong phrase: what a person in a hurry writes.
+"""
+
+import numpy as np
+
+from src.data.world import Example, Slot, World, another
+
+SLOTS = {
+    "person": Slot(2.0, ("sister", "brother", "boss", "neighbor", "roommate", "cousin", "teacher", "uncle")),
+    "event": Slot(
+        2.0,
+        (
+            "broke my phone",
+            "lost my keys",
+            "sold my bike",
+            "read my letters",
+            "forgot my birthday",
+            "lied about money",
+            "took my car",
+            "ate my lunch",
+        ),
+    ),
+    "wish": Slot(1.5, ("help", "money", "peace", "advice", "revenge", "answers", "justice", "quiet")),
+    "feeling": Slot(1.0, ("angry", "sad", "afraid", "guilty", "tired", "lonely", "proud", "calm")),
+    "place": Slot(0.5, ("at work", "at school", "at home", "in the park", "on the train", "at a party")),
+}
+NAMED = {"person": 0.8, "event": 0.9, "wish": 0.6, "feeling": 0.6, "place": 0.4}
+WRONG = 0.1
+REMARKS = (
+    "The weather was cold.",
+    "I had soup that day.",
+    "The dog was asleep.",
+    "Music was playing.",
+    "I like old films.",
+    "My shoes were wet.",
+    "The door is blue.",
+    "Sorry for the long post.",
+    "I am new here.",
+    "The room was dark.",
+)
+BOARDS = ("family", "advice", "work", "stories")
+
+
+def label(rng: np.random.Generator, facts: dict[str, str], distractors: dict[str, str]) -> str:
+    """A summary that names each fact with the probability in NAMED, one in ten of them wrongly."""
+    said = {
+        name: (distractors[name] if rng.random() < WRONG else phrase)
+        for name, phrase in facts.items()
+        if rng.random() < NAMED[name]
+    }
+    what = f"My {said['person']}" if "person" in said else "Someone"
+    what += f" {said.get('event', 'upset me')}"
+    what += f" {said['place']}" if "place" in said else ""
+    mood = f"feel {said['feeling']}" if "feeling" in said else ""
+    wish = f"want {said['wish']}" if "wish" in said else ""
+    rest = " and ".join(part for part in (mood, wish) if part)
+    return f"{what}. I {rest}." if rest else f"{what}."
+
+
+def generate(rng: np.random.Generator) -> Example:
+    facts = {name: str(rng.choice(slot.phrases)) for name, slot in SLOTS.items()}
+    distractors = {name: another(rng, slot, facts[name]) for name, slot in SLOTS.items()}
+    sentences = [
+        f"My {facts['person']} {facts['event']}.",
+        f"It was {facts['place']}.",
+        f"My {distractors['person']} was {rng.choice(['there too', 'not there', 'kind about it'])}.",
+        f"Now I feel {facts['feeling']}.",
+        f"At first I was {distractors['feeling']}.",
+        f"I want {facts['wish']}.",
+        *map(str, rng.choice(REMARKS, size=rng.integers(1, 3), replace=False)),
+    ]
+    if rng.random() < 0.5:
+        sentences.append(f"Others want {distractors['wish']}.")
+    rng.shuffle(sentences)
+    title = f"My {facts['person']} and me" if rng.random() < 0.3 else "What should I do?"
+    prompt = f"SUBREDDIT: r/{rng.choice(BOARDS)}\nTITLE: {title}\nPOST: {' '.join(sentences)}\nTL;DR:"
+    return Example(prompt=prompt, label=label(rng, facts, distractors), facts=facts)
+
+
+TLDR = World(slots=SLOTS, generate=generate)

@@ -1,0 +1,36 @@
+"""Direct Preference Optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from src.losses.base import PairLogps, check_ranges
+
+
+@dataclass(frozen=True)
+class DPO:
+    """Maximum likelihood of the preferences under Bradley-Terry with the implicit reward beta log(pi/pi_ref): Eq. 7.
+
+    L = -log sigmoid(beta h), with label smoothing e: -(1 - e) log sigmoid(beta h) - e log sigmoid(-beta h)
+    (the "conservative" DPO of Mitchell 2023), h = log(pi/pi_ref)(y_w) - log(pi/pi_ref)(y_l).
+
+    Args:
+        beta: strength of the pull to the reference, > 0. Smaller beta, larger margins.
+        label_smoothing: e, the share of labels taken to be wrong; 0 <= e < 0.5.
+        length_normalize: divide each log-ratio by its response's token count; the paper sums.
+
+    Raises:
+        ValueError: if beta or label_smoothing is out of range.
+    """
+
+    beta: float
+    label_smoothing: float
+    length_normalize: bool
+
+    def __post_init__(self) -> None:
+        check_ranges(self.beta, self.label_smoothing)
+
+    def __call__(self, pairs: PairLogps) -> Tensor:
+        logits = self.beta * pairs.margins(self.length_normalize)  # (B,)
+        return -(1 - self.label_smoothing) * F.logsigmoid(logits) - self.label_smoothing * F.logsigmoid(-logits)

@@ -1,0 +1,121 @@
+"""Low-rank adapters (arXiv:2106.09685), the members of an ensemble stacked in one tensor.
+
+The mean of an ensemble is the mean of the members' weight updates, scale / N * sum_i B_i A_i. Averaging the A_i and B_i
+themselves, or concatenating them with weights sqrt(1/N) as PEFT's "linear" combination does, brings in cross terms
+B_i A_j that no member has learned.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from peft import LoraConfig
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from src.models.spec import LoraSpec
+
+PREFIX = "base_model.model."
+
+
+class LoraLinear(nn.Module):
+    """A frozen linear layer with N adapters, of which at most one is active.
+
+    Attributes:
+        A: (N, r, in), B: (N, out, r).
+        member: index of the active adapter; None for the frozen layer alone.
+    """
+
+    def __init__(self, base: nn.Linear, members: int, spec: LoraSpec) -> None:
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        like = {"device": base.weight.device, "dtype": torch.float32}
+        self.A = nn.Parameter(torch.zeros(members, spec.rank, base.in_features, **like))
+        self.B = nn.Parameter(torch.zeros(members, base.out_features, spec.rank, **like))
+        self.scale = spec.alpha / spec.rank
+        self.dropout = nn.Dropout(spec.dropout)
+        self.member: int | None = None
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """PEFT's start: A uniform with the bound 1 / sqrt(in) of a linear layer, B zero."""
+        bound = 1 / math.sqrt(self.A.shape[-1])
+        with torch.no_grad():
+            self.A.copy_(torch.empty(self.A.shape).uniform_(-bound, bound, generator=generator))
+            self.B.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.base(x)
+        if self.member is None:
+            return y
+        return y + self.scale * F.linear(F.linear(self.dropout(x), self.A[self.member]), self.B[self.member])
+
+    def mean_weight(self) -> Tensor:
+        """The layer's weight with the mean of the members' updates added: (out, in)."""
+        update = torch.einsum("nor,nri->oi", self.B.detach(), self.A.detach())
+        return self.base.weight.detach() + self.scale / len(self.A) * update
+
+
+def attach(model: nn.Module, members: int, spec: LoraSpec) -> dict[str, LoraLinear]:
+    """Replaces the targeted linear layers of a model by LoraLinear and freezes everything else.
+
+    Returns:
+        The new layers by the name of the layer they replaced.
+
+    Raises:
+        ValueError: if nothing, or not every target, is found.
+    """
+    model.requires_grad_(False)
+    head = model.get_output_embeddings()
+    linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
+    kinds = {name.rsplit(".", 1)[-1] for name in linear}
+    wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
+    if not wanted or wanted - kinds:
+        raise ValueError(f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}")
+    layers = {}
+    for name, layer in linear.items():
+        parent, _, child = name.rpartition(".")
+        if child in wanted:
+            layers[name] = LoraLinear(layer, members, spec)
+            setattr(model.get_submodule(parent), child, layers[name])
+    return layers
+
+
+def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int], base_model: str) -> None:
+    """Writes the mean of the given members as one adapter that `peft.PeftModel.from_pretrained` loads.
+
+    The members' A stand one below the other and their B side by side: an adapter of rank N r whose product is the sum
+    of the B_i A_i, and whose alpha / (N r) is scale / N. Exact, unlike averaging A and B.
+    """
+    tensors = {}
+    for name, layer in layers.items():
+        A, B = layer.A.detach()[members], layer.B.detach()[members]
+        tensors[f"{PREFIX}{name}.lora_A.weight"] = A.flatten(0, 1).contiguous().cpu()
+        tensors[f"{PREFIX}{name}.lora_B.weight"] = B.permute(1, 0, 2).flatten(1).contiguous().cpu()
+    first = next(iter(layers.values()))
+    rank = len(members) * first.A.shape[1]
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=first.scale * first.A.shape[1],
+        target_modules=sorted({name.rsplit(".", 1)[-1] for name in layers}),
+        lora_dropout=first.dropout.p,
+        bias="none",
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base_model,
+        inference_mode=True,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(folder)
+
+
+def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
+    """Reads an adapter in PEFT's format: layer name -> (A (r, in), B (out, r)), and the scale alpha / r."""
+    config = json.loads((folder / "adapter_config.json").read_text())
+    tensors = load_file(folder / "adapter_model.safetensors")
+    names = sorted({key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in tensors})
+    pairs = {
+        name: (tensors[f"{PREFIX}{name}.lora_A.weight"], tensors[f"{PREFIX}{name}.lora_B.weight"]) for name in names
+    }
+    return pairs, config["lora_alpha"] / config["r"]

@@ -1,0 +1,167 @@
+"""The policy pi_theta: a causal language model whose trainable part is an ensemble of LoRA members, or all weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from src.models.lora import LoraSpec, attach, load_adapter, save_adapter
+from src.seeding import torch_stream
+
+Weights = dict[str, Tensor]
+
+
+class Policy:
+    """A language model, its trainable parameters, and the mean policy of its members.
+
+    Every trainable parameter carries the member as its first dimension (LoRA), or there is one member (all weights).
+
+    Args:
+        model: a causal LM of transformers.
+        tokenizer: its tokenizer, with an end-of-sequence token.
+        base: the folder or hub name the model came from; the saved adapter names it.
+        lora: shape of the adapters, or None to train all weights.
+        members: size of the ensemble; above 1 only with LoRA.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        base: str,
+        lora: LoraSpec | None,
+        members: int = 1,
+    ) -> None:
+        if lora is None and members > 1:
+            raise ValueError(f"ensemble={members} needs LoRA members, and model.lora is null")
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.base = base
+        self.lora = lora
+        self.members = members
+        self.layers = attach(model, members, lora) if lora else {}
+        # Weights by the name they have in the plain model, wherever an adapter has moved them.
+        self._weights = {name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)}
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that learn, by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def initialize_adapters(self, seed: int) -> None:
+        """Fresh adapters: A random, B zero."""
+        generator = torch_stream(seed, "adapter")
+        for layer in self.layers.values():
+            layer.initialize(generator)
+
+    @contextmanager
+    def member(self, index: int) -> Iterator[nn.Module]:
+        """The model as one member, for a forward pass with gradients."""
+        for layer in self.layers.values():
+            layer.member = index
+        try:
+            yield self.model
+        finally:
+            for layer in self.layers.values():
+                layer.member = None
+
+    def mean(self) -> Weights:
+        """A copy of the mean policy's weights, the mean of the members' updates folded in; only what training moves."""
+        if self.layers:
+            return {f"{name}.weight": layer.mean_weight() for name, layer in self.layers.items()}
+        return {name: p.detach().clone() for name, p in self.trainable().items()}
+
+    @contextmanager
+    def using(self, weights: Weights) -> Iterator[nn.Module]:
+        """The model with the given weights in place of its own, adapters off, no gradients."""
+        own = {name: self._weights[name].data for name in weights}
+        try:
+            for name, tensor in weights.items():
+                self._weights[name].data = tensor
+            with torch.no_grad():
+                yield self.model
+        finally:
+            for name, tensor in own.items():
+                self._weights[name].data = tensor
+
+    def clip_gradients(self, max_norm: float | None) -> list[float]:
+        """Clips each member's gradient to max_norm (None: not at all). Returns the N norms before clipping."""
+        grads = [p.grad for p in self.trainable().values() if p.grad is not None]
+        if not grads:
+            return [0.0] * self.members
+        if self.layers:
+            squares = sum(grad.flatten(1).square().sum(1) for grad in grads)
+        else:
+            squares = sum(grad.square().sum() for grad in grads).reshape(1)
+        norms = squares.sqrt()  # (N,)
+        if max_norm is not None:
+            factors = (max_norm / (norms + 1e-6)).clamp(max=1.0)
+            for grad in grads:
+                grad.mul_(factors.reshape(-1, *[1] * (grad.dim() - 1)) if self.layers else factors)
+        return norms.tolist()
+
+    def state(self) -> dict[str, Tensor]:
+        """The trainable tensors, detached."""
+        return {name: p.detach() for name, p in self.trainable().items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Puts back what `state` gave."""
+        with torch.no_grad():
+            for name, parameter in self.trainable().items():
+                parameter.copy_(state[name])
+
+    def load_member(self, index: int, folder: Path) -> None:
+        """Reads one member's adapter from a folder in PEFT's format."""
+        pairs, _ = load_adapter(folder)
+        with torch.no_grad():
+            for name, layer in self.layers.items():
+                A, B = pairs[name]
+                layer.A[index].copy_(A)
+                layer.B[index].copy_(B)
+
+    def save(self, folder: Path) -> None:
+        """Writes the mean policy: a PEFT adapter with the members beside it, or a model folder; and the tokenizer."""
+        if self.layers:
+            save_adapter(folder, self.layers, list(range(self.members)), self.base)
+            for index in range(self.members):
+                save_adapter(folder / "members" / str(index), self.layers, [index], self.base)
+        else:
+            self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def read_weights(self, folder: Path) -> Weights:
+        """The weights of a saved policy (PEFT adapter or model folder) of the same base model, as `using` takes them.
+
+        Raises:
+            ValueError: if it has other layers or shapes than this model.
+        """
+        if (folder / "adapter_config.json").is_file():
+            pairs, scale = load_adapter(folder)
+            self._check_names(folder, {f"{name}.weight": (len(B), A.shape[1]) for name, (A, B) in pairs.items()})
+            return {
+                f"{name}.weight": self._weights[f"{name}.weight"].detach() + (scale * B @ A).to(self.device)
+                for name, (A, B) in pairs.items()
+            }
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
+        weights = {name: p.detach().to(self.device) for name, p in model.named_parameters()}
+        self._check_names(folder, {name: tuple(tensor.shape) for name, tensor in weights.items()})
+        return weights
+
+    def _check_names(self, folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+        for name, shape in shapes.items():
+            own = tuple(self._weights[name].shape) if name in self._weights else None
+            if own != shape:
+                raise ValueError(
+                    f"the policy in {folder} does not fit this model: {name} is {shape} there and {own} here; "
+                    "give a policy trained from the same base model"
+                )
+
+
+def _is_adapter(name: str) -> bool:
+    return name.endswith((".A", ".B"))

@@ -1,0 +1,146 @@
+"""What a model yaml says: plain values, checked; nothing here loads anything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.errors import require
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """Shape of the adapters.
+
+    Args:
+        rank: r > 0.
+        alpha: updates are scaled by alpha / r; > 0.
+        dropout: on the adapters' input, in SFT only; 0 <= dropout < 1.
+        targets: names of the linear layers that get an adapter ("q_proj"), or "all-linear" for all but the head.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: str | list[str]
+
+    def __post_init__(self) -> None:
+        require(
+            (self.rank >= 1, f"rank={self.rank}: expected at least 1"),
+            (self.alpha > 0, f"alpha={self.alpha}: expected a number above 0"),
+            (0 <= self.dropout < 1, f"dropout={self.dropout}: expected 0 <= dropout < 1"),
+            (
+                self.targets == "all-linear" or (isinstance(self.targets, list) and bool(self.targets)),
+                f"targets={self.targets}: expected all-linear or a list of layer names",
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class ScratchSpec:
+    """Dimensions of a Llama trained from scratch.
+
+    Args:
+        vocab_size: most tokens of the byte-level BPE trained on the train split, at least 258.
+        layers, hidden, heads, intermediate: as in LlamaConfig.
+        positions: longest sequence, in tokens.
+        initializer_range: standard deviation of the random weights; about 1 / sqrt(hidden) suits small models.
+        seed: of the random weights.
+    """
+
+    vocab_size: int
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    positions: int
+    initializer_range: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        sizes = ("layers", "hidden", "heads", "intermediate", "positions")
+        require(
+            *((getattr(self, name) >= 1, f"{name}={getattr(self, name)}: expected at least 1") for name in sizes),
+            (self.initializer_range > 0, f"initializer_range={self.initializer_range}: expected a number above 0"),
+            (self.vocab_size >= 258, f"vocab_size={self.vocab_size}: expected at least 258 (256 bytes, pad and end)"),
+        )
+        require(
+            (
+                self.hidden % (2 * self.heads) == 0,
+                f"hidden={self.hidden}, heads={self.heads}: expected hidden / heads to be an even whole number",
+            )
+        )
+
+
+@dataclass(frozen=True)
+class SftSpec:
+    """One supervised run on (prompt, label): linear warm-up over a twentieth of the steps, then linear decay to 0.
+
+    Args:
+        steps: optimizer steps, > 0.
+        batch_size: rows a step, > 0.
+        learning_rate: peak, > 0.
+        seed: of data order and adapters; member i of an ensemble adds its index. Not the run's seed, so that runs with
+            different seeds start from the same SFT policy.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        names = ("steps", "batch_size", "learning_rate")
+        require(*((getattr(self, n) > 0, f"{n}={getattr(self, n)}: expected a number above 0") for n in names))
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The model that is trained.
+
+    Args:
+        name: as in the result row.
+        path: folder or hub name of a causal LM; None for a model from scratch.
+        scratch: dimensions of a model from scratch; None with a path.
+        pretrain: full-weight training on the labels that makes the base of a scratch model with adapters; else None.
+        lora: shape of the adapters; None trains all weights.
+        sft: the supervised run that every policy starts from.
+        learning_rate: of the preference training, unless the top-level learning_rate says otherwise.
+        rows: most sequences in a forward pass without gradients, and in sampling.
+        micro_batch: most pairs in a forward pass with gradients (twice as many sequences).
+
+    Raises:
+        ValueError: if the fields contradict each other, or a local path holds no model.
+    """
+
+    name: str
+    path: str | None
+    scratch: ScratchSpec | None
+    pretrain: SftSpec | None
+    lora: LoraSpec | None
+    sft: SftSpec
+    learning_rate: float
+    rows: int
+    micro_batch: int
+
+    def __post_init__(self) -> None:
+        local = self.path is not None and (self.path.startswith(("/", ".", "~")) or Path(self.path).exists())
+        names = ("learning_rate", "rows", "micro_batch")
+        require(
+            *((getattr(self, n) > 0, f"{n}={getattr(self, n)}: expected a number above 0") for n in names),
+            (
+                (self.path is None) != (self.scratch is None),
+                f"path={self.path}: expected a path or scratch dimensions, not {'both' if self.path else 'neither'}; "
+                "for a model from a folder use model=smollm2_135m model.path=DIR",
+            ),
+            (
+                not local or (Path(self.path or "") / "config.json").is_file(),
+                f"path={self.path}: no model there; expected a folder with config.json and safetensors",
+            ),
+            (
+                self.pretrain is None or (self.scratch is not None and self.lora is not None),
+                "pretrain makes the base of a scratch model with adapters; expected null here",
+            ),
+            (
+                self.pretrain is not None or self.scratch is None or self.lora is None,
+                "lora on a model from scratch needs pretrain, for a random base cannot be adapted; use model=tiny_lora",
+            ),
+        )

@@ -1,0 +1,72 @@
+"""Sentence embeddings: a text is as good as it is close to what it is about."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.data.world import World
+from src.errors import require
+from src.records import Prompt
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class EmbeddingOracle:
+    """Cosine of the response to its prompt (a summary to its post, an answer to its question) - a cost a word.
+
+    Needs no reward model and knows nothing of quality but the topic, so a longer response that repeats the prompt may
+    win: look at length and samples beside the win rate.
+
+    Args:
+        path: a sentence-transformers model, a folder or a hub name.
+        length_penalty: taken off for every word, >= 0.
+        batch_size: texts encoded at once.
+        temperature: of the Bradley-Terry draw; 0 prefers the higher score, always.
+    """
+
+    path: str
+    length_penalty: float
+    batch_size: int
+    temperature: float
+
+    def __post_init__(self) -> None:
+        require(
+            (self.temperature >= 0, f"temperature={self.temperature}: expected 0 (exact) or more"),
+            (self.length_penalty >= 0, f"length_penalty={self.length_penalty}: expected 0 or more"),
+            (self.batch_size >= 1, f"batch_size={self.batch_size}: expected at least 1"),
+        )
+
+    @property
+    def name(self) -> str:
+        penalty = f"-{self.length_penalty}/word" if self.length_penalty else ""
+        return f"embedding:{Path(self.path).name}{penalty}"
+
+    def problems(self) -> list[str]:
+        found = []
+        if importlib.util.find_spec("sentence_transformers") is None:
+            found.append("the embedding oracle needs sentence-transformers: pip install -e '.[embedding]'")
+        if self.path.startswith(("/", ".", "~")) and not (Path(self.path) / "config.json").is_file():
+            found.append(f"path={self.path}: no sentence-embedding model there (expected a folder with config.json)")
+        return found
+
+    @cached_property
+    def _encoder(self) -> "SentenceTransformer":
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(self.path)
+
+    def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        unique = sorted({prompt.row.prompt for prompt in prompts} | set(texts))
+        place = {text: index for index, text in enumerate(unique)}
+        encoded = self._encoder.encode(
+            unique, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return [
+            float(encoded[place[prompt.row.prompt]] @ encoded[place[text]]) - self.length_penalty * len(text.split())
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]

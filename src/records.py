@@ -1,0 +1,64 @@
+"""What passes from stage to stage: Prompt -> Candidate -> Comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a split: a prompt, the human text (`label`) and, in generated data, the hidden facts."""
+
+    prompt: str
+    label: str
+    facts: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A row with its token ids.
+
+    Attributes:
+        id: place in its split, from 0.
+        ids: prompt tokens, at least one.
+        label_ids: label tokens, with the end-of-sequence token.
+    """
+
+    id: int
+    row: Row
+    ids: Ids
+    label_ids: Ids
+
+
+@dataclass(frozen=True)
+class Response:
+    """A sampled response. `ids` are the sampled tokens themselves; the end token is there only if it was sampled."""
+
+    ids: Ids
+    text: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Two different responses to one prompt, not yet annotated."""
+
+    prompt: Prompt
+    responses: tuple[Response, Response]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An annotated candidate.
+
+    Attributes:
+        scores: the oracle's scores of both responses.
+        chosen: index of the preferred response, or None for a tie (which was asked about, and makes no pair).
+        logps: "behavior", "reference", "sft" -> summed log-probability of both responses under that policy, nats.
+    """
+
+    prompt: Prompt
+    responses: tuple[Response, Response]
+    scores: tuple[float, float]
+    chosen: int | None
+    logps: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -1,0 +1,39 @@
+"""An average that trails the policy."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from src.errors import require
+
+if TYPE_CHECKING:
+    from src.models.policy import Policy, Weights
+
+
+@dataclass(frozen=True)
+class Ema:
+    """Exponential moving average of the policy's weights, starting at the SFT policy.
+
+    Brought up to date at the start of a round. `rate` is per optimizer step: after k steps without an update the
+    average keeps (1 - rate)^k of itself, so that its memory does not depend on F. It averages whole weight matrices
+    (of the mean policy), not adapter factors, whose average is another matrix.
+
+    Args:
+        rate: share of the policy taken in for every step, 0 < rate <= 1. The authors' code has 0.005 at T=625, F=T.
+    """
+
+    rate: float
+    trails: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require((0 < self.rate <= 1, f"rate={self.rate}: expected 0 < rate <= 1"))
+
+    def problems(self) -> list[str]:
+        return []
+
+    def weights(
+        self, policy: "Policy", behavior: "Weights", sft: "Weights", previous: "Weights | None", steps: int
+    ) -> "Weights":
+        if previous is None:
+            return sft
+        kept = (1 - self.rate) ** steps
+        return {name: kept * previous[name] + (1 - kept) * tensor for name, tensor in behavior.items()}

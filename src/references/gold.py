@@ -1,0 +1,38 @@
+"""A given, better policy: the control of the paper's figure 5."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from src.models.policy import Policy, Weights
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A saved policy of the same base model, the same in every round.
+
+    Args:
+        path: a run's folder, its `policy/` folder, or any PEFT adapter or model folder of the same base.
+    """
+
+    path: str | None
+    trails: ClassVar[bool] = False
+
+    def problems(self) -> list[str]:
+        if self.path is None:
+            return ["no path given; add reference.path=DIR, a finished run or a saved policy of the same base model"]
+        if not any((self.folder / name).is_file() for name in ("adapter_config.json", "config.json")):
+            return [f"path={self.path}: no policy there (expected a run's folder or its policy/ folder)"]
+        return []
+
+    @property
+    def folder(self) -> Path:
+        """Where the policy is: `policy/` of a run's folder, or the folder itself."""
+        folder = Path(self.path or "")
+        return folder / "policy" if (folder / "policy").is_dir() else folder
+
+    def weights(
+        self, policy: "Policy", behavior: "Weights", sft: "Weights", previous: "Weights | None", steps: int
+    ) -> "Weights":
+        return policy.read_weights(self.folder)

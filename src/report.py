@@ -1,0 +1,93 @@
+"""What a person sees: progress bars in a terminal, a line a stage elsewhere, and a table at the end."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class Report:
+    """Prints to standard output.
+
+    Args:
+        console: where to; by default the terminal, or plain lines where there is none.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+        columns = (
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self._learning: TaskID | None = None
+
+    @contextmanager
+    def live(self) -> Iterator["Report"]:
+        """Shows the bars during the block."""
+        with self._progress:
+            yield self
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self.console.print(escape(text), highlight=False)
+
+    def warn(self, text: str) -> None:
+        """One line that should not be missed."""
+        self.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Any]:
+        """A bar to advance by calling what this yields with a step's loss."""
+        task = self._progress.add_task(title, total=total, note="")
+        yield lambda loss: self._progress.update(task, advance=1, note=f"loss {loss:.3f}")
+        self._progress.remove_task(task)
+
+    def start(self, T: int) -> None:
+        """The run begins: T steps to learn."""
+        self._learning = self._progress.add_task("learning", total=T, note="")
+
+    def stage(self, round: int, what: str) -> None:
+        """A round's stage begins."""
+        if self._learning is not None and self.console.is_terminal:
+            self._progress.update(self._learning, note=f"round {round}: {what}")
+        elif round < 3:
+            # In a log file, hundreds of rounds of a step each would bury everything else.
+            self.say(f"round {round}: {what}" + (" (later rounds are not listed)" if round == 2 else ""))
+
+    def step(self, round: int, step: int, metrics: dict[str, Any]) -> None:
+        """A step was taken."""
+        if self._learning is not None:
+            loss = metrics["loss"]
+            note = f"round {round}" + (f"  loss {loss:.3f}" if loss is not None else "")
+            self._progress.update(self._learning, completed=step + 1, note=note)
+
+    def result(self, sft: dict[str, Any], final: dict[str, Any], folder: Path) -> None:
+        """The table at the end."""
+        table = Table(title=f"{final['n_prompts']} prompts of {final['split']}, against the human text")
+        for name in ("policy", "win rate", "length-controlled", "tokens (label)", "distinct-3", "KL to SFT"):
+            table.add_column(name, justify="left" if name == "policy" else "right")
+        trained = f"{final['loss']}, reference {final['reference']}, F={final['F']}"
+        for name, row in (("SFT", sft), (trained, final)):
+            table.add_row(
+                name,
+                f"{row['win_rate']:.1%}",
+                f"{row['win_rate_length_controlled']:.1%}",
+                f"{row['response_tokens_mean']:.1f} ({row['label_tokens_mean']:.1f})",
+                f"{row['distinct_3']:.3f}",
+                f"{row['kl_sft']:.2f}",
+            )
+        self.console.print(table)
+        if final["judge_is_oracle"]:
+            self.say("The judge is the oracle's own model: this win rate also rewards what only that model likes.")
+        self.say(f"Written: {folder}/ (results.jsonl, samples.jsonl, metrics.jsonl, pairs/, policy/)")
+        self.say(f"Read what was learned: {folder}/samples.jsonl. Compare: add  F=1  or  reference=sft , -m seed=0,1,2")

@@ -1,0 +1,160 @@
+"""The SFT policies that runs start from: made once, kept in a cache keyed by everything that determines them."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from filelock import FileLock, Timeout
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from src.data.splits import fingerprint, tokenize
+from src.errors import RunError
+from src.files import new_folder, write_text
+from src.finetune import finetune
+from src.models.policy import Policy
+from src.models.scratch import make_base
+from src.models.spec import ModelSpec, SftSpec
+from src.records import Row
+from src.report import Report
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SftCache:
+    """Makes and reads SFT policies.
+
+    Args:
+        folder: of the cache.
+        spec: of the model, its adapters and the supervised run.
+        rows: the train split.
+        max_prompt_tokens: longest prompt trained on.
+        max_new_tokens: longest label trained on; policies never write longer ones.
+        device: where policies go.
+        report: shows progress.
+    """
+
+    folder: Path
+    spec: ModelSpec
+    rows: list[Row]
+    max_prompt_tokens: int
+    max_new_tokens: int
+    device: torch.device
+    report: Report
+
+    def policy(self, members: int) -> Policy:
+        """The SFT policy of so many members, made where it is missing."""
+        base = self.base()
+        policy = self._new_policy(base, members)
+        for member in range(members):
+            folder = self.member(member, base)
+            if policy.layers:
+                policy.load_member(member, folder)
+            else:
+                policy.load_state(policy.read_weights(folder))
+        return policy
+
+    def base(self) -> str:
+        """The model under the adapters: the given path, or the folder of one from scratch."""
+        scratch, pretrain = self.spec.scratch, self.spec.pretrain
+        if scratch is None:
+            return str(self.spec.path)
+
+        def start(partial: Path) -> dict[str, Any]:
+            make_base(partial, self.rows, scratch)
+            return {"what": "random weights and a tokenizer"}
+
+        random = str(self._made("base", {"scratch": asdict(scratch)}, start))
+        if pretrain is None:
+            return random
+
+        def train(partial: Path) -> dict[str, Any]:
+            return self._train(Policy(*self._load(random), base=random, lora=None), 0, pretrain, "base model", partial)
+
+        return str(self._made("base", {"of": model_fingerprint(random), "pretrain": asdict(pretrain)}, train))
+
+    def member(self, index: int, base: str) -> Path:
+        """The folder of one member, made if it is missing. Larger ensembles reuse the members of smaller ones."""
+        spec = self.spec
+        lora = asdict(spec.lora) if spec.lora else None
+        key = {"base": model_fingerprint(base), "lora": lora, "sft": asdict(spec.sft), "member": index}
+
+        def train(partial: Path) -> dict[str, Any]:
+            policy = self._new_policy(base, 1)
+            policy.initialize_adapters(spec.sft.seed + index)
+            return self._train(policy, index, spec.sft, f"SFT, member {index}" if lora else "SFT", partial)
+
+        return self._made("sft", key, train)
+
+    def _made(self, kind: str, key: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> Path:
+        """The folder of a key, made under a lock if it is missing: of jobs starting at once, one makes it."""
+        common = {
+            "format": FORMAT,
+            "rows": fingerprint(self.rows),
+            "limits": [self.max_prompt_tokens, self.max_new_tokens],
+            "libraries": [torch.__version__, transformers.__version__],
+        }
+        text = json.dumps(common | key, sort_keys=True)
+        folder = self.folder.absolute() / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        if (folder / "made.json").is_file():
+            return folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / f"{folder.name}.lock")
+        try:
+            held = lock.acquire(blocking=False)
+        except Timeout:
+            self.report.say(f"waiting for another process, which is making {folder}")
+            held = lock.acquire()
+        with held:
+            if not (folder / "made.json").is_file():
+                with new_folder(folder) as partial:
+                    facts = make(partial) | {"key": common | key}
+                    write_text(partial / "made.json", json.dumps(facts) + "\n")
+        return folder
+
+    def _train(self, policy: Policy, member: int, spec: SftSpec, title: str, folder: Path) -> dict[str, Any]:
+        """Trains member 0 of a policy with the data order of the given member, and saves it."""
+        started = time.perf_counter()
+        prompts = tokenize(self.rows, policy.tokenizer, self.max_prompt_tokens, "train")
+        short = [prompt for prompt in prompts if len(prompt.label_ids) <= self.max_new_tokens]
+        if not short:
+            raise RunError(f"no label has at most task.max_new_tokens={self.max_new_tokens} tokens: nothing to train on")
+        if len(short) < len(prompts):
+            self.report.say(
+                f"SFT: {len(prompts) - len(short)} of {len(prompts)} labels have more than {self.max_new_tokens} tokens "
+                "and are left out (task.max_new_tokens)"
+            )
+        self.report.say(f"{title}: {spec.steps} steps of {spec.batch_size} rows, into {self.folder}")
+        with self.report.bar(title, spec.steps) as advance:
+            loss = finetune(policy, short, spec, member, self.spec.micro_batch * 2, advance)
+        policy.save(folder)
+        return {"what": title, "loss": loss, "rows": len(short), "seconds": time.perf_counter() - started}
+
+    def _new_policy(self, base: str, members: int) -> Policy:
+        return Policy(*self._load(base), base=base, lora=self.spec.lora, members=members)
+
+    def _load(self, path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        if tokenizer.eos_token_id is None:
+            raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        return model.to(self.device), tokenizer
+
+
+def model_fingerprint(path: str) -> str:
+    """A hash of a local model's files (of large ones, of their size and first MiB), or the hub name itself."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return path
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".json", ".safetensors", ".bin", ".model", ".txt") and file.name != "made.json":
+            with file.open("rb") as opened:
+                digest.update(f"{file.name} {file.stat().st_size} ".encode() + opened.read(2**20))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""Train a policy from preferences, offline or online, and say how often it beats the human text.
+
+python -m src.train loss=ipo F=2 -m seed=0,1,2
+"""
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf
+
+from src.command_line import CONF, flags_first, plain_config, problems_of
+from src.errors import ConfigError, RunError
+from src.run_folder import run_name
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+@hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
+def job(composed: DictConfig) -> None:
+    """One job of Hydra: a run in its folder. Another job of a multirun goes on when this one fails."""
+    hydra_config = HydraConfig.get()
+    try:
+        run(plain_config(composed), hydra_config.runtime.choices, Path(hydra_config.runtime.output_dir))
+    except (ConfigError, RunError, FloatingPointError) as error:
+        print(f"\n{hydra_config.runtime.output_dir}: {error}", file=sys.stderr, flush=True)
+        raise CompactHydraException(f"failed: {hydra_config.runtime.output_dir}") from None
+
+
+def run(plain: dict, choices: dict, path: Path) -> None:
+    """Runs a composed configuration in a folder; leaves a finished run alone.
+
+    Args:
+        plain: the configuration as plain dicts.
+        choices: group -> the yaml chosen.
+        path: the run's folder.
+
+    Raises:
+        ConfigError: if the configuration cannot run.
+        RunError: if the run cannot go on.
+    """
+    # Torch and transformers are loaded for a run only: help and completion answer at once.
+    import transformers
+
+    from src.build import build_experiment, build_folder, config_yaml
+    from src.config import read_config
+    from src.report import Report
+    from src.run_lock import run_lock
+
+    transformers.utils.logging.disable_progress_bar()  # a bar for every load of a small model buries our own
+    config, problems = read_config(plain)
+    if config is None:
+        raise ConfigError(problems)
+    report = Report()
+    folder = build_folder(config, plain, choices, path)
+    with run_lock(path):
+        row = folder.finished(config.T)
+        if row is not None and not config.force and row["config_hash"] == folder.identity["config_hash"]:
+            report.say(f"{path} is finished (win rate {row['win_rate']:.1%}); force=true runs it again")
+            return
+        folder.open(config_yaml(plain), config.force)
+        report.say(f"{path.name} in {path}")
+        with report.live():
+            experiment = build_experiment(config, config.data.load(config.task.name), folder, report)
+            report.start(config.T)
+            experiment.run()
+
+
+def main() -> None:
+    """The command: checks all of it, then hands over to Hydra."""
+    arguments = flags_first(sys.argv[1:])
+    problems = problems_of(arguments)
+    if problems:
+        sys.exit(f"error: {ConfigError(problems)}")
+    sys.argv[1:] = arguments
+    job()
+
+
+if __name__ == "__main__":
+    main()
