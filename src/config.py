@@ -44,7 +44,10 @@ class CollectSpec:
 
     def __post_init__(self) -> None:
         require(
-            (self.temperature > 0, f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical"),
+            (
+                self.temperature > 0,
+                f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical",
+            ),
             (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
             (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
             (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
@@ -230,7 +233,8 @@ def _dataclass_in(kind: Any) -> type | None:
 def _name(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return " or ".join(
-        words.get(option) or (f"a group of keys ({option.__name__})" if isinstance(option, type) else "a list of values")
+        words.get(option)
+        or (f"a group of keys ({option.__name__})" if isinstance(option, type) else "a list of values")
         for option in _options(kind)
     )
 

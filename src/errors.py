@@ -7,7 +7,9 @@ class ConfigError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([f"{count}; nothing was started or written:", *(f"  - {text}" for text in problems)]))
+        super().__init__(
+            "\n".join([f"{count}; nothing was started or written:", *(f"  - {text}" for text in problems)])
+        )
 
 
 class RunError(RuntimeError):

@@ -82,9 +82,7 @@ class Evaluator:
                 "label_score": float(label_score),
                 "outcome": float(result),
             }
-            for p, text, score, label_score, result in zip(
-                prompts, texts, scores, label_scores, results, strict=True
-            )
+            for p, text, score, label_score, result in zip(prompts, texts, scores, label_scores, results, strict=True)
         ]
         return figures, samples
 

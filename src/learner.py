@@ -73,7 +73,11 @@ class Learner:
         self.learning_rate, self.T, self.micro_batch = learning_rate, T, micro_batch
         # Elementwise, so stacked members have an optimizer state of their own.
         self.optimizer = torch.optim.AdamW(
-            policy.trainable().values(), lr=learning_rate, betas=tuple(spec.betas), eps=spec.eps, weight_decay=spec.weight_decay
+            policy.trainable().values(),
+            lr=learning_rate,
+            betas=tuple(spec.betas),
+            eps=spec.eps,
+            weight_decay=spec.weight_decay,
         )
 
     def step(self, step: int, batch: list[Comparison]) -> dict[str, Any]:
@@ -98,7 +102,9 @@ class Learner:
         norms = self.policy.clip_gradients(self.spec.max_grad_norm)
         if not all(map(math.isfinite, norms)):
             self.optimizer.zero_grad()
-            raise RunError(f"step {step}: the gradient is not finite (norms {norms}); lower learning_rate or raise beta")
+            raise RunError(
+                f"step {step}: the gradient is not finite (norms {norms}); lower learning_rate or raise beta"
+            )
         if pairs:
             self.optimizer.step()
         metrics = {name: _mean([one[name] for one in seen]) for name in METRICS}
@@ -106,7 +112,7 @@ class Learner:
 
     def _backward(self, member: int, step: int, pairs: list[Comparison]) -> dict[str, float]:
         """Adds one member's gradient; its metrics."""
-        parts = []
+        parts, policy_logps = [], []
         with self.policy.member(member) as model:
             for start in range(0, len(pairs), self.micro_batch):
                 part = pairs[start : start + self.micro_batch]
@@ -121,16 +127,22 @@ class Learner:
                         f"{losses[place - start].item()}; lower learning_rate or raise beta"
                     )
                 (losses.sum() / len(pairs)).backward()
-                parts.append(self._metrics(part, pair_logps, losses))
-        return {name: _mean([one for metrics in parts for one in metrics[name].tolist()]) for name in METRICS}
+                parts.append(self._metrics(pair_logps, losses))
+                policy_logps.append(logps.detach().cpu())
+        metrics = {name: _mean([one for part in parts for one in part[name].tolist()]) for name in PER_PAIR}
+        behavior, sft = (torch.tensor([pair.logps[name] for pair in pairs]) for name in ("behavior", "sft"))
+        ours = torch.cat(policy_logps)
+        return metrics | {
+            "kl/behavior": estimated_kl(ours, behavior, behavior),
+            "kl/sft": estimated_kl(ours, sft, behavior),
+        }
 
     @torch.no_grad()
-    def _metrics(self, pairs: list[Comparison], logps: PairLogps, losses: Tensor) -> dict[str, Tensor]:
+    def _metrics(self, logps: PairLogps, losses: Tensor) -> dict[str, Tensor]:
         chosen = self.loss.beta * (logps.chosen - logps.reference_chosen)
         rejected = self.loss.beta * (logps.rejected - logps.reference_rejected)
         if self.loss.length_normalize:
             chosen, rejected = chosen / logps.chosen_tokens, rejected / logps.rejected_tokens
-        both = (logps.chosen + logps.rejected).cpu() / 2
         return {
             "loss": losses,
             "rewards/chosen": chosen,
@@ -139,14 +151,10 @@ class Learner:
             "rewards/accuracies": (chosen > rejected).float(),
             "logps/chosen": logps.chosen,
             "logps/rejected": logps.rejected,
-            # On the behavior policy's samples: E[log beta - log pi] is KL(beta || pi); E[log pi - log sft] is near
-            # KL(pi || sft) while pi is near beta. The result rows have the KL on the policy's own samples.
-            "kl/behavior": torch.tensor([sum(p.logps["behavior"]) / 2 for p in pairs]) - both,
-            "kl/sft": both - torch.tensor([sum(p.logps["sft"]) / 2 for p in pairs]),
         }
 
 
-METRICS = (
+PER_PAIR = (
     "loss",
     "rewards/chosen",
     "rewards/rejected",
@@ -154,9 +162,23 @@ METRICS = (
     "rewards/accuracies",
     "logps/chosen",
     "logps/rejected",
-    "kl/behavior",
-    "kl/sft",
 )
+METRICS = (*PER_PAIR, "kl/behavior", "kl/sft")
+
+
+def estimated_kl(policy: Tensor, other: Tensor, behavior: Tensor) -> float:
+    """KL(policy || other) a response, nats, from responses that the behavior policy sampled.
+
+    Self-normalized importance sampling: sum_i w_i (log pi - log other)_i - log mean_j (pi / beta)_j, with w proportional
+    to pi / beta. 0 where all three agree. A trend to watch, not a measurement: n responses cannot show more than about
+    log n. The result rows have the KL on the policy's own samples.
+
+    Args:
+        policy, other, behavior: log-probs of the same responses, any shape.
+    """
+    ratio = (policy - behavior).flatten().double()
+    log_mean = ratio.logsumexp(0) - math.log(len(ratio))
+    return float((ratio.softmax(0) * (policy - other).flatten().double()).sum() - log_mean)
 
 
 def _responses(pair: Comparison) -> tuple[tuple[int, ...], tuple[int, ...]]:

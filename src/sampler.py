@@ -96,7 +96,9 @@ class Sampler:
             return logits.argmax(-1)
         logits = logits.float() / self.temperature
         if self.top_k:
-            logits = logits.masked_fill(logits < logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:], -torch.inf)
+            logits = logits.masked_fill(
+                logits < logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:], -torch.inf
+            )
         if self.top_p < 1:
             ordered, order = logits.sort(descending=True)
             before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)

@@ -124,7 +124,9 @@ class SftCache:
         prompts = tokenize(self.rows, policy.tokenizer, self.max_prompt_tokens, "train")
         short = [prompt for prompt in prompts if len(prompt.label_ids) <= self.max_new_tokens]
         if not short:
-            raise RunError(f"no label has at most task.max_new_tokens={self.max_new_tokens} tokens: nothing to train on")
+            raise RunError(
+                f"no label has at most task.max_new_tokens={self.max_new_tokens} tokens: nothing to train on"
+            )
         if len(short) < len(prompts):
             self.report.say(
                 f"SFT: {len(prompts) - len(short)} of {len(prompts)} labels have more than {self.max_new_tokens} tokens "

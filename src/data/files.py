@@ -60,7 +60,9 @@ class FilesData:
             elif name != "test":
                 found.append(f"{file}: no such file; data=files needs train.jsonl and validation.jsonl")
         if not found and self.shared_prompts == "refuse":
-            found = [f"{folder}: {line}; data.shared_prompts=drop leaves them out" for line in shared_prompts(self._rows())]
+            found = [
+                f"{folder}: {line}; data.shared_prompts=drop leaves them out" for line in shared_prompts(self._rows())
+            ]
         return found
 
     def load(self, task: str) -> Splits:

@@ -49,7 +49,9 @@ def shared_prompts(splits: Splits) -> list[str]:
         for other, other_rows in named[place + 1 :]:
             shared = sorted({row.prompt for row in other_rows} & prompts)
             if shared:
-                problems.append(f"{len(shared)} prompts stand in both {name} and {other}, for example {shared[0][:60]!r}")
+                problems.append(
+                    f"{len(shared)} prompts stand in both {name} and {other}, for example {shared[0][:60]!r}"
+                )
     return problems
 
 

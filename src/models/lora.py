@@ -68,11 +68,15 @@ def attach(model: nn.Module, members: int, spec: LoraSpec) -> dict[str, LoraLine
     """
     model.requires_grad_(False)
     head = model.get_output_embeddings()
-    linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
+    linear = {
+        name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head
+    }
     kinds = {name.rsplit(".", 1)[-1] for name in linear}
     wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
     if not wanted or wanted - kinds:
-        raise ValueError(f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}")
+        raise ValueError(
+            f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}"
+        )
     layers = {}
     for name, layer in linear.items():
         parent, _, child = name.rpartition(".")

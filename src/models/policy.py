@@ -44,7 +44,9 @@ class Policy:
         self.members = members
         self.layers = attach(model, members, lora) if lora else {}
         # Weights by the name they have in the plain model, wherever an adapter has moved them.
-        self._weights = {name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)}
+        self._weights = {
+            name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)
+        }
 
     @property
     def device(self) -> torch.device:

@@ -11,7 +11,8 @@ from src.models.spec import ScratchSpec
 from src.records import Row
 from src.seeding import stream_seed
 
-INIT = float(os.environ.get("INIT","0.02"))
+INIT = float(os.environ.get("INIT", "0.02"))
+
 
 def train_tokenizer(rows: list[Row], vocab_size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE over prompts and labels: any text survives a round trip."""

@@ -34,9 +34,7 @@ class Oracle(Protocol):
         ...
 
 
-def checked_scores(
-    oracle: Oracle, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]
-) -> np.ndarray:
+def checked_scores(oracle: Oracle, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> np.ndarray:
     """The oracle's scores, (N,), checked.
 
     Raises:
@@ -44,10 +42,14 @@ def checked_scores(
     """
     scores = np.asarray(oracle.score(world, prompts, texts), dtype=float)
     if scores.shape != (len(texts),):
-        raise RunError(f"{oracle.name} gave scores of shape {scores.shape} for {len(texts)} responses; expected one each")
+        raise RunError(
+            f"{oracle.name} gave scores of shape {scores.shape} for {len(texts)} responses; expected one each"
+        )
     if not np.isfinite(scores).all():
         place = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise RunError(f"{oracle.name} gave the score {scores[place]} to {texts[place][:80]!r}; expected a finite number")
+        raise RunError(
+            f"{oracle.name} gave the score {scores[place]} to {texts[place][:80]!r}; expected a finite number"
+        )
     return scores
 
 
