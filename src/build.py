@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import transformers
 import yaml
 
 from src.collect import Collector
@@ -14,6 +15,7 @@ from src.data.splits import Splits, tokenize
 from src.evaluate import Evaluator
 from src.learner import Learner
 from src.loop import Experiment
+from src.models.policy import Policy
 from src.report import Report
 from src.run_folder import RunFolder, config_hash
 from src.sampler import Sampler
@@ -31,15 +33,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         for name, rows in splits.named().items()
     }
     scorer = Scorer(rows=model.rows)
-    # A model may end a turn in more ways than its tokenizer's one.
-    also = policy.model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(also if isinstance(also, list) else [] if also is None else [also])}
-
-    def collector(temperature: float, top_k: int = 0, top_p: float = 1.0) -> Collector:
-        sampler = Sampler(temperature, top_k, top_p, task.max_new_tokens, model.rows)
-        return Collector(sampler, tokenizer, ends, config.collect.resample)
-
     collect = config.collect
+    sampler = build_sampler(config, collect.temperature, collect.top_k, collect.top_p)
     return Experiment(
         T=config.T,
         F=config.rounds,
@@ -54,7 +49,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             prompts=prompts["train"],
             world=splits.world,
             allocation=config.allocation,
-            collector=collector(collect.temperature, collect.top_k, collect.top_p),
+            collector=Collector(sampler, tokenizer, end_ids(policy), collect.resample),
             oracle=config.oracle,
             scorer=scorer,
             seed=config.seed,
@@ -64,7 +59,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         ),
         evaluator=Evaluator(
             policy=policy,
-            collector=collector(config.evaluate.temperature),
+            sampler=build_sampler(config, config.evaluate.temperature),
+            end_ids=end_ids(policy),
             scorer=scorer,
             judge=config.judge,
             world=splits.world,
@@ -75,6 +71,22 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         folder=folder,
         report=report,
     )
+
+
+def build_sampler(config: RunConfig, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Sampler:
+    """A sampler with the task's and the model's limits."""
+    return Sampler(temperature, top_k, top_p, config.task.max_new_tokens, config.model.rows)
+
+
+def end_ids(policy: Policy) -> set[int]:
+    """The tokens that end a response: a model may end a turn in more ways than its tokenizer's one."""
+    also = policy.model.generation_config.eos_token_id
+    return {policy.tokenizer.eos_token_id, *(also if isinstance(also, list) else [] if also is None else [also])}
+
+
+def quiet_libraries() -> None:
+    """Turns off transformers' own progress bars: one for every load of a small model buries ours."""
+    transformers.utils.logging.disable_progress_bar()
 
 
 def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCache:

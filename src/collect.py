@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from src.data.splits import response_text
 from src.records import Candidate, Prompt, Response
@@ -40,7 +39,7 @@ class Collector:
     resample: int
 
     def __call__(
-        self, model: nn.Module, prompts: Sequence[Prompt], generator: torch.Generator, tally: Tally
+        self, model: PreTrainedModel, prompts: Sequence[Prompt], generator: torch.Generator, tally: Tally
     ) -> list[Candidate | None]:
         """A candidate for each prompt, or None where both responses stayed identical. Counts in the tally."""
         candidates: list[Candidate | None] = [None] * len(prompts)

@@ -82,6 +82,11 @@ class CollectionRound:
                 with self.policy.using(weights) as model:
                     scored[id(weights)] = self.scorer.all_logps(model, prompts, responses).tolist()
         return [
-            replace(one, logps={name: tuple(scored[id(weights)][place]) for name, weights in policies.items()})
+            replace(one, logps={name: _two(scored[id(weights)][place]) for name, weights in policies.items()})
             for place, one in enumerate(comparisons)
         ]
+
+
+def _two(logps: list[float]) -> tuple[float, float]:
+    first, second = logps
+    return first, second

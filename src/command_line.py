@@ -20,11 +20,21 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parents[1] / "conf"
-WITH_VALUE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
-              "--experimental-rerun")  # fmt: skip
+ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun")
+WITH_VALUE = (*ELSEWHERE, "--package", "-p", "--cfg", "-c")
 # Hydra answers these itself, or composes something else than conf/train.yaml.
-HYDRAS_OWN = ("-h", "--help", "--hydra-help", "--version", "--shell-completion", "-sc", "--info", "-i", "--cfg", "-c",
-              "--experimental-rerun", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")  # fmt: skip
+HYDRAS_OWN = (
+    *ELSEWHERE,
+    "-h",
+    "--help",
+    "--hydra-help",
+    "--version",
+    "--shell-completion",
+    "-sc",
+    "--info",
+    "-i",
+    "-c",
+)
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
@@ -44,7 +54,7 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
 
 def problems_of(arguments: Sequence[str]) -> list[str]:
     """Everything wrong with a command, a line each, each once."""
-    if any(argument.split("=")[0] in HYDRAS_OWN for argument in arguments):
+    if any(argument.split("=")[0] in (*HYDRAS_OWN, "--cfg") for argument in arguments):
         return []
     texts = [argument for argument in arguments if not argument.startswith("-")]
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
@@ -62,6 +72,10 @@ def problems_of(arguments: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _line(override: Override) -> str:
+    return str(override.input_line)
+
+
 def _parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
     parser = OverridesParser.create()
     overrides, problems = [], []
@@ -77,7 +91,7 @@ def _jobs(overrides: list[Override]) -> list[list[str]]:
     """The override lists of every job. Another sweeper than Hydra's basic one decides for itself: checked without."""
     mine = [override for override in overrides if not _is_hydras(override)]
     if any(override.key_or_group == "hydra/sweeper" for override in overrides):
-        return [[override.input_line for override in mine if not override.is_sweep_override()]]
+        return [[_line(override) for override in mine if not override.is_sweep_override()]]
     return [job for batch in BasicSweeper.split_arguments(mine, max_batch_size=None) for job in batch]
 
 
@@ -90,7 +104,7 @@ def _problems_of_job(overrides: list[Override]) -> list[str]:
     groups = [group for group in loader.list_groups("") if group != "hydra"]
     found, choices, values = [], [], []
     for override in overrides:
-        key, line = override.key_or_group, override.input_line
+        key, line = override.key_or_group, _line(override)
         if override.is_delete():
             found.append(f"{line}: no key can be taken away; set it to null where that is allowed")
         elif "_target_" in key:
@@ -112,7 +126,7 @@ def _problems_of_job(overrides: list[Override]) -> list[str]:
         key = override.key_or_group
         if key not in keys or override.package:
             found.append(f"{override.input_line}: no such key; {_hint(key, keys, tree, groups)}")
-    fine = [override.input_line for override in values if override.key_or_group in keys and not override.package]
+    fine = [_line(override) for override in values if override.key_or_group in keys and not override.package]
     try:
         config = compose("train", overrides=choices + fine)
         plain = plain_config(config)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.collect import Collector
 from src.data.splits import response_text
 from src.data.world import World
 from src.models.policy import Policy, Weights
 from src.oracles.base import Oracle, checked_scores
 from src.records import Ids, Prompt
+from src.sampler import Sampler
 from src.scorer import IGNORED, Scorer, response_logits
 from src.seeding import torch_stream
 from src.win_rate import distinct, length_controlled, outcomes, unique_rate
@@ -26,7 +26,8 @@ class Evaluator:
 
     Args:
         policy: the model the weights belong to.
-        collector: whose sampler draws one response a prompt.
+        sampler: draws one response a prompt.
+        end_ids: tokens that end a response.
         scorer: for the batch size of the KL.
         judge: scores responses and labels.
         world: of embedded data.
@@ -35,7 +36,8 @@ class Evaluator:
     """
 
     policy: Policy
-    collector: Collector
+    sampler: Sampler
+    end_ids: set[int]
     scorer: Scorer
     judge: Oracle
     world: World | None
@@ -48,9 +50,9 @@ class Evaluator:
         prompts = self.prompts[split]
         generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
         with self.policy.using(weights) as model:
-            drawn = self.collector.sampler.sample(model, [p.ids for p in prompts], 1, self.collector.end_ids, generator)
+            drawn = self.sampler.sample(model, [p.ids for p in prompts], 1, self.end_ids, generator)
         responses = [ids[0] for ids in drawn]
-        texts = [response_text(self.collector.tokenizer, ids) for ids in responses]
+        texts = [response_text(self.policy.tokenizer, ids) for ids in responses]
         scores = checked_scores(self.judge, self.world, prompts, texts)
         label_scores = self._scores_of_labels(split)
         results = outcomes(scores, label_scores)

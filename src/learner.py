@@ -75,7 +75,7 @@ class Learner:
         self.optimizer = torch.optim.AdamW(
             policy.trainable().values(),
             lr=learning_rate,
-            betas=tuple(spec.betas),
+            betas=(spec.betas[0], spec.betas[1]),
             eps=spec.eps,
             weight_decay=spec.weight_decay,
         )
@@ -107,7 +107,7 @@ class Learner:
             )
         if pairs:
             self.optimizer.step()
-        metrics = {name: _mean([one[name] for one in seen]) for name in METRICS}
+        metrics = {name: _mean([one[name] for one in seen]) if seen else None for name in METRICS}
         return metrics | {"grad_norm": _mean(norms) if pairs else None, "lr": lr, "pairs": len(pairs)}
 
     def _backward(self, member: int, step: int, pairs: list[Comparison]) -> dict[str, float]:
@@ -169,9 +169,9 @@ METRICS = (*PER_PAIR, "kl/behavior", "kl/sft")
 def estimated_kl(policy: Tensor, other: Tensor, behavior: Tensor) -> float:
     """KL(policy || other) a response, nats, from responses that the behavior policy sampled.
 
-    Self-normalized importance sampling: sum_i w_i (log pi - log other)_i - log mean_j (pi / beta)_j, with w proportional
-    to pi / beta. 0 where all three agree. A trend to watch, not a measurement: n responses cannot show more than about
-    log n. The result rows have the KL on the policy's own samples.
+    Self-normalized importance sampling: sum_i w_i (log pi - log other)_i - log mean_j (pi / beta)_j, with w
+    proportional to pi / beta. 0 where all three agree. A trend to watch, not a measurement: n responses cannot show
+    more than about log n. The result rows have the KL on the policy's own samples.
 
     Args:
         policy, other, behavior: log-probs of the same responses, any shape.
@@ -201,5 +201,5 @@ def gather(pairs: list[Comparison], logps: Tensor) -> PairLogps:
     )
 
 
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

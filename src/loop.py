@@ -1,6 +1,8 @@
 """The algorithm: F rounds of collecting, annotating and learning (Algorithm 1 of arXiv:2406.12168)."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +71,7 @@ class Experiment:
                 for step, batch in enumerate(split_evenly(pairs, steps), start):
                     if step < progress.step:
                         continue
-                    with timed(seconds, "time/learn"):
+                    with timed(seconds, "time/learn"), self.naming_checkpoint():
                         metrics = self.learner.step(step, batch)
                     progress.step, progress.seconds = step + 1, time.perf_counter() - started
                     if self.evaluate_every and progress.step % self.evaluate_every == 0 and progress.step < self.T:
@@ -83,6 +85,16 @@ class Experiment:
             start += steps
         self.finish(progress)
 
+    @contextmanager
+    def naming_checkpoint(self) -> Iterator[None]:
+        """Adds to an error where the run can go on from."""
+        try:
+            yield
+        except RunError as error:
+            saved = self.folder.checkpoint
+            place = f"the last good checkpoint is {saved}" if saved.is_dir() else "there is no checkpoint yet"
+            raise RunError(f"{error}; {place}, and the same command goes on from there") from None
+
     def pairs(
         self, number: int, start: int, steps: int, progress: Progress, seconds: dict[str, float]
     ) -> list[Comparison]:
@@ -91,7 +103,7 @@ class Experiment:
         if progress.step > start:
             if saved is None:
                 raise RunError(
-                    f"step {progress.step} needs the pairs of round {number}, and {self.folder.pairs} has them no more; "
+                    f"step {progress.step} needs the pairs of round {number}, and {self.folder.pairs} lacks them; "
                     "force=true starts the run afresh"
                 )
             return saved[0]

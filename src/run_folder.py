@@ -140,7 +140,7 @@ def model_card(identity: Mapping[str, Any], policy: Policy) -> str:
     return (
         f"---\nlibrary_name: {library}\nbase_model: {policy.base}\ntags: [preference-optimization, bpo]\n---\n"
         f"# {identity['loss'].upper()}, reference {identity['reference']}, F={identity['F']}, on {identity['task']}\n\n"
-        f"Trained from preferences with bpo-lab: {kind}{members}. Prompts have no space at their end; a response begins "
-        "with one.\n\n"
+        f"Trained from preferences with bpo-lab: {kind}{members}. Prompts have no space at their end; a response "
+        "begins with one.\n\n"
         f"```python\nfrom {library} import {imported}\npolicy = {load}\n```\n\n| | |\n| --- | --- |\n{facts}\n"
     )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from transformers import DynamicCache
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
 
 from src.records import Ids
 from src.scorer import keep_last_logits
@@ -31,7 +31,7 @@ class Sampler:
 
     @torch.no_grad()
     def sample(
-        self, model: nn.Module, prompts: Sequence[Ids], k: int, end_ids: set[int], generator: torch.Generator
+        self, model: PreTrainedModel, prompts: Sequence[Ids], k: int, end_ids: set[int], generator: torch.Generator
     ) -> list[list[Ids]]:
         """k responses to each prompt, token ids as sampled, with the end token where it was drawn."""
         responses: list[list[Ids]] = [[] for _ in prompts]
@@ -45,7 +45,7 @@ class Sampler:
         return responses
 
     def _batch(
-        self, model: nn.Module, prompts: list[Ids], k: int, end_ids: set[int], generator: torch.Generator
+        self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: set[int], generator: torch.Generator
     ) -> list[Ids]:
         longest = max(map(len, prompts))
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)

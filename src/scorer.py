@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from src.records import Ids
 
@@ -27,7 +28,7 @@ class Scorer:
 
     rows: int
 
-    def logps(self, model: nn.Module, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
+    def logps(self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
         """Summed log-probability of every response, in one forward pass, with gradients where they are enabled.
 
         Args:
@@ -46,7 +47,7 @@ class Scorer:
         return token_logps.reshape(targets.shape).sum(1).reshape(len(prompts), -1)
 
     @torch.no_grad()
-    def all_logps(self, model: nn.Module, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
+    def all_logps(self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
         """As `logps`, for any number of prompts: sorted by length, in batches of `rows`, on the CPU."""
         lengths = [len(p) + max(map(len, group)) for p, group in zip(prompts, responses, strict=True)]
         order = sorted(range(len(prompts)), key=lengths.__getitem__, reverse=True)
@@ -59,7 +60,7 @@ class Scorer:
         return out
 
 
-def response_logits(model: nn.Module, prompts: Sequence[Ids], responses: Sequence[Ids]) -> tuple[Tensor, Tensor]:
+def response_logits(model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     """Logits at the positions that predict response tokens, and those tokens.
 
     Returns:
@@ -85,7 +86,7 @@ def response_logits(model: nn.Module, prompts: Sequence[Ids], responses: Sequenc
     return logits[:, -longest - 1 : -1], targets.to(device)
 
 
-def keep_last_logits(model: nn.Module, count: int) -> dict[str, int]:
+def keep_last_logits(model: PreTrainedModel, count: int) -> dict[str, int]:
     """The argument that spares the logits of all but the last positions, for models that know it."""
     known = "logits_to_keep" in inspect.signature(model.forward).parameters
     return {"logits_to_keep": count} if known else {}

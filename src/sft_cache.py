@@ -129,8 +129,8 @@ class SftCache:
             )
         if len(short) < len(prompts):
             self.report.say(
-                f"SFT: {len(prompts) - len(short)} of {len(prompts)} labels have more than {self.max_new_tokens} tokens "
-                "and are left out (task.max_new_tokens)"
+                f"SFT: {len(prompts) - len(short)} of {len(prompts)} labels have more than {self.max_new_tokens} "
+                "tokens and are left out (task.max_new_tokens)"
             )
         self.report.say(f"{title}: {spec.steps} steps of {spec.batch_size} rows, into {self.folder}")
         with self.report.bar(title, spec.steps) as advance:
@@ -146,7 +146,8 @@ class SftCache:
         if tokenizer.eos_token_id is None:
             raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
         model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-        return model.to(self.device), tokenizer
+        model.to(self.device)  # type: ignore[arg-type]
+        return model, tokenizer
 
 
 def model_fingerprint(path: str) -> str:

@@ -25,7 +25,7 @@ def job(composed: DictConfig) -> None:
     try:
         run(plain_config(composed), hydra_config.runtime.choices, Path(hydra_config.runtime.output_dir))
     except (ConfigError, RunError, FloatingPointError) as error:
-        print(f"\n{hydra_config.runtime.output_dir}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\n{hydra_config.runtime.output_dir}: {error}\n")
         raise CompactHydraException(f"failed: {hydra_config.runtime.output_dir}") from None
 
 
@@ -42,14 +42,12 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         RunError: if the run cannot go on.
     """
     # Torch and transformers are loaded for a run only: help and completion answer at once.
-    import transformers
-
-    from src.build import build_experiment, build_folder, config_yaml
+    from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
     from src.config import read_config
     from src.report import Report
     from src.run_lock import run_lock
 
-    transformers.utils.logging.disable_progress_bar()  # a bar for every load of a small model buries our own
+    quiet_libraries()
     config, problems = read_config(plain)
     if config is None:
         raise ConfigError(problems)

@@ -90,7 +90,7 @@ def response_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> Ids:
 
 def response_text(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> str:
     """The text of a sampled response."""
-    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
 
 def tokenize(

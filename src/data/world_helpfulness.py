@@ -102,6 +102,7 @@ def label(rng: np.random.Generator, facts: dict[str, str]) -> str:
 
 
 def generate(rng: np.random.Generator) -> Example:
+    """A question, its answer and its facts."""
     thing = str(rng.choice(THINGS))
     best, second, step, time = RECIPES[thing]
     care = str(rng.choice(SLOTS["care"].phrases))

@@ -63,6 +63,7 @@ def label(rng: np.random.Generator, facts: dict[str, str], distractors: dict[str
 
 
 def generate(rng: np.random.Generator) -> Example:
+    """A post, its summary and its facts."""
     facts = {name: str(rng.choice(slot.phrases)) for name, slot in SLOTS.items()}
     distractors = {name: another(rng, slot, facts[name]) for name, slot in SLOTS.items()}
     sentences = [

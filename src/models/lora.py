@@ -14,6 +14,7 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from src.models.spec import LoraSpec
 
@@ -31,9 +32,9 @@ class LoraLinear(nn.Module):
     def __init__(self, base: nn.Linear, members: int, spec: LoraSpec) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
-        like = {"device": base.weight.device, "dtype": torch.float32}
-        self.A = nn.Parameter(torch.zeros(members, spec.rank, base.in_features, **like))
-        self.B = nn.Parameter(torch.zeros(members, base.out_features, spec.rank, **like))
+        device = base.weight.device
+        self.A = nn.Parameter(torch.zeros(members, spec.rank, base.in_features, device=device))
+        self.B = nn.Parameter(torch.zeros(members, base.out_features, spec.rank, device=device))
         self.scale = spec.alpha / spec.rank
         self.dropout = nn.Dropout(spec.dropout)
         self.member: int | None = None
@@ -57,7 +58,7 @@ class LoraLinear(nn.Module):
         return self.base.weight.detach() + self.scale / len(self.A) * update
 
 
-def attach(model: nn.Module, members: int, spec: LoraSpec) -> dict[str, LoraLinear]:
+def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, LoraLinear]:
     """Replaces the targeted linear layers of a model by LoraLinear and freezes everything else.
 
     Returns:
@@ -101,7 +102,7 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
     rank = len(members) * first.A.shape[1]
     config = LoraConfig(
         r=rank,
-        lora_alpha=first.scale * first.A.shape[1],
+        lora_alpha=first.scale * first.A.shape[1],  # type: ignore[arg-type]  # a float is fine, and exact
         target_modules=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         lora_dropout=first.dropout.p,
         bias="none",
@@ -111,7 +112,7 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
     )
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config.save_pretrained(folder)
+    config.save_pretrained(str(folder))
 
 
 def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:

@@ -63,7 +63,7 @@ class Policy:
             layer.initialize(generator)
 
     @contextmanager
-    def member(self, index: int) -> Iterator[nn.Module]:
+    def member(self, index: int) -> Iterator[PreTrainedModel]:
         """The model as one member, for a forward pass with gradients."""
         for layer in self.layers.values():
             layer.member = index
@@ -80,7 +80,7 @@ class Policy:
         return {name: p.detach().clone() for name, p in self.trainable().items()}
 
     @contextmanager
-    def using(self, weights: Weights) -> Iterator[nn.Module]:
+    def using(self, weights: Weights) -> Iterator[PreTrainedModel]:
         """The model with the given weights in place of its own, adapters off, no gradients."""
         own = {name: self._weights[name].data for name in weights}
         try:
@@ -98,10 +98,10 @@ class Policy:
         if not grads:
             return [0.0] * self.members
         if self.layers:
-            squares = sum(grad.flatten(1).square().sum(1) for grad in grads)
+            squares = torch.stack([grad.flatten(1).square().sum(1) for grad in grads])  # (parameters, N)
         else:
-            squares = sum(grad.square().sum() for grad in grads).reshape(1)
-        norms = squares.sqrt()  # (N,)
+            squares = torch.stack([grad.square().sum().reshape(1) for grad in grads])
+        norms = squares.sum(0).sqrt()  # (N,)
         if max_norm is not None:
             factors = (max_norm / (norms + 1e-6)).clamp(max=1.0)
             for grad in grads:

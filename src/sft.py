@@ -1,0 +1,77 @@
+"""Make the SFT policy of a configuration, or look at the one that is there.
+
+    python -m src.sft task=helpfulness
+
+Takes the keys of `python -m src.train` (see its --help). A run with the same data, model and SFT settings starts from
+what is made here; runs make it themselves when it is missing.
+"""
+
+import sys
+
+from hydra import compose, initialize_config_dir
+
+from src.command_line import CONF, plain_config, problems_of
+from src.errors import ConfigError, RunError
+
+SHOWN = 5
+
+
+def show(plain: dict) -> None:
+    """Makes or finds the SFT policy of a configuration; prints where it is, how it was made and what it says."""
+    # Torch and transformers are loaded for the work only: a mistyped key is answered at once.
+    import json
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from src.build import build_sampler, build_sft_cache, end_ids, quiet_libraries
+    from src.config import read_config
+    from src.data.splits import response_text, tokenize
+    from src.report import Report
+    from src.seeding import torch_stream
+
+    config, problems = read_config(plain)
+    if config is None:
+        raise ConfigError(problems)
+    quiet_libraries()
+    report = Report()
+    splits = config.data.load(config.task.name)
+    with report.live():
+        cache = build_sft_cache(config, splits, report)
+        policy = cache.policy(config.ensemble)
+    base = cache.base()
+    for folder in [Path(base), *(cache.member(index, base) for index in range(config.ensemble))]:
+        made = folder / "made.json"
+        facts = json.loads(made.read_text()) if made.is_file() else {"what": "base model, as given"}
+        about = ", ".join(f"{name} {value:.4g}" for name, value in facts.items() if isinstance(value, int | float))
+        report.say(f"{facts['what']}: {folder}" + (f" ({about})" if about else ""))
+    prompts = tokenize(splits.validation, policy.tokenizer, config.task.max_prompt_tokens, "validation", SHOWN)
+    generator = torch_stream(config.seed, "sft", device=policy.device)
+    with policy.using(policy.mean()) as model:
+        sampler = build_sampler(config, config.evaluate.temperature)
+        drawn = sampler.sample(model, [prompt.ids for prompt in prompts], 1, end_ids(policy), generator)
+    table = Table("prompt", "SFT policy", "label", title="on validation", show_lines=True)
+    for prompt, responses in zip(prompts, drawn, strict=True):
+        table.add_row(prompt.row.prompt[-200:], response_text(policy.tokenizer, responses[0]), prompt.row.label)
+    report.console.print(table, markup=False)
+
+
+def main() -> None:
+    """The command."""
+    arguments = sys.argv[1:]
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        known = flags[0] in ("-h", "--help")
+        sys.exit(__doc__ if known else f"error: {flags[0]}: src.sft takes key=value only; {__doc__}")
+    try:
+        if problems := problems_of(arguments):
+            raise ConfigError(problems)
+        with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+            plain = plain_config(compose("train", overrides=arguments))
+        show(plain)
+    except (ConfigError, RunError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
