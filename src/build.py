@@ -11,7 +11,8 @@ import yaml
 from src.collect import Collector
 from src.collection_round import CollectionRound
 from src.config import RunConfig, choose_device
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits, shared_prompts, tokenize
+from src.errors import ConfigError
 from src.evaluate import Evaluator
 from src.learner import Learner
 from src.loop import Experiment
@@ -25,7 +26,12 @@ from src.sft_cache import SftCache
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
     """Makes (or finds) the SFT policy and puts the parts of a run together."""
-    task, model = config.task, config.model
+    if problems := shared_prompts(splits):
+        raise ConfigError(problems)
+    task, model, oracle = config.task, config.model, config.oracle
+    judge = oracle if config.judge == oracle else config.judge
+    for scoring in (oracle, judge):
+        scoring.load()
     policy = build_sft_cache(config, splits, report).policy(config.ensemble)
     tokenizer = policy.tokenizer
     prompts = {
@@ -50,7 +56,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             world=splits.world,
             allocation=config.allocation,
             collector=Collector(sampler, tokenizer, end_ids(policy), collect.resample),
-            oracle=config.oracle,
+            oracle=oracle,
             scorer=scorer,
             seed=config.seed,
         ),
@@ -62,7 +68,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             sampler=build_sampler(config, config.evaluate.temperature),
             end_ids=end_ids(policy),
             scorer=scorer,
-            judge=config.judge,
+            judge=judge,
             world=splits.world,
             prompts=prompts,
             seed=config.seed,

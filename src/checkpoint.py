@@ -57,7 +57,8 @@ def load(folder: Path, policy: Policy, learner: Learner) -> Progress:
     try:
         state = torch.load(path, map_location=policy.device, weights_only=True)
     except Exception as error:
-        raise RunError(f"the checkpoint {path} cannot be read ({error}); force=true starts the run afresh") from error
+        kind = type(error).__name__
+        raise RunError(f"{path} cannot be read: it is damaged ({kind}); force=true starts the run afresh") from error
     policy.load_state(state["policy"])
     learner.optimizer.load_state_dict(state["optimizer"])
     fields = state["progress"]

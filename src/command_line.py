@@ -139,8 +139,9 @@ def _problems_of_job(overrides: list[Override]) -> list[str]:
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain dicts, interpolations resolved, without Hydra's part."""
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    return {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}  # type: ignore[union-attr]
+    own = OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", "experiment")])
+    plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
 
 def _keys(node: Any, path: str = "") -> list[str]:

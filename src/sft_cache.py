@@ -142,10 +142,16 @@ class SftCache:
         return Policy(*self._load(base), base=base, lora=self.spec.lora, members=members)
 
     def _load(self, path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"the model {path} cannot be loaded ({str(error).splitlines()[0]}); without a network give the folder of "
+                "one: model.path=DIR"
+            ) from error
         if tokenizer.eos_token_id is None:
             raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
         model.to(self.device)  # type: ignore[arg-type]
         return model, tokenizer
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src.data.world import World
+from src.errors import RunError
 from src.records import Ids, Prompt, Row
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def tokenize(
         first: how many of the prompts kept to return; all by default.
 
     Raises:
-        ValueError: if none is left.
+        RunError: if none is left.
     """
     kept = []
     for id, row in enumerate(rows):
@@ -120,7 +121,7 @@ def tokenize(
             split, len(rows) - len(kept), len(rows), max_prompt_tokens,
         )  # fmt: skip
     if not kept:
-        raise ValueError(f"{split}: no prompt has at most task.max_prompt_tokens={max_prompt_tokens} tokens")
+        raise RunError(f"{split}: no prompt has at most task.max_prompt_tokens={max_prompt_tokens} tokens")
     return kept
 
 

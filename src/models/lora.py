@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from src.errors import RunError
 from src.models.spec import LoraSpec
 
 PREFIX = "base_model.model."
@@ -65,7 +66,7 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
         The new layers by the name of the layer they replaced.
 
     Raises:
-        ValueError: if nothing, or not every target, is found.
+        RunError: if nothing, or not every target, is found.
     """
     model.requires_grad_(False)
     head = model.get_output_embeddings()
@@ -75,7 +76,7 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
     kinds = {name.rsplit(".", 1)[-1] for name in linear}
     wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
     if not wanted or wanted - kinds:
-        raise ValueError(
+        raise RunError(
             f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}"
         )
     layers = {}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from src.errors import RunError
 from src.models.lora import LoraSpec, attach, load_adapter, save_adapter
 from src.seeding import torch_stream
 
@@ -37,12 +38,13 @@ class Policy:
     ) -> None:
         if lora is None and members > 1:
             raise ValueError(f"ensemble={members} needs LoRA members, and model.lora is null")
-        self.model = model.eval()
+        self.model = model
         self.tokenizer = tokenizer
         self.base = base
         self.lora = lora
         self.members = members
         self.layers = attach(model, members, lora) if lora else {}
+        model.eval()  # after the adapters are there: their dropout is for SFT alone
         # Weights by the name they have in the plain model, wherever an adapter has moved them.
         self._weights = {
             name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)
@@ -141,7 +143,7 @@ class Policy:
         """The weights of a saved policy (PEFT adapter or model folder) of the same base model, as `using` takes them.
 
         Raises:
-            ValueError: if it has other layers or shapes than this model.
+            RunError: if it has other layers or shapes than this model.
         """
         if (folder / "adapter_config.json").is_file():
             pairs, scale = load_adapter(folder)
@@ -159,7 +161,7 @@ class Policy:
         for name, shape in shapes.items():
             own = tuple(self._weights[name].shape) if name in self._weights else None
             if own != shape:
-                raise ValueError(
+                raise RunError(
                     f"the policy in {folder} does not fit this model: {name} is {shape} there and {own} here; "
                     "give a policy trained from the same base model"
                 )

@@ -29,6 +29,14 @@ class Oracle(Protocol):
         """What keeps it from being used, found without loading anything large."""
         ...
 
+    def load(self) -> None:
+        """Loads what `score` needs, before a run begins.
+
+        Raises:
+            RunError: if that cannot be had.
+        """
+        ...
+
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         """A score for each text as a response to the prompt beside it."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.errors import require
+from src.errors import RunError, require
 from src.records import Prompt
 
 if TYPE_CHECKING:
@@ -58,7 +58,16 @@ class EmbeddingOracle:
     def _encoder(self) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
 
-        return SentenceTransformer(self.path)
+        try:
+            return SentenceTransformer(self.path)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"the embedding model {self.path} cannot be loaded ({str(error).splitlines()[0]}); without a network "
+                "give the folder of one: oracle.path=DIR judge.path=DIR"
+            ) from error
+
+    def load(self) -> None:
+        _ = self._encoder
 
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         unique = sorted({prompt.row.prompt for prompt in prompts} | set(texts))

@@ -28,6 +28,9 @@ class GoldOracle:
     def problems(self) -> list[str]:
         return []
 
+    def load(self) -> None:
+        pass
+
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         if world is None:
             raise ValueError("the gold score exists for data=embedded only")

@@ -1,0 +1,52 @@
+"""Small experiments, composed from the real configuration as the command line would."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
+from src.command_line import CONF, plain_config
+from src.config import RunConfig, read_config
+from src.files import read_rows
+from src.loop import Experiment
+from src.report import Report
+
+SMALL = ("data.train=64", "data.validation=8", "data.test=12")
+TIMES = ("seconds", "pairs_per_second", "tokens_per_second", "run_id")
+
+
+def configured(cache: Path, *overrides: str) -> tuple[RunConfig, dict[str, Any], dict[str, str]]:
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        small = [] if any(one.startswith("data=") for one in overrides) else SMALL
+        lines = ["experiment=smoke", f"cache={cache}", *small, *overrides]
+        composed = compose("train", overrides=lines, return_hydra_config=True)
+    choices = dict(composed.hydra.runtime.choices)
+    plain = plain_config(composed)
+    config, problems = read_config(plain)
+    assert config is not None, problems
+    return config, plain, choices
+
+
+def built(folder: Path, cache: Path, *overrides: str) -> Experiment:
+    quiet_libraries()
+    config, plain, choices = configured(cache, *overrides)
+    run_folder = build_folder(config, plain, choices, folder)
+    run_folder.open(config_yaml(plain), force=False)
+    return build_experiment(config, config.data.load(config.task.name), run_folder, Report())
+
+
+def left_behind(folder: Path) -> dict[str, Any]:
+    """Everything a run left that does not depend on the clock or on the folder's name."""
+    files = {name: read_rows(folder / f"{name}.jsonl") for name in ("metrics", "results", "samples")}
+    timeless = {
+        name: [{k: v for k, v in row.items() if k not in TIMES and not k.startswith("time/")} for row in rows]
+        for name, rows in files.items()
+    }
+    for row in timeless["results"]:
+        row.pop("config_hash")
+    pairs = {file.name: file.read_text() for file in sorted((folder / "pairs").iterdir())}
+    policy = {
+        str(file.relative_to(folder)): file.read_bytes() for file in sorted((folder / "policy").rglob("*.safetensors"))
+    }
+    return timeless | {"pairs": pairs, "policy": policy}

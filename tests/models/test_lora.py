@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from src.models.lora import LoraLinear, attach, load_adapter, save_adapter
+from src.models.spec import LoraSpec
+from tests.tiny import tiny_model
+
+SPEC = LoraSpec(rank=2, alpha=6.0, dropout=0.0, targets=["q_proj"])  # scale 3
+IN, OUT = 5, 4
+
+
+def layer(members: int, spec: LoraSpec = SPEC, bias: bool = True) -> LoraLinear:
+    torch.manual_seed(0)
+    made = LoraLinear(nn.Linear(IN, OUT, bias=bias), members, spec)
+    with torch.no_grad():
+        made.A.normal_()
+        made.B.normal_()
+    return made
+
+
+def test_starts_as_the_frozen_layer():
+    made = layer(3)
+    made.initialize(torch.Generator().manual_seed(0))
+    assert made.B.abs().max() == 0
+    bound = 1 / math.sqrt(IN)
+    assert made.A.abs().max() <= bound and made.A.abs().max() > 0.8 * bound
+    # Members that start alike would stay alike.
+    assert not torch.equal(made.A[0], made.A[1])
+
+
+def test_no_member_is_the_frozen_layer_alone():
+    made, x = layer(2), torch.randn(6, IN)
+    assert torch.equal(made(x), made.base(x))
+
+
+@pytest.mark.parametrize("member", [0, 1, 2])
+def test_a_member_adds_its_own_update(member):
+    made, x = layer(3), torch.randn(6, IN)
+    made.member = member
+    update = 3.0 * made.B[member] @ made.A[member]
+    torch.testing.assert_close(made(x), made.base(x) + x @ update.T)
+
+
+def test_only_the_active_member_gets_a_gradient():
+    made = layer(3)
+    made.member = 1
+    made(torch.randn(6, IN)).square().sum().backward()
+    assert made.base.weight.grad is None and made.base.bias.grad is None
+    for parameter in (made.A, made.B):
+        norms = parameter.grad.flatten(1).norm(dim=1)
+        assert norms[1] > 0 and norms[0] == norms[2] == 0
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_mean_is_that_of_the_members_updates(members):
+    made = layer(members)
+    updates = [3.0 * made.B[member] @ made.A[member] for member in range(members)]
+    torch.testing.assert_close(made.mean_weight(), made.base.weight + sum(updates) / members)
+    assert not made.mean_weight().requires_grad
+
+
+def test_the_mean_is_not_the_product_of_mean_factors():
+    made = layer(3)
+    product = made.base.weight + 3.0 * made.B.mean(0) @ made.A.mean(0)
+    assert (made.mean_weight() - product).norm() > 0.1 * (made.mean_weight() - made.base.weight).norm()
+
+
+def test_dropout_is_on_the_adapters_input_alone():
+    spec = LoraSpec(rank=2, alpha=6.0, dropout=0.5, targets=["q_proj"])
+    made, x = layer(1, spec), torch.randn(50, IN)
+    made.member = 0
+    made.dropout.train()
+    torch.manual_seed(0)
+    dropped = made(x)
+    torch.manual_seed(0)
+    kept = nn.functional.dropout(x, 0.5)
+    torch.testing.assert_close(dropped, made.base(x) + 3.0 * kept @ made.A[0].T @ made.B[0].T)
+    made.dropout.eval()
+    torch.testing.assert_close(made(x), made.base(x) + 3.0 * x @ made.A[0].T @ made.B[0].T)
+
+
+def test_attached_layers_are_the_targets_and_all_else_is_frozen():
+    model = tiny_model()
+    layers = attach(model, 2, LoraSpec(rank=2, alpha=6.0, dropout=0.0, targets=["q_proj", "down_proj"]))
+    assert sorted(layers) == sorted(
+        f"model.layers.{n}.{name}" for n in range(2) for name in ("self_attn.q_proj", "mlp.down_proj")
+    )
+    assert all(model.get_submodule(name) is made for name, made in layers.items())
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trainable == {f"{name}.{factor}" for name in layers for factor in "AB"}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_all_linear_leaves_the_head_out(tied):
+    layers = attach(tiny_model(tie_word_embeddings=tied), 1, LoraSpec(2, 6.0, 0.0, "all-linear"))
+    kinds = {name.rsplit(".", 1)[-1] for name in layers}
+    assert kinds == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert len(layers) == 14
+
+
+@pytest.mark.parametrize("targets", [["nothing_proj"], ["q_proj", "nothing_proj"], ["lm_head"]])
+def test_unknown_targets_are_refused_with_those_there_are(targets):
+    model = tiny_model(tie_word_embeddings=False)
+    with pytest.raises(ValueError, match=rf"no linear layer is called \['{targets[-1]}'\].*'q_proj'"):
+        attach(model, 1, LoraSpec(2, 6.0, 0.0, targets))
+
+
+@pytest.mark.parametrize("members", [[0], [2], [0, 1, 2], [2, 0]])
+def test_a_saved_adapter_is_the_mean_of_the_given_members(tmp_path, members):
+    layers = {"model.a.q_proj": layer(3), "model.b.q_proj": layer(3)}
+    save_adapter(tmp_path, layers, members, "base")
+    pairs, scale = load_adapter(tmp_path)
+    assert pairs.keys() == layers.keys()
+    for name, (A, B) in pairs.items():
+        updates = [3.0 * layers[name].B[member] @ layers[name].A[member] for member in members]
+        torch.testing.assert_close(scale * B @ A, sum(updates) / len(members))
+
+
+def test_one_saved_member_is_its_factors_and_scale(tmp_path):
+    layers = {"model.a.q_proj": layer(3)}
+    save_adapter(tmp_path, layers, [1], "base")
+    (A, B), scale = load_adapter(tmp_path)[0]["model.a.q_proj"], load_adapter(tmp_path)[1]
+    assert scale == 3.0
+    assert torch.equal(A, layers["model.a.q_proj"].A[1]) and torch.equal(B, layers["model.a.q_proj"].B[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((0, 6.0, 0.0, "all-linear"), "rank=0"),
+        ((2, 0.0, 0.0, "all-linear"), "alpha=0.0"),
+        ((2, 6.0, 1.0, "all-linear"), "dropout=1.0"),
+        ((2, 6.0, 0.0, "q_proj"), "targets=q_proj"),
+        ((2, 6.0, 0.0, []), r"targets=\[\]"),
+    ],
+)
+def test_bad_shapes_are_refused(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        LoraSpec(*arguments)

@@ -1,0 +1,64 @@
+"""Every yaml composes, builds, and says all its class wants; new files are found without being listed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from src.command_line import CONF, plain_config, problems_of
+from src.config import read_config
+
+GROUPS = ("allocation", "data", "judge", "loss", "model", "oracle", "reference", "task", "experiment")
+FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
+# What a choice cannot do without.
+NEEDS = {
+    ("reference", "gold"): ["reference.path={policy}"],
+    ("data", "files"): ["data.path={data}"],
+    ("oracle", "embedding"): ["data=files", "data.path={data}"],
+    ("judge", "embedding"): ["data=files", "data.path={data}"],
+    ("task", "harmlessness"): ["data=files", "data.path={data}"],
+}
+
+
+def test_the_search_found_the_known_files() -> None:
+    assert {("loss", "dpo"), ("loss", "ipo"), ("loss", "slic"), ("data", "embedded"), ("model", "tiny")} <= set(FILES)
+    assert len(FILES) >= 20
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_yaml_composes_and_is_fit_to_run(group: str, name: str, tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text(f'{{"prompt": "{split}", "label": "b"}}\n')
+    (tmp_path / "adapter_config.json").write_text("{}")
+    extra = [line.format(policy=tmp_path, data=tmp_path) for line in NEEDS.get((group, name), [])]
+    assert problems_of([f"{group}={name}", *extra]) == []
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_a_yaml_says_first_what_it_is(group: str, name: str) -> None:
+    lines = (CONF / group / f"{name}.yaml").read_text().splitlines()
+    assert next(line for line in lines if "@package" not in line).startswith("# ")
+
+
+@pytest.mark.parametrize(("group", "name"), [pair for pair in FILES if pair[0] not in ("experiment", "data", "task")])
+def test_a_key_too_few_is_named(group: str, name: str) -> None:
+    """Values live in the yaml alone: the class has no default to fall back on."""
+    keys = [
+        key
+        for key in yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
+        if key not in ("defaults", "_target_")
+    ]
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        plain = plain_config(compose("train", overrides=[f"{group}={name}"]))
+    for key in keys:
+        value = plain[group].pop(key)
+        assert f"{group}.{key}: missing" in read_config(plain)[1]
+        plain[group][key] = value
+
+
+def test_a_target_outside_the_project_is_refused() -> None:
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        plain = plain_config(compose("train"))
+    plain["loss"]["_target_"] = "os.system"
+    assert any("loss=" in line and "expected" in line for line in read_config(plain)[1])

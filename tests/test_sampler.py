@@ -1,0 +1,204 @@
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch import Tensor, nn
+
+from src.records import Ids
+from src.sampler import Sampler
+from src.scorer import Scorer
+from tests.tiny import tiny_model
+
+PROMPTS: list[Ids] = [(5, 9, 13), (7,), (30, 3, 22, 12, 12, 50, 41), (8, 8), (61, 2, 33, 4)]
+NEVER = {10**6}  # an end token that is no token of the model
+# A vocabulary small enough to count everything that can happen.
+FEW, END = 6, 1
+FEW_PROMPTS: list[Ids] = [(2, 3, 4, 5, 0), (4,)]
+
+
+def sampler(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, tokens: int = 12, rows: int = 100) -> Sampler:
+    return Sampler(temperature, top_k, top_p, tokens, rows)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def few_model() -> nn.Module:
+    return tiny_model(seed=3, vocab_size=FEW, initializer_range=0.15)
+
+
+@torch.no_grad()
+def next_probabilities(model: nn.Module, ids: Ids, temperature: float = 1.0) -> np.ndarray:
+    logits = model(input_ids=torch.tensor([ids])).logits[0, -1].double()
+    return (logits / temperature).softmax(-1).numpy()
+
+
+def generated(model: nn.Module, prompts: list[Ids], ends: set[int], tokens: int) -> list[Ids]:
+    """What transformers' own greedy generation says, without the padding behind the end."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    out = model.generate(
+        ids, attention_mask=mask, do_sample=False, max_new_tokens=tokens, eos_token_id=sorted(ends), pad_token_id=0
+    )
+    rows = [row[longest:] for row in out.tolist()]
+    stops = [next((place + 1 for place, token in enumerate(row) if token in ends), len(row)) for row in rows]
+    return [tuple(row[:stop]) for row, stop in zip(rows, stops, strict=True)]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_greedy_is_transformers_generation(rows):
+    model = tiny_model()
+    free = generated(model, PROMPTS, NEVER, 12)
+    # Ends that some responses meet, at different places, and others do not.
+    ends = {free[0][4], free[1][1], free[2][9]}
+    expected = generated(model, PROMPTS, ends, 12)
+    assert len({len(response) for response in expected}) >= 3
+    assert expected == [generated(model, [prompt], ends, 12)[0] for prompt in PROMPTS]
+    sampled = sampler(temperature=0, rows=rows).sample(model, PROMPTS, 1, ends, generator())
+    assert [group[0] for group in sampled] == expected
+
+
+def test_greedy_responses_to_one_prompt_are_all_the_same_and_use_no_randomness():
+    model, used = tiny_model(), generator()
+    sampled = sampler(temperature=0).sample(model, PROMPTS, 3, NEVER, used)
+    assert all(len(group) == 3 and len(set(group)) == 1 for group in sampled)
+    assert torch.equal(used.get_state(), generator().get_state())
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_first_two_tokens_follow_the_models_probabilities(temperature):
+    model, count = few_model(), 3000
+    sampled = sampler(temperature, tokens=2, rows=10**4).sample(model, FEW_PROMPTS, count, {END}, generator())
+    for prompt, group in zip(FEW_PROMPTS, sampled, strict=True):
+        first = next_probabilities(model, prompt, temperature)
+        outcomes = {(END,): first[END]}
+        for token in set(range(FEW)) - {END}:
+            second = next_probabilities(model, (*prompt, token), temperature)
+            outcomes |= {(token, other): first[token] * second[other] for other in range(FEW)}
+        seen = Counter(group)
+        assert set(seen) <= set(outcomes)
+        # Outcomes too rare for the chi-square distribution are counted together.
+        common = [outcome for outcome, probability in outcomes.items() if probability * count >= 10]
+        assert len(common) > 8
+        observed, expected = [seen[o] for o in common], [outcomes[o] * count for o in common]
+        observed, expected = [*observed, count - sum(observed)], [*expected, count - sum(expected)]
+        assert chisquare(observed, expected).pvalue > 1e-3
+
+
+def restricted(probabilities: np.ndarray, top_k: int, top_p: float) -> dict[int, float]:
+    """The tokens that may be drawn, most likely first, with their probabilities."""
+    order = np.argsort(-probabilities)
+    kept = list(order[: top_k or len(order)])
+    if top_p < 1:
+        whole = probabilities[kept].sum()
+        fewest = next(n for n in range(1, len(kept) + 1) if probabilities[kept[:n]].sum() / whole >= top_p)
+        kept = kept[:fewest]
+    return {int(token): probabilities[token] / probabilities[kept].sum() for token in kept}
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p"),
+    [(1, 1.0), (2, 1.0), (5, 1.0), (6, 1.0), (50, 1.0), (0, 1e-6), (0, 0.4), (0, 0.7), (0, 0.95), (3, 0.6)],
+)
+def test_top_k_and_top_p_restrict_the_support_exactly(top_k, top_p):
+    model, count = few_model(), 2000
+    sampled = sampler(1.0, top_k, top_p, tokens=1, rows=10**4).sample(model, FEW_PROMPTS, count, NEVER, generator(1))
+    for prompt, group in zip(FEW_PROMPTS, sampled, strict=True):
+        expected = restricted(next_probabilities(model, prompt), top_k, top_p)
+        seen = Counter(response[0] for response in group)
+        assert seen.keys() == expected.keys()
+        if len(expected) > 1:
+            frequencies = [seen[token] for token in expected]
+            assert chisquare(frequencies, [p * count for p in expected.values()]).pvalue > 1e-3
+
+
+def test_restrictions_are_of_different_sizes():
+    # The test above would see nothing if they all kept one token, or all of them.
+    probabilities = [next_probabilities(few_model(), prompt) for prompt in FEW_PROMPTS]
+    sizes = {len(restricted(p, 0, top_p)) for p in probabilities for top_p in (1e-6, 0.4, 0.7, 0.95)}
+    assert len(sizes) >= 4
+
+
+@pytest.mark.parametrize("rows", [2, 7, 100])
+def test_responses_end_with_an_end_token_or_are_cut_without_one(rows):
+    ends, limit = {END, 3}, 5
+    sampled = sampler(tokens=limit, rows=rows).sample(few_model(), FEW_PROMPTS * 10, 3, ends, generator())
+    responses = list(itertools.chain(*sampled))
+    assert all(1 <= len(response) <= limit for response in responses)
+    assert all(not set(response[:-1]) & ends for response in responses)
+    ended = [response for response in responses if response[-1] in ends]
+    assert {response[-1] for response in ended} == ends
+    assert {len(response) for response in responses if response not in ended} == {limit}
+    assert {len(response) for response in ended} == set(range(1, limit + 1))
+
+
+def test_the_generator_makes_the_responses():
+    model = tiny_model()
+    first, same, other = (
+        sampler(rows=4).sample(model, PROMPTS, 2, {1, 2, 3, 4}, generator(seed)) for seed in (0, 0, 1)
+    )
+    assert first == same != other
+    # One stream over all batches: the same generator goes on, it does not start again.
+    shared = generator(0)
+    twice = [sampler(rows=4).sample(model, PROMPTS, 2, {1, 2, 3, 4}, shared) for _ in range(2)]
+    assert twice[0] == first != twice[1]
+
+
+def test_k_responses_to_each_prompt_in_the_prompts_order():
+    sampled = sampler(rows=4).sample(tiny_model(), PROMPTS, 3, NEVER, generator())
+    assert [len(group) for group in sampled] == [3] * 5
+    assert all(len(set(group)) == 3 for group in sampled)
+    assert sampler().sample(tiny_model(), [], 3, NEVER, generator()) == []
+
+
+class Recording(nn.Module):
+    """Keeps the logits that the sampler drew each token from."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.config = model.config
+        self.steps: list[Tensor] = []
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def forward(self, logits_to_keep: int = 0, **arguments: object) -> object:
+        out = self.model(logits_to_keep=logits_to_keep, **arguments)
+        self.steps.append(out.logits[:, -1])
+        return out
+
+
+def test_log_probs_of_the_scorer_are_those_the_tokens_were_drawn_with():
+    # Longest prompt first is how the sampler batches, so that rows here are rows there.
+    prompts, k, ends = sorted(PROMPTS, key=len, reverse=True), 4, set(range(0, 64, 4))
+    model = Recording(tiny_model())
+    sampled = sampler(tokens=10).sample(model, prompts, k, ends, generator())
+    responses = list(itertools.chain(*sampled))
+    lengths = {len(response) for response in responses}
+    assert len(lengths) > 3  # rows leave the batch at different steps
+    drawn_with = torch.zeros(len(responses))
+    for step, logits in enumerate(model.steps):
+        alive = [row for row, response in enumerate(responses) if len(response) > step]
+        table = logits.repeat_interleave(k, 0) if step == 0 else logits
+        if not alive:
+            break
+        logps = table.log_softmax(-1)
+        assert len(logps) == len(alive)
+        for place, row in enumerate(alive):
+            drawn_with[row] += logps[place, responses[row][step]]
+    scored = Scorer(rows=8).all_logps(model.model, prompts, sampled)
+    torch.testing.assert_close(scored.flatten(), drawn_with, rtol=1e-4, atol=1e-4)
+
+
+def test_the_last_token_costs_no_forward_pass_where_all_have_ended():
+    model = Recording(few_model())
+    sampled = sampler(tokens=50).sample(model, FEW_PROMPTS, 1, {0, 1, 2, 3, 4, 5}, generator())
+    assert [len(group[0]) for group in sampled] == [1, 1]
+    assert len(model.steps) == 1

@@ -1,0 +1,127 @@
+"""The cache of SFT policies: made once, keyed by everything that determines them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.build import build_sft_cache
+from src.report import Report
+from src.sft_cache import SftCache
+from tests.experiments import SMALL, configured
+
+ROOT = Path(__file__).parents[1]
+LORA = ("model=tiny_lora", "model.lora.rank=2")
+
+
+def cache_of(folder: Path, *overrides: str) -> SftCache:
+    config, _, _ = configured(folder, *overrides)
+    return build_sft_cache(config, config.data.load(config.task.name), Report())
+
+
+def made(folder: Path) -> set[str]:
+    return {path.parent.name for path in folder.glob("*/made.json")}
+
+
+def test_members_differ_and_are_reused_by_larger_ensembles(tmp_path: Path) -> None:
+    two = cache_of(tmp_path, *LORA).policy(2)
+    before = made(tmp_path)
+    assert len(before) == 4  # random base, trained base, two members
+    three = cache_of(tmp_path, *LORA).policy(3)
+    assert before < made(tmp_path) and len(made(tmp_path)) == 5
+    for name, layer in two.layers.items():
+        assert torch.equal(layer.A, three.layers[name].A[:2])
+        assert not torch.equal(layer.B[0], layer.B[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "model.sft.steps=11",
+        "model.sft.learning_rate=0.001",
+        "model.sft.seed=1",
+        "model.scratch.hidden=64",
+        "data.seed=1",
+        "task=helpfulness",
+        "task.max_new_tokens=13",
+    ],
+)
+def test_what_determines_a_policy_is_in_its_key(tmp_path: Path, change: str) -> None:
+    cache_of(tmp_path).policy(1)
+    before = made(tmp_path)
+    cache_of(tmp_path, change).policy(1)
+    assert len(made(tmp_path)) > len(before)
+
+
+@pytest.mark.parametrize("change", ["seed=1", "loss=ipo", "F=1", "learning_rate=0.1", "evaluate.every=1"])
+def test_what_does_not_is_not(tmp_path: Path, change: str) -> None:
+    cache_of(tmp_path).policy(1)
+    before = made(tmp_path)
+    cache_of(tmp_path, change).policy(1)
+    assert made(tmp_path) == before
+
+
+def test_made_again_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    first = cache_of(tmp_path / "a", *LORA).policy(2).state()
+    second = cache_of(tmp_path / "b", *LORA).policy(2).state()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_micro_batches_do_not_change_the_training(tmp_path: Path) -> None:
+    whole = cache_of(tmp_path / "a", "model.micro_batch=4").policy(1).state()
+    parts = cache_of(tmp_path / "b", "model.micro_batch=1").policy(1).state()
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-4) for name in whole)
+
+
+def test_an_interrupted_training_leaves_nothing_to_be_taken_for_a_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import src.sft_cache
+
+    def killed(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(src.sft_cache, "finetune", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cache_of(tmp_path).policy(1)
+    assert not [name for name in made(tmp_path) if name.startswith("sft")]
+    cache_of(tmp_path).policy(1)
+    assert len([name for name in made(tmp_path) if name.startswith("sft")]) == 1
+
+
+def test_sft_learns(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path, "model.sft.steps=60", "model.sft.learning_rate=0.01")
+    losses: list[float] = []
+    bar = cache.report.bar
+
+    class Watching(Report):
+        def bar(self, title: str, total: int):  # noqa: ANN202
+            from contextlib import contextmanager
+
+            @contextmanager
+            def watched():
+                with bar(title, total):
+                    yield losses.append
+
+            return watched()
+
+    replace(cache, report=Watching()).policy(1)
+    assert losses[0] > 5
+    assert sum(losses[-5:]) / 5 < 0.6 * losses[0]
+
+
+@pytest.mark.slow
+def test_jobs_that_start_at_once_make_it_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "src.sft", "experiment=smoke", *SMALL, f"cache={tmp_path / 'cache'}"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    jobs = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    outputs = [job.communicate(timeout=300)[0] for job in jobs]
+    assert all(job.returncode == 0 for job in jobs)
+    assert sum("SFT: 12 steps" in output for output in outputs) == 1
+    assert not list((tmp_path / "cache").glob(".*.partial"))

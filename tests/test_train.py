@@ -1,0 +1,220 @@
+"""The command itself: folders, multirun, going on after a kill, errors in the middle."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.errors import RunError
+from src.files import read_rows
+from tests.experiments import SMALL, built, left_behind
+
+ROOT = Path(__file__).parents[1]
+SMOKE = ("experiment=smoke", *SMALL)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "src.train", *arguments],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=300)
+    return output
+
+
+@pytest.mark.slow
+def test_the_readme_line_runs_as_written(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMOKE, "loss=ipo", "F=2", "-m", "seed=0,1,2")
+    output = finish(process)
+    assert process.returncode == 0, output
+    folders = sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir())
+    assert len(folders) == 3
+    assert [read_rows(folder / "results.jsonl")[-1]["seed"] for folder in folders] == [0, 1, 2]
+    assert all(read_rows(folder / "results.jsonl")[-1]["loss"] == "ipo" for folder in folders)
+    # The same choices, alone and in another order, find the same folder and leave it alone.
+    again = start(tmp_path, "seed=1", *reversed(SMOKE), "F=2", "loss=ipo")
+    assert "is finished (win rate" in finish(again)
+    assert again.returncode == 0
+    assert sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir()) == folders
+
+
+@pytest.mark.slow
+def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMOKE, "F=1", "optimizer.schedule=constant", "learning_rate=1e30,1e-4", "-m")
+    output = finish(process)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    assert "not finite" in output or "the loss is" in output
+    finished = [f for f in (tmp_path / "outputs").iterdir() if f.is_dir() and (f / "policy").is_dir()]
+    assert len(finished) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema", "model=tiny_lora", "ensemble=2")])
+def test_a_killed_run_goes_on_to_the_same_result(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    arguments = (*SMOKE, *overrides, "checkpoint_every=1", "T=6")
+    assert start(tmp_path, *arguments, "hydra.run.dir=whole").wait(300) == 0
+    rng = random.Random(0)
+    for _ in range(4):
+        process = start(tmp_path, *arguments, "hydra.run.dir=killed")
+        # From before the first file to after the last: the times cover the loading, every stage and the end.
+        time.sleep(rng.uniform(3.0, 8.0))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    last = start(tmp_path, *arguments, "hydra.run.dir=killed")
+    output = finish(last)
+    assert last.returncode == 0, output
+    assert left_behind(tmp_path / "killed") == left_behind(tmp_path / "whole")
+
+
+class Killed(BaseException):
+    """Stands for a kill between two instructions."""
+
+
+@pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema"), ("F=1", "model=tiny_lora", "ensemble=2")])
+def test_stopping_at_any_write_and_going_on_gives_the_same_result(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
+) -> None:
+    """Every file write of a run is cut short once, before and after it; the next attempt goes on."""
+    whole = built(tmp_path / "whole", cache, *overrides)
+    whole.run()
+    writes, stop_at = 0, 0
+
+    def stopping(name: str, module: str) -> None:
+        import importlib
+
+        owner = importlib.import_module(module)
+        real = getattr(owner, name)
+
+        def wrapped(*args, **kwargs):
+            nonlocal writes
+            writes += 1
+            if writes == stop_at:
+                raise Killed
+            result = real(*args, **kwargs)
+            writes += 1
+            if writes == stop_at:
+                raise Killed
+            return result
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    for name, module in (
+        ("append_rows", "src.run_folder"),
+        ("write_text", "src.pairs"),
+        ("save", "src.checkpoint"),
+    ):
+        stopping(name, module)
+    attempts = 0
+    while True:
+        attempts += 1
+        writes, stop_at = 0, 1 + 3 * attempts
+        run = built(tmp_path / "cut", cache, *overrides)
+        try:
+            run.run()
+            break
+        except Killed:
+            assert attempts < 60
+    assert attempts >= 3
+    assert left_behind(tmp_path / "cut") == left_behind(tmp_path / "whole")
+
+
+def test_a_torn_last_line_is_dropped(tmp_path: Path, cache: Path) -> None:
+    whole, torn = built(tmp_path / "whole", cache), built(tmp_path / "torn", cache)
+    whole.run()
+    for name in ("metrics", "results", "samples"):
+        (tmp_path / "torn" / f"{name}.jsonl").write_text('{"step": 0, "rou')
+    torn.run()
+    assert left_behind(tmp_path / "torn") == left_behind(tmp_path / "whole")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_loads(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.losses.dpo import DPO
+
+    run = built(tmp_path / "run", cache, "checkpoint_every=1", "F=1", "evaluate.every=0")
+    calls, real = 0, DPO.__call__
+
+    def failing(self, pairs):
+        nonlocal calls
+        calls += 1
+        losses = real(self, pairs)
+        return torch.where(torch.arange(len(losses)) == 2, torch.nan, losses) if calls == 3 else losses
+
+    monkeypatch.setattr(DPO, "__call__", failing)
+    with pytest.raises(RunError, match=r"step 2, pair 2 of 4 .*the loss is nan.*last good checkpoint is .*checkpoint"):
+        run.run()
+    monkeypatch.setattr(DPO, "__call__", real)
+    built(tmp_path / "run", cache, "checkpoint_every=1", "F=1", "evaluate.every=0").run()
+    whole = built(tmp_path / "whole", cache, "checkpoint_every=1", "F=1", "evaluate.every=0")
+    whole.run()
+    assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, cache: Path) -> None:
+    run = built(tmp_path / "run", cache)
+    run.folder.checkpoint.mkdir()
+    (run.folder.checkpoint / "state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="state.pt cannot be read: it is damaged .* force=true"):
+        run.run()
+
+
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, cache: Path) -> None:
+    built(tmp_path / "run", cache, "seed=0")
+    with pytest.raises(RunError, match="another configuration"):
+        built(tmp_path / "run", cache, "seed=1")
+
+
+@pytest.mark.slow
+def test_two_processes_in_one_folder(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / ".lock"):
+        second = start(tmp_path, *SMOKE, "hydra.run.dir=run")
+        output = finish(second)
+    assert second.returncode == 1
+    assert "another process is running here" in output and "Traceback" not in output
+
+
+def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
+    run = built(tmp_path / "run", cache, "model=tiny_lora", "ensemble=2", "F=2")
+    run.run()
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {".lock"}
+    assert names == {
+        "config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs", "policy"
+    }  # fmt: skip
+    row = read_rows(tmp_path / "run" / "results.jsonl")[-1]
+    wanted = (
+        "schema_version run_id config_hash git_sha task data model loss reference F T batch_size ensemble allocation "
+        "oracle judge temperature split seed round step annotated_pairs generated_responses n_prompts wins ties losses "
+        "n_invalid win_rate win_rate_length_controlled judge_score_mean response_tokens_mean label_tokens_mean "
+        "distinct_3 unique_rate kl_sft resampled passed_over oracle_ties seconds"
+    )
+    assert set(wanted.split()) <= set(row)
+    assert row["wins"] + row["ties"] + row["losses"] == row["n_prompts"] == 12
+    assert row["win_rate"] == (row["wins"] + row["ties"] / 2) / row["n_prompts"]
+    assert row["judge_is_oracle"] is True
+    step = read_rows(tmp_path / "run" / "metrics.jsonl")[0]
+    wanted = (
+        "loss rewards/chosen rewards/rejected rewards/margins rewards/accuracies logps/chosen logps/rejected grad_norm "
+        "lr kl/behavior kl/sft time/collect time/annotate time/reference time/learn time/evaluate pairs_per_second "
+        "tokens_per_second"
+    )
+    assert set(wanted.split()) <= set(step)
+    samples = [s for s in read_rows(tmp_path / "run" / "samples.jsonl") if s["step"] == 4]
+    assert len(samples) == 12
+    assert {"prompt", "response", "label", "response_score", "label_score"} <= set(samples[0])
+    assert (tmp_path / "run" / "policy" / "members" / "1" / "adapter_config.json").is_file()
+    assert "PEFT" in (tmp_path / "run" / "policy" / "README.md").read_text()
