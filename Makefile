@@ -16,10 +16,10 @@ demo: setup
 	$(BIN)/python -m src.train
 
 test: setup
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not gpu"
 
 test-fast: setup
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
 
 check: setup
 	$(BIN)/ruff check .

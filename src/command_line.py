@@ -139,7 +139,7 @@ def _problems_of_job(overrides: list[Override]) -> list[str]:
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain dicts, interpolations resolved, without Hydra's part."""
-    own = OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", "experiment")])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "experiment")])
     plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 

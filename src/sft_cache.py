@@ -147,8 +147,8 @@ class SftCache:
             model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise RunError(
-                f"the model {path} cannot be loaded ({str(error).splitlines()[0]}); without a network give the folder of "
-                "one: model.path=DIR"
+                f"the model {path} cannot be loaded ({str(error).splitlines()[0]}); without a network give "
+                "the folder of one: model.path=DIR"
             ) from error
         if tokenizer.eos_token_id is None:
             raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")

@@ -12,14 +12,21 @@ from src.files import read_rows
 from src.loop import Experiment
 from src.report import Report
 
-SMALL = ("data.train=64", "data.validation=8", "data.test=12")
+SMOKE = ("experiment=smoke",)
+# The smoke experiment without its embedded data.
+SMOKE_ON_FILES = (
+    "T=4", "batch_size=4", "checkpoint_every=2", "evaluate.every=2", "task.max_new_tokens=12",
+    "model.scratch.vocab_size=600", "model.scratch.layers=1", "model.scratch.hidden=32", "model.scratch.heads=2",
+    "model.scratch.intermediate=64", "model.sft.steps=12", "model.sft.batch_size=8", "model.rows=16",
+    "model.micro_batch=4",
+)  # fmt: skip
 TIMES = ("seconds", "pairs_per_second", "tokens_per_second", "run_id")
 
 
 def configured(cache: Path, *overrides: str) -> tuple[RunConfig, dict[str, Any], dict[str, str]]:
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        small = [] if any(one.startswith("data=") for one in overrides) else SMALL
-        lines = ["experiment=smoke", f"cache={cache}", *small, *overrides]
+        smoke = SMOKE_ON_FILES if any(one.startswith("data=") for one in overrides) else SMOKE
+        lines = [*smoke, f"cache={cache}", *overrides]
         composed = compose("train", overrides=lines, return_hydra_config=True)
     choices = dict(composed.hydra.runtime.choices)
     plain = plain_config(composed)

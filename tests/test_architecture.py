@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.files import read_rows
-from tests.experiments import SMALL
+from tests.experiments import SMOKE
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +25,7 @@ def test_a_loss_is_one_file_and_one_yaml(tmp_path: Path) -> None:
         assert not (tmp_path / name).exists()
         (tmp_path / name).write_text(code)
     done = subprocess.run(
-        [sys.executable, "-m", "src.train", "experiment=smoke", *SMALL, "loss=truncated", "hydra.run.dir=run"],
+        [sys.executable, "-m", "src.train", *SMOKE, "loss=truncated", "hydra.run.dir=run"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from src.data.splits import response_ids, response_text
 from src.files import read_rows
 from src.learner import Learner, gather
 from src.loop import Experiment
+from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 from src.sampler import Sampler
 from tests.experiments import configured, left_behind
@@ -285,7 +286,8 @@ def test_a_prompt_in_two_splits_is_refused_when_data_is_loaded(
 # 9. No prompt ends in a space.
 
 
-def test_no_prompt_ends_in_a_space(experiment: Build, tmp_path: Path) -> None:
+def test_no_prompt_ends_in_a_space(experiment: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddingOracle, "load", lambda self: None)  # its model is not needed here, nor a network
     for split, count in (("train", 20), ("validation", 4)):
         rows = [{"prompt": f"{split} {i} asks: ", "label": f" answer {i} "} for i in range(count)]
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -11,7 +11,7 @@ import torch
 from src.build import build_sft_cache
 from src.report import Report
 from src.sft_cache import SftCache
-from tests.experiments import SMALL, configured
+from tests.experiments import SMOKE, configured
 
 ROOT = Path(__file__).parents[1]
 LORA = ("model=tiny_lora", "model.lora.rank=2")
@@ -116,7 +116,7 @@ def test_sft_learns(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_jobs_that_start_at_once_make_it_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "src.sft", "experiment=smoke", *SMALL, f"cache={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "src.sft", *SMOKE, f"cache={tmp_path / 'cache'}"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     jobs = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)

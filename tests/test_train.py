@@ -13,10 +13,9 @@ import torch
 
 from src.errors import RunError
 from src.files import read_rows
-from tests.experiments import SMALL, built, left_behind
+from tests.experiments import SMOKE, built, left_behind
 
 ROOT = Path(__file__).parents[1]
-SMOKE = ("experiment=smoke", *SMALL)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.errors import RunError
 from src.models.lora import LoraLinear, attach, load_adapter, save_adapter
 from src.models.spec import LoraSpec
 from tests.tiny import tiny_model
@@ -104,7 +105,7 @@ def test_all_linear_leaves_the_head_out(tied):
 @pytest.mark.parametrize("targets", [["nothing_proj"], ["q_proj", "nothing_proj"], ["lm_head"]])
 def test_unknown_targets_are_refused_with_those_there_are(targets):
     model = tiny_model(tie_word_embeddings=False)
-    with pytest.raises(ValueError, match=rf"no linear layer is called \['{targets[-1]}'\].*'q_proj'"):
+    with pytest.raises(RunError, match=rf"no linear layer is called \['{targets[-1]}'\].*'q_proj'"):
         attach(model, 1, LoraSpec(2, 6.0, 0.0, targets))
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from src.errors import RunError
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
 from tests.tiny import VOCABULARY, tiny_model, tiny_tokenizer
@@ -328,6 +329,44 @@ def test_a_policy_with_adapters_reads_a_model_folder(tmp_path):
         torch.testing.assert_close(logits(model), logits(saved.model))
 
 
+def peft_adapter(folder: Path, **options: object) -> Tensor:
+    """Writes a random adapter as PEFT does, and gives its logits."""
+    config = LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "down_proj"], init_lora_weights=False, **options)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = get_peft_model(tiny_model(), config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5 if parameter.requires_grad else 1.0)
+    model.save_pretrained(folder)
+    return logits(model)
+
+
+def test_an_adapter_that_peft_has_written_is_read(tmp_path):
+    expected = peft_adapter(tmp_path)
+    policy = lora_policy(2)
+    with policy.using(policy.read_weights(tmp_path)) as model:
+        torch.testing.assert_close(logits(model), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"use_rslora": True},
+        {"use_dora": True},
+        {"alpha_pattern": {"down_proj": 12}},
+        {"rank_pattern": {"q_proj": 2}},
+        {"modules_to_save": ["norm"]},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_adapter_of_another_kind_is_read_as_peft_does_or_refused(tmp_path, options):
+    expected = peft_adapter(tmp_path, **options)
+    policy = lora_policy(2)
+    with contextlib.suppress(RunError), policy.using(policy.read_weights(tmp_path)) as model:
+        torch.testing.assert_close(logits(model), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_member_is_read_back(tmp_path):
     saved, policy = lora_policy(3, seed=1), lora_policy(2, seed=2)
     saved.save(tmp_path)
@@ -343,27 +382,27 @@ OTHER_BASES = {"width": {"hidden_size": 16}, "vocabulary": {"vocab_size": VOCABU
 
 def test_an_adapter_of_another_shape_is_refused(tmp_path):
     lora_policy(1, intermediate_size=40).save(tmp_path)
-    with pytest.raises(ValueError, match=rf"policy in {tmp_path} does not fit.*down_proj.weight is .*32, 40.*32, 48"):
+    with pytest.raises(RunError, match=rf"policy in {tmp_path} does not fit.*down_proj.weight is .*32, 40.*32, 48"):
         lora_policy(1).read_weights(tmp_path)
 
 
 @pytest.mark.parametrize("changes", OTHER_BASES.values(), ids=OTHER_BASES.keys())
 def test_a_model_of_another_shape_is_refused(tmp_path, changes):
     full_policy(**changes).save(tmp_path)
-    with pytest.raises(ValueError, match="does not fit this model: model.embed_tokens.weight"):
+    with pytest.raises(RunError, match="does not fit this model: model.embed_tokens.weight"):
         full_policy().read_weights(tmp_path)
 
 
 @pytest.mark.parametrize("make", [full_policy, lambda **changes: lora_policy(1, **changes)], ids=["full", "lora"])
 def test_a_policy_with_more_layers_is_refused(tmp_path, make):
     make(num_hidden_layers=3).save(tmp_path)
-    with pytest.raises(ValueError, match="does not fit this model: model.layers.2"):
+    with pytest.raises(RunError, match="does not fit this model: model.layers.2"):
         make().read_weights(tmp_path)
 
 
 def test_a_model_with_fewer_layers_is_refused(tmp_path):
     full_policy(num_hidden_layers=1).save(tmp_path)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(RunError, match="does not fit"):
         full_policy().read_weights(tmp_path)
 
 
@@ -375,7 +414,7 @@ def test_an_adapter_is_the_same_policy_however_far_training_has_gone(tmp_path):
         for parameter in policy.trainable().values():
             parameter.add_(0.1)
     # Refusing is as good.
-    with contextlib.suppress(ValueError), policy.using(policy.read_weights(tmp_path)) as model:
+    with contextlib.suppress(RunError), policy.using(policy.read_weights(tmp_path)) as model:
         torch.testing.assert_close(logits(model), mean_logits(lora_policy(1)), rtol=1e-4, atol=1e-5)
 
 
@@ -386,5 +425,5 @@ def test_an_ensemble_needs_adapters(members):
 
 
 def test_unknown_targets_are_refused():
-    with pytest.raises(ValueError, match="nothing_proj"):
+    with pytest.raises(RunError, match="nothing_proj"):
         lora_policy(1, spec=LoraSpec(2, 3.0, 0.0, ["nothing_proj"]))

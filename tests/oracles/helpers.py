@@ -19,6 +19,9 @@ class Scripted:
     def problems(self) -> list[str]:
         return []
 
+    def load(self) -> None:
+        pass
+
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         self.asked += [(prompt.id, text) for prompt, text in zip(prompts, texts, strict=True)]
         return [self.scores[text] for text in texts]

@@ -1,8 +1,11 @@
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from src.errors import RunError
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt, Row
 
@@ -84,6 +87,26 @@ def test_a_folder_without_a_model_is_a_problem_and_one_with_a_model_is_none(tmp_
 
 def test_a_hub_name_is_not_looked_for_on_disk():
     assert oracle("sentence-transformers/all-MiniLM-L6-v2")[0].problems() == []
+
+
+def test_the_model_is_loaded_once_however_often_it_is_asked(monkeypatch):
+    loaded = []
+    stub = SimpleNamespace(SentenceTransformer=lambda path: loaded.append(path) or Encoder())
+    monkeypatch.setitem(sys.modules, "sentence_transformers", stub)
+    embedding = EmbeddingOracle("a/model", 0.0, batch_size=4, temperature=0.0)
+    embedding.load()
+    embedding.load()
+    embedding.score(None, prompts("a post", "a post"), ["near", "nearer it"])
+    assert loaded == ["a/model"]
+
+
+def test_a_model_that_cannot_be_loaded_is_named(monkeypatch):
+    def fail(path: str) -> None:
+        raise OSError("no network\nand more of it")
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=fail))
+    with pytest.raises(RunError, match=r"a/model cannot be loaded \(no network\)"):
+        EmbeddingOracle("a/model", 0.0, batch_size=4, temperature=0.0).load()
 
 
 def test_bad_values_are_refused_all_at_once():

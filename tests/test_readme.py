@@ -1,0 +1,57 @@
+"""What the README tells people to type."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.command_line import flags_first, problems_of
+from src.files import read_rows
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+LINES = [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [shlex.split(line, comments=True) for line in LINES if line.startswith("python -m src.")]
+TARGETS = [line.split()[1] for line in LINES if line.startswith("make ")]
+
+
+def test_the_commands_were_found() -> None:
+    assert ["python", "-m", "src.train", "loss=ipo", "F=2", "-m", "seed=0,1,2"] in COMMANDS
+    assert len(COMMANDS) >= 3 and {"demo", "test", "setup"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_one_the_program_takes(command: list[str], tmp_path: Path) -> None:
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"prompt": "{name}", "label": "b"}}\n')
+    (tmp_path / "config.json").write_text("{}")
+    arguments = [part.replace("=DIR", f"={tmp_path}") for part in command[3:]]
+    assert problems_of(flags_first(arguments)) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_knows_every_target(target: str) -> None:
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("cell", re.findall(r"^\| [\w-]+ (?:DPO|BPO) \| `([^`]+)`", TEXT, re.MULTILINE))
+def test_the_methods_of_the_table(cell: str) -> None:
+    assert problems_of(cell.split()) == []
+
+
+@pytest.mark.slow
+def test_the_quick_command_runs_as_written(tmp_path: Path) -> None:
+    command = next(command for command in COMMANDS if "experiment=smoke" in command)
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "outputs" / "experiment=smoke"
+    assert read_rows(folder / "results.jsonl")[-1]["split"] == "test"
+    for name in re.findall(r"^\| `([\w./]+)` \|", TEXT, re.MULTILINE):
+        if "." in name or name.endswith("/"):
+            assert (folder / name).exists(), name
