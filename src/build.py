@@ -59,6 +59,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             oracle=oracle,
             scorer=scorer,
             seed=config.seed,
+            report=report,
         ),
         learner=Learner(
             policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T, model.micro_batch

@@ -1,6 +1,6 @@
 """Collection: two different responses of the behavior policy to each prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from src.data.splits import response_text
 from src.records import Candidate, Prompt, Response
 from src.sampler import Sampler
+from src.scorer import ignore
 
 
 @dataclass
@@ -39,7 +40,12 @@ class Collector:
     resample: int
 
     def __call__(
-        self, model: PreTrainedModel, prompts: Sequence[Prompt], generator: torch.Generator, tally: Tally
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Prompt],
+        generator: torch.Generator,
+        tally: Tally,
+        tick: Callable[[int], None] = ignore,
     ) -> list[Candidate | None]:
         """A candidate for each prompt, or None where both responses stayed identical. Counts in the tally."""
         candidates: list[Candidate | None] = [None] * len(prompts)
@@ -47,7 +53,10 @@ class Collector:
         for attempt in range(1 + self.resample):
             if not missing:
                 break
-            drawn = self.sampler.sample(model, [prompts[i].ids for i in missing], 2, self.end_ids, generator)
+            asked = [prompts[index].ids for index in missing]
+            # Only the first attempt is watched: those after it are about the few left.
+            watch = ignore if attempt else tick
+            drawn = self.sampler.sample(model, asked, 2, self.end_ids, generator, watch)
             tally.generated_responses += 2 * len(missing)
             tally.resampled += len(missing) if attempt else 0
             for index, ids in zip(missing, drawn, strict=True):

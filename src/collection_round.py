@@ -1,6 +1,5 @@
 """The first half of a round: allocate, collect, annotate, score. The second half, learning, is in `src.loop`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from src.allocation.base import Allocation
@@ -12,8 +11,12 @@ from src.models.policy import Policy, Weights
 from src.oracles.base import Oracle
 from src.prompt_stream import PromptStream
 from src.records import Comparison, Prompt
+from src.report import Report
 from src.scorer import Scorer
 from src.seeding import numpy_stream, torch_stream
+
+# In a log file, the stages of hundreds of rounds of a step each would bury everything else.
+LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class CollectionRound:
     oracle: Oracle
     scorer: Scorer
     seed: int
+    report: Report
 
     def __call__(
         self,
@@ -40,7 +44,6 @@ class CollectionRound:
         tally: Tally,
         policies: dict[str, Weights],
         seconds: dict[str, float],
-        announce: Callable[[str], None],
     ) -> tuple[list[Comparison], int]:
         """One round.
 
@@ -51,36 +54,41 @@ class CollectionRound:
             tally: counts what is spent; added to.
             policies: "behavior" (which samples), "reference" and "sft", all of which score the responses.
             seconds: gets the time of each stage.
-            announce: told what begins.
 
         Returns:
             The comparisons, and the prompts taken from the stream so far.
         """
         stream = PromptStream(self.prompts, self.seed, drawn)
         generator = torch_stream(self.seed, "collect", number, device=self.policy.device)
-        announce(f"collecting {budget} pairs")
-        with timed(seconds, "time/collect"), self.policy.using(policies["behavior"]) as model:
+        listed = number < LISTED
+        with (
+            self.report.stage(f"round {number}: collecting {budget} pairs", budget, listed) as tick,
+            timed(seconds, "time/collect"),
+            self.policy.using(policies["behavior"]) as model,
+        ):
             candidates = self.allocation(
-                stream, budget, lambda prompts: self.collector(model, prompts, generator, tally)
+                stream, budget, lambda prompts: self.collector(model, prompts, generator, tally, tick)
             )
-        announce(f"annotating {len(candidates)} pairs")
-        with timed(seconds, "time/annotate"):
+        count = len(candidates)
+        with self.report.stage(f"round {number}: annotating {count} pairs", 1, listed), timed(seconds, "time/annotate"):
             rng = numpy_stream(self.seed, "annotate", number)
             comparisons = annotate(self.oracle, self.world, candidates, rng, tally)
-        announce(f"scoring {len(candidates)} pairs")
         with timed(seconds, "time/reference"):
-            comparisons = self._score(comparisons, policies)
+            comparisons = self._score(comparisons, policies, f"round {number}: scoring {count} pairs", listed)
         return comparisons, stream.position
 
-    def _score(self, comparisons: list[Comparison], policies: dict[str, Weights]) -> list[Comparison]:
+    def _score(
+        self, comparisons: list[Comparison], policies: dict[str, Weights], title: str, listed: bool
+    ) -> list[Comparison]:
         """Adds the log-probs of every response under each policy; policies that are the same object are scored once."""
         prompts = [one.prompt.ids for one in comparisons]
         responses = [[response.ids for response in one.responses] for one in comparisons]
         scored: dict[int, list[list[float]]] = {}
-        for weights in policies.values():
-            if id(weights) not in scored:
+        different = {id(weights): weights for weights in policies.values()}
+        with self.report.stage(title, len(prompts) * len(different), listed) as tick:
+            for key, weights in different.items():
                 with self.policy.using(weights) as model:
-                    scored[id(weights)] = self.scorer.all_logps(model, prompts, responses).tolist()
+                    scored[key] = self.scorer.all_logps(model, prompts, responses, tick).tolist()
         return [
             replace(one, logps={name: _two(scored[id(weights)][place]) for name, weights in policies.items()})
             for place, one in enumerate(comparisons)

@@ -1,5 +1,6 @@
 """Evaluation: how often a policy's response beats the human text, and how far the policy has gone for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from src.models.policy import Policy, Weights
 from src.oracles.base import Oracle, checked_scores
 from src.records import Ids, Prompt
 from src.sampler import Sampler
-from src.scorer import IGNORED, Scorer, response_logits
+from src.scorer import IGNORED, Scorer, ignore, response_logits
 from src.seeding import torch_stream
 from src.win_rate import distinct, length_controlled, outcomes, unique_rate
 
@@ -45,12 +46,14 @@ class Evaluator:
     seed: int
     _label_scores: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
-    def __call__(self, weights: Weights, sft: Weights, split: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Figures of the result row, and a row a prompt for samples.jsonl."""
+    def __call__(
+        self, weights: Weights, sft: Weights, split: str, tick: Callable[[int], None] = ignore
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Figures of the result row, and a row a prompt for samples.jsonl. `tick` hears of prompts answered."""
         prompts = self.prompts[split]
         generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
         with self.policy.using(weights) as model:
-            drawn = self.sampler.sample(model, [p.ids for p in prompts], 1, self.end_ids, generator)
+            drawn = self.sampler.sample(model, [p.ids for p in prompts], 1, self.end_ids, generator, tick)
         responses = [ids[0] for ids in drawn]
         texts = [response_text(self.policy.tokenizer, ids) for ids in responses]
         scores = checked_scores(self.judge, self.world, prompts, texts)

@@ -118,9 +118,7 @@ class Experiment:
         budget = steps * self.batch_size
         policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
         tally = replace(progress.tally)
-        pairs, drawn = self.collect(
-            number, budget, progress.drawn, tally, policies, seconds, lambda text: self.report.stage(number, text)
-        )
+        pairs, drawn = self.collect(number, budget, progress.drawn, tally, policies, seconds)
         if len(pairs) < budget:
             self.report.warn(
                 f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts the policy gave two "
@@ -132,7 +130,10 @@ class Experiment:
 
     def evaluate(self, weights: Weights, split: str, round: int, progress: Progress) -> dict[str, Any]:
         """Evaluates weights on a split and appends the row and the samples."""
-        figures, samples = self.evaluator(weights, self.sft, split)
+        who = "the SFT policy" if weights is self.sft else f"step {progress.step}"
+        count = len(self.evaluator.prompts[split])
+        with self.report.stage(f"evaluating {who} on {split}", count, listed=split == self.final_split) as tick:
+            figures, samples = self.evaluator(weights, self.sft, split, tick)
         place = {"split": split, "round": round, "step": progress.step}
         spent = vars(progress.tally) | {"seconds": progress.seconds}
         self.folder.log_samples([place | sample for sample in samples])
@@ -143,7 +144,6 @@ class Experiment:
 
         The trained policy's row is written last: a run is finished when it is there.
         """
-        self.report.stage(self.F - 1, f"evaluating on {self.final_split}")
         sft_row = self.evaluate(self.sft, self.final_split, -1, Progress())
         self.folder.save_policy(self.policy)
         row = self.evaluate(self.policy.mean(), self.final_split, self.F - 1, progress)

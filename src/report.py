@@ -4,12 +4,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+
+class Tick(Protocol):
+    """Told about parts of a stage that are done, and what to show beside the bar."""
+
+    def __call__(self, parts: int = 1, note: str = "") -> None: ...
 
 
 class Report:
@@ -46,23 +52,23 @@ class Report:
         self.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
 
     @contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Any]:
-        """A bar to advance by calling what this yields with a step's loss."""
+    def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
+        """A stage of so many parts: a bar in a terminal, elsewhere a line (if it is `listed`).
+
+        Yields:
+            What to call when parts are done.
+        """
+        if listed and not self.console.is_terminal:
+            self.say(title)
         task = self._progress.add_task(title, total=total, note="")
-        yield lambda loss: self._progress.update(task, advance=1, note=f"loss {loss:.3f}")
-        self._progress.remove_task(task)
+        try:
+            yield lambda parts=1, note="": self._progress.update(task, advance=parts, note=note)
+        finally:
+            self._progress.remove_task(task)
 
     def start(self, T: int) -> None:
         """The run begins: T steps to learn."""
         self._learning = self._progress.add_task("learning", total=T, note="")
-
-    def stage(self, round: int, what: str) -> None:
-        """A round's stage begins."""
-        if self._learning is not None and self.console.is_terminal:
-            self._progress.update(self._learning, note=f"round {round}: {what}")
-        elif round < 3:
-            # In a log file, hundreds of rounds of a step each would bury everything else.
-            self.say(f"round {round}: {what}" + (" (later rounds are not listed)" if round == 2 else ""))
 
     def step(self, round: int, step: int, metrics: dict[str, Any]) -> None:
         """A step was taken."""

@@ -1,6 +1,6 @@
 """Sampling responses from a policy: the prompt is encoded once for its k responses, finished rows leave the batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from src.records import Ids
-from src.scorer import keep_last_logits
+from src.scorer import ignore, keep_last_logits
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,18 @@ class Sampler:
 
     @torch.no_grad()
     def sample(
-        self, model: PreTrainedModel, prompts: Sequence[Ids], k: int, end_ids: set[int], generator: torch.Generator
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Ids],
+        k: int,
+        end_ids: set[int],
+        generator: torch.Generator,
+        tick: Callable[[int], None] = ignore,
     ) -> list[list[Ids]]:
-        """k responses to each prompt, token ids as sampled, with the end token where it was drawn."""
+        """k responses to each prompt, token ids as sampled, with the end token where it was drawn.
+
+        `tick` is called with the number of prompts answered, batch by batch.
+        """
         responses: list[list[Ids]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
         size = max(1, self.rows // k)
@@ -42,6 +51,7 @@ class Sampler:
             drawn = self._batch(model, [prompts[index] for index in batch], k, end_ids, generator)
             for place, index in enumerate(batch):
                 responses[index] = drawn[place * k : (place + 1) * k]
+            tick(len(batch))
         return responses
 
     def _batch(

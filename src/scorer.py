@@ -5,7 +5,7 @@ the same column and only the response positions get logits.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,10 @@ from transformers import PreTrainedModel
 from src.records import Ids
 
 IGNORED = -100
+
+
+def ignore(parts: int) -> None:
+    """For those who do not watch."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,17 @@ class Scorer:
         return token_logps.reshape(targets.shape).sum(1).reshape(len(prompts), -1)
 
     @torch.no_grad()
-    def all_logps(self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
-        """As `logps`, for any number of prompts: sorted by length, in batches of `rows`, on the CPU."""
+    def all_logps(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Ids],
+        responses: Sequence[Sequence[Ids]],
+        tick: Callable[[int], None] = ignore,
+    ) -> Tensor:
+        """As `logps`, for any number of prompts: sorted by length, in batches of `rows`, on the CPU.
+
+        `tick` is called with the number of prompts scored, batch by batch.
+        """
         lengths = [len(p) + max(map(len, group)) for p, group in zip(prompts, responses, strict=True)]
         order = sorted(range(len(prompts)), key=lengths.__getitem__, reverse=True)
         k = len(responses[0]) if responses else 2
@@ -57,6 +70,7 @@ class Scorer:
         for start in range(0, len(order), size):
             batch = order[start : start + size]
             out[batch] = self.logps(model, [prompts[i] for i in batch], [responses[i] for i in batch]).cpu()
+            tick(len(batch))
         return out
 
 

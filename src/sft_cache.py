@@ -132,9 +132,9 @@ class SftCache:
                 f"SFT: {len(prompts) - len(short)} of {len(prompts)} labels have more than {self.max_new_tokens} "
                 "tokens and are left out (task.max_new_tokens)"
             )
-        self.report.say(f"{title}: {spec.steps} steps of {spec.batch_size} rows, into {self.folder}")
-        with self.report.bar(title, spec.steps) as advance:
-            loss = finetune(policy, short, spec, member, self.spec.micro_batch * 2, advance)
+        with self.report.stage(f"{title}: {spec.steps} steps of {spec.batch_size} rows", spec.steps) as tick:
+            rows = self.spec.micro_batch * 2
+            loss = finetune(policy, short, spec, member, rows, lambda loss: tick(note=f"loss {loss:.3f}"))
         policy.save(folder)
         return {"what": title, "loss": loss, "rows": len(short), "seconds": time.perf_counter() - started}
 

@@ -19,6 +19,7 @@ from src.loop import Experiment
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 from src.sampler import Sampler
+from src.scorer import ignore
 from tests.experiments import configured, left_behind
 
 Build = Callable[..., Experiment]
@@ -69,8 +70,8 @@ def test_token_ids_are_carried_from_the_sampler_to_the_loss(experiment: Build, m
     sampled, trained = set(), set()
     sample, logps = Sampler.sample, type(run.learner.scorer).logps
 
-    def spy_sample(self, model, prompts, k, end_ids, generator):
-        drawn = sample(self, model, prompts, k, end_ids, generator)
+    def spy_sample(self, model, prompts, k, end_ids, generator, tick=ignore):
+        drawn = sample(self, model, prompts, k, end_ids, generator, tick)
         sampled.update(ids for group in drawn for ids in group)
         return drawn
 
@@ -406,9 +407,9 @@ def test_collector_is_the_behavior_policy_of_the_round(experiment: Build, monkey
     seen = []
     call = Collector.__call__
 
-    def spy(self, model, prompts, generator, tally):
+    def spy(self, model, prompts, generator, tally, tick):
         seen.append(torch.cat([p.detach().flatten() for p in model.parameters()]).clone())
-        return call(self, model, prompts, generator, tally)
+        return call(self, model, prompts, generator, tally, tick)
 
     monkeypatch.setattr(Collector, "__call__", spy)
     run.run()

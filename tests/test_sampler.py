@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from src.records import Ids
 from src.sampler import Sampler
 from src.scorer import Scorer
-from tests.tiny import tiny_model
+from tests.tiny import tiny_gpt2, tiny_model
 
 PROMPTS: list[Ids] = [(5, 9, 13), (7,), (30, 3, 22, 12, 12, 50, 41), (8, 8), (61, 2, 33, 4)]
 NEVER = {10**6}  # an end token that is no token of the model
@@ -50,9 +50,10 @@ def generated(model: nn.Module, prompts: list[Ids], ends: set[int], tokens: int)
     return [tuple(row[:stop]) for row, stop in zip(rows, stops, strict=True)]
 
 
+@pytest.mark.parametrize("make", [tiny_model, tiny_gpt2])
 @pytest.mark.parametrize("rows", [1, 2, 100])
-def test_greedy_is_transformers_generation(rows):
-    model = tiny_model()
+def test_greedy_is_transformers_generation(rows, make):
+    model = make()
     free = generated(model, PROMPTS, NEVER, 12)
     # Ends that some responses meet, at different places, and others do not.
     ends = {free[0][4], free[1][1], free[2][9]}

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from src.records import Ids
 from src.scorer import IGNORED, Scorer, keep_last_logits, response_logits
-from tests.tiny import VOCABULARY, tiny_model
+from tests.tiny import VOCABULARY, tiny_gpt2, tiny_model
 
 PROMPTS: list[Ids] = [(5, 9, 13, 2, 40, 41, 8), (7,), (30, 3, 22), (12, 12, 12, 12, 50)]
 RESPONSES: list[list[Ids]] = [
@@ -35,9 +35,10 @@ def plain_logps(model: nn.Module, prompts: list[Ids], responses: list[list[Ids]]
     )
 
 
+@pytest.mark.parametrize("make", [tiny_model, tiny_gpt2])
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_log_probs_are_those_of_the_plain_way(k):
-    model = tiny_model()
+def test_log_probs_are_those_of_the_plain_way(k, make):
+    model = make()
     with torch.no_grad():
         logps = Scorer(rows=1).logps(model, PROMPTS, only(k))
         expected = plain_logps(model, PROMPTS, only(k))

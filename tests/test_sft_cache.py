@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from src.build import build_sft_cache
-from src.report import Report
+from src.report import Report, Tick
 from src.sft_cache import SftCache
 from tests.experiments import SMOKE, configured
 
@@ -96,18 +98,11 @@ def test_an_interrupted_training_leaves_nothing_to_be_taken_for_a_policy(
 def test_sft_learns(tmp_path: Path) -> None:
     cache = cache_of(tmp_path, "model.sft.steps=60", "model.sft.learning_rate=0.01")
     losses: list[float] = []
-    bar = cache.report.bar
 
     class Watching(Report):
-        def bar(self, title: str, total: int):  # noqa: ANN202
-            from contextlib import contextmanager
-
-            @contextmanager
-            def watched():
-                with bar(title, total):
-                    yield losses.append
-
-            return watched()
+        @contextmanager
+        def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
+            yield lambda parts=1, note="": losses.append(float(note.removeprefix("loss ")))
 
     replace(cache, report=Watching()).policy(1)
     assert losses[0] > 5
