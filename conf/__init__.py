@@ -1,0 +1,1 @@
+"""The yaml files; a package, so that Hydra finds them wherever it is started."""

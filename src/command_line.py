@@ -83,7 +83,8 @@ def _parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
         try:
             overrides.append(parser.parse_override(text))
         except HydraException as error:
-            problems.append(f"{text}: expected key=value ({str(error).splitlines()[0]})")
+            hint = "; Hydra reads no ~, write $HOME" if "~" in text.partition("=")[2] else ""
+            problems.append(f"{text}: expected key=value ({str(error).splitlines()[0]}){hint}")
     return overrides, problems
 
 

@@ -52,11 +52,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The complete rows of a file of JSON lines, none if it is missing; a torn last line is left out."""
     if not path.is_file():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append(json.loads(line))
-    return rows
+    *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def keep_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:

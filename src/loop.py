@@ -92,8 +92,12 @@ class Experiment:
             yield
         except RunError as error:
             saved = self.folder.checkpoint
-            place = f"the last good checkpoint is {saved}" if saved.is_dir() else "there is no checkpoint yet"
-            raise RunError(f"{error}; {place}, and the same command goes on from there") from None
+            place = (
+                f"the last good checkpoint is {saved}, and the same command goes on from it"
+                if saved.is_dir()
+                else "there is no checkpoint yet, and the same command starts afresh"
+            )
+            raise RunError(f"{error}; {place}") from None
 
     def pairs(
         self, number: int, start: int, steps: int, progress: Progress, seconds: dict[str, float]

@@ -28,10 +28,11 @@ def run_name(overrides: Sequence[str]) -> str:
         key, _, value = override.lstrip("+").partition("=")
         if key == "force":
             continue
-        if len(value) > LONGEST_VALUE or re.search(r"[^\w.,+\-]", value):
-            tail = re.sub(r"[^\w.\-]+", "_", Path(value).name).strip("_")[-16:]
+        if len(value) > LONGEST_VALUE or re.search(r"[^\w.,+\-]", value, re.ASCII):
+            tail = re.sub(r"[^\w.\-]+", "_", Path(value).name, flags=re.ASCII).strip("_")[-16:]
             value = f"{tail}-{_digest(value)}"
-        parts.append(f"{re.sub(r'[^A-Za-z0-9_.~-]+', '_', key)}={value}" if "=" in override else key)
+        key = re.sub(r"[^A-Za-z0-9_.~-]+", "_", key)
+        parts.append(f"{key}={value}" if "=" in override else key)
     name = ",".join(sorted(parts)) or "default"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 13]}-{_digest(name)}"
 

@@ -80,12 +80,12 @@ class Sampler:
         ends = torch.tensor(sorted(end_ids), device=device)
         responses: list[list[int]] = [[] for _ in range(len(prompts) * k)]
         alive = torch.arange(len(responses), device=device)
-        for _ in range(self.max_new_tokens):
+        for length in range(1, self.max_new_tokens + 1):
             tokens = self._draw(logits, generator)  # (rows,)
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 responses[row].append(token)
             going = ~torch.isin(tokens, ends)
-            if not going.any():
+            if length == self.max_new_tokens or not going.any():
                 break
             if not going.all():
                 kept = going.nonzero().squeeze(1)

@@ -5,6 +5,7 @@ stream more or less (evaluating more often, say) changes no other, and a resumed
 """
 
 import hashlib
+import json
 
 import numpy as np
 import torch
@@ -12,8 +13,7 @@ import torch
 
 def stream_seed(seed: int, *names: str | int) -> int:
     """A 63-bit seed from the run's seed and the stream's name, for example (0, "collect", round)."""
-    text = "/".join(map(str, (seed, *names)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(json.dumps([seed, *names]).encode()).digest()[:8], "big") >> 1
 
 
 def numpy_stream(seed: int, *names: str | int) -> np.random.Generator:

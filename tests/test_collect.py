@@ -27,9 +27,10 @@ class Script:
     pairs: dict[Ids, list[tuple[Ids, Ids]]]
     calls: list[list[Ids]] = field(default_factory=list)
 
-    def sample(self, model, prompts, k, end_ids, generator) -> list[list[Ids]]:
+    def sample(self, model, prompts, k, end_ids, generator, tick) -> list[list[Ids]]:
         assert model is MODEL and k == 2 and end_ids == {END}
         self.calls.append(list(prompts))
+        tick(len(prompts))
         return [list(self.pairs[ids].pop(0)) for ids in prompts]
 
 
@@ -84,6 +85,14 @@ def test_responses_are_identical_where_their_texts_are(pair):
     candidates, tally, _ = collect([[pair], [OTHER]], resample=0)
     assert candidates[0] is None
     assert tally.passed_over == 1
+
+
+def test_progress_is_that_of_the_first_attempt():
+    prompts, heard = numbered_prompts(3), []
+    script = Script({prompt.ids: [SAME, SAME, OTHER] for prompt in prompts})
+    Collector(script, Letters(), {END}, 2)(MODEL, prompts, torch.Generator(), Tally(), heard.append)
+    assert len(script.calls) == 3
+    assert heard == [3]
 
 
 def test_the_tally_is_added_to():

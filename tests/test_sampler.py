@@ -151,7 +151,9 @@ def test_the_generator_makes_the_responses():
 
 
 def test_k_responses_to_each_prompt_in_the_prompts_order():
-    sampled = sampler(rows=4).sample(tiny_model(), PROMPTS, 3, NEVER, generator())
+    heard = []
+    sampled = sampler(rows=7).sample(tiny_model(), PROMPTS, 3, NEVER, generator(), heard.append)
+    assert heard == [2, 2, 1]
     assert [len(group) for group in sampled] == [3] * 5
     assert all(len(set(group)) == 3 for group in sampled)
     assert sampler().sample(tiny_model(), [], 3, NEVER, generator()) == []

@@ -79,11 +79,12 @@ def test_the_next_tokens_probabilities_sum_to_one():
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 100])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_the_batch_size_does_not_matter(rows, k):
-    model = Counting(tiny_model())
-    everything = Scorer(rows).all_logps(model, PROMPTS, only(k))
+    model, heard = Counting(tiny_model()), []
+    everything = Scorer(rows).all_logps(model, PROMPTS, only(k), heard.append)
     with torch.no_grad():
         torch.testing.assert_close(everything, plain_logps(model.model, PROMPTS, only(k)), rtol=1e-4, atol=1e-4)
     assert sum(model.rows) == 4 * k
+    assert [k * prompts for prompts in heard] == model.rows
     assert max(model.rows) <= max(rows, k)
     assert not everything.requires_grad
 

@@ -23,9 +23,14 @@ def test_the_same_name_is_the_same_stream():
 
 def test_seeds_are_the_same_in_every_process_and_for_good():
     # Python's own hash of a text changes with every process; a change of these numbers would change every run.
-    # SHA-256 of "0/collect/3" and "7", their first eight bytes without the last bit.
-    assert stream_seed(0, "collect", 3) == 1584124291397854681
-    assert stream_seed(7) == 4359823973405836615
+    # SHA-256 of '[0, "collect", 3]' and '[7]', their first eight bytes without the last bit.
+    assert stream_seed(0, "collect", 3) == 2078557127302525525
+    assert stream_seed(7) == 3193050612831425908
+
+
+def test_names_do_not_run_into_each_other():
+    assert len({stream_seed(0, "a/b"), stream_seed(0, "a", "b"), stream_seed(0, "ab"), stream_seed(0, "a, b")}) == 4
+    assert stream_seed(0, "a", 1) != stream_seed(0, "a", "1")
 
 
 def test_a_stream_does_not_depend_on_the_use_of_others():

@@ -118,5 +118,9 @@ class FilesData:
                 raise ValueError(f"{column!r} is {type(fields[column]).__name__}, expected text")
             if not fields[column].strip():
                 raise ValueError(f"{column!r} is empty")
+            try:
+                fields[column].encode()
+            except UnicodeEncodeError:
+                raise ValueError(f"{column!r} has half of a surrogate pair, which is no text") from None
             texts.append(fields[column])
         return stripped(Row(*texts))

@@ -58,7 +58,10 @@ def shared_prompts(splits: Splits) -> list[str]:
 
 def unique_by_prompt(rows: list[Row]) -> list[Row]:
     """The first row of every prompt, in order."""
-    return list({row.prompt: row for row in reversed(rows)}.values())[::-1]
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.prompt, row)
+    return list(first.values())
 
 
 def without(rows: list[Row], held_out: list[Row]) -> list[Row]:

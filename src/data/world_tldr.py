@@ -20,7 +20,7 @@ SLOTS = {
             "sold my bike",
             "read my letters",
             "forgot my birthday",
-            "lied about money",
+            "told my secrets",
             "took my car",
             "ate my lunch",
         ),

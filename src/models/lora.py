@@ -120,6 +120,10 @@ def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]
     """Reads an adapter in PEFT's format: layer name -> (A (r, in), B (out, r)), and the scale alpha / r."""
     config = json.loads((folder / "adapter_config.json").read_text())
     tensors = load_file(folder / "adapter_model.safetensors")
+    other = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
+    other += [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))][:1]
+    if other:
+        raise RunError(f"the adapter in {folder} is not plain LoRA ({', '.join(other)}); only plain LoRA is read here")
     names = sorted({key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in tensors})
     pairs = {
         name: (tensors[f"{PREFIX}{name}.lora_A.weight"], tensors[f"{PREFIX}{name}.lora_B.weight"]) for name in names

@@ -146,6 +146,8 @@ class Policy:
             RunError: if it has other layers or shapes than this model.
         """
         if (folder / "adapter_config.json").is_file():
+            if not self.layers:
+                raise RunError(f"{folder} holds an adapter; this model trains all weights: give a whole model's folder")
             pairs, scale = load_adapter(folder)
             self._check_names(folder, {f"{name}.weight": (len(B), A.shape[1]) for name, (A, B) in pairs.items()})
             return {
@@ -154,7 +156,8 @@ class Policy:
             }
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
         weights = {name: p.detach().to(self.device) for name, p in model.named_parameters()}
-        self._check_names(folder, {name: tuple(tensor.shape) for name, tensor in weights.items()})
+        absent = dict.fromkeys(self._weights.keys() - weights.keys())
+        self._check_names(folder, {name: tuple(tensor.shape) for name, tensor in weights.items()} | absent)
         return weights
 
     def _check_names(self, folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -1,6 +1,5 @@
 """A small Llama and its tokenizer made from nothing but the train split: the `tiny` model."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -10,8 +9,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from src.models.spec import ScratchSpec
 from src.records import Row
 from src.seeding import stream_seed
-
-INIT = float(os.environ.get("INIT", "0.02"))
 
 
 def train_tokenizer(rows: list[Row], vocab_size: int) -> PreTrainedTokenizerFast:
