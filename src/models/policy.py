@@ -13,6 +13,7 @@ from src.models.lora import LoraSpec, attach, load_adapter, save_adapter
 from src.seeding import torch_stream
 
 Weights = dict[str, Tensor]
+Shapes = dict[str, tuple[int, ...] | None]
 
 
 class Policy:
@@ -156,11 +157,11 @@ class Policy:
             }
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
         weights = {name: p.detach().to(self.device) for name, p in model.named_parameters()}
-        absent = dict.fromkeys(self._weights.keys() - weights.keys())
-        self._check_names(folder, {name: tuple(tensor.shape) for name, tensor in weights.items()} | absent)
+        absent: Shapes = dict.fromkeys(self._weights.keys() - weights.keys())
+        self._check_names(folder, absent | {name: tuple(tensor.shape) for name, tensor in weights.items()})
         return weights
 
-    def _check_names(self, folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _check_names(self, folder: Path, shapes: Shapes) -> None:
         for name, shape in shapes.items():
             own = tuple(self._weights[name].shape) if name in self._weights else None
             if own != shape:
