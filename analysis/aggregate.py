@@ -1,0 +1,97 @@
+"""From finished runs to tables, figures and a page."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__" and not __package__:
+    # Run as a script, Python puts analysis/ first on its path; the package is found from the folder above, where
+    # `python -m analysis.aggregate` finds it, and never from another checkout that happens to be installed.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis.errors import AnalysisError
+from analysis.metrics import METRICS
+from analysis.names import FIGURES, FORMATS
+
+EXAMPLES = """examples:
+  python analysis/aggregate.py
+      all figures of all finished runs below outputs/, into outputs/analysis/
+  python analysis/aggregate.py outputs --figures fig1,fig3 --where T=64 --format png,svg --out paper
+      two figures of the runs with T=64
+  python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --allow-incomplete
+      from a W&B project, without the methods or tasks that have missing runs
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python analysis/aggregate.py", description=__doc__, epilog=EXAMPLES, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    made.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders with runs (default: outputs)")
+    made.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a W&B project in place of folders")
+    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(FIGURES)} (default: all there is data for)")
+    made.add_argument(
+        "--metric", default="win_rate", choices=tuple(METRICS), help="what is compared (default: win_rate)"
+    )
+    made.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE[,VALUE]",
+        help="take only runs with this setting, e.g. T=64 or learning_rate=3e-4; may be repeated",
+    )  # fmt: skip
+    made.add_argument(
+        "--allow-incomplete", action="store_true",
+        help="leave out methods and tasks that have missing runs, and say so in the captions",
+    )  # fmt: skip
+    made.add_argument(
+        "--out", type=Path, default=Path("outputs/analysis"), metavar="DIR",
+        help="where to write (default: outputs/analysis)",
+    )  # fmt: skip
+    made.add_argument("--format", default="svg", metavar="NAMES", help=f"of {','.join(FORMATS)} (default: svg)")
+    made.add_argument("--reps", type=int, default=50_000, metavar="N", help="bootstrap repetitions (default: 50000)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default: 0)")
+    made.add_argument("--samples", type=int, default=100, metavar="N", help="samples a run on the page (default: 100)")
+    return made
+
+
+def problems_of(arguments: argparse.Namespace) -> list[str]:
+    """What is wrong with the arguments, beyond what argparse sees."""
+    found = []
+    for option, known in (("figures", FIGURES), ("format", FORMATS)):
+        given = getattr(arguments, option)
+        unknown = [name for name in given.split(",") if name not in known] if given is not None else []
+        if unknown:
+            found.append(f"--{option} {','.join(unknown)}: expected some of {', '.join(known)}")
+    for option, lowest, highest in (("reps", 100, 10_000_000), ("seed", 0, 2**32 - 1), ("samples", 0, 1_000_000)):
+        value = getattr(arguments, option)
+        if not lowest <= value <= highest:
+            found.append(f"--{option} {value}: expected a number from {lowest} to {highest}")
+    if arguments.wandb is not None:
+        if arguments.folders:
+            found.append(f"--wandb and folders ({', '.join(map(str, arguments.folders))}): expected one of them")
+        if len([part for part in arguments.wandb.split("/") if part]) != 2 or arguments.wandb.count("/") != 1:
+            found.append(f"--wandb {arguments.wandb}: expected ENTITY/PROJECT")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        found.append(f"--out {arguments.out}: that is a file; expected a folder, or a name for one")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    try:
+        if problems := problems_of(arguments):
+            raise AnalysisError(problems)
+        # rliable and matplotlib are loaded for the work only: help and a mistyped option are answered at once.
+        from analysis.study import analyse
+
+        analyse(arguments)
+    except AnalysisError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error}; nothing more was written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""A run's place among the others, and the holes: (task, loss, method, seed)."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.methods import Method, method_of, overrides_of, varying
+from analysis.runs import Run
+
+# What conf/train.yaml says; a command leaves out what it need not say.
+DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded", "allocation": "uniform"}
+SEEDS = 5
+
+
+class Cell(NamedTuple):
+    """Where a run stands."""
+
+    task: str
+    loss: str
+    method: Method
+    seed: int
+
+
+Pair = tuple[str, str]
+Grid = Mapping[Cell, Run]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What an incomplete grid was cut down by: names of methods and of (task, loss) pairs, for the caption."""
+
+    methods: Sequence[str] = ()
+    pairs: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        parts = [*self.methods, *self.pairs]
+        return f"Left out because runs are missing: {', '.join(parts)}." if parts else ""
+
+
+def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
+    """Runs by cell; what was decided on the way; and what is wrong: two runs of one identity.
+
+    At F=1 a run with the reference `sft` and one with `behavior` are the same to the bit: one of them is taken.
+    """
+    varied = varying(runs)
+    places: dict[Cell, list[Run]] = defaultdict(list)
+    for run in runs:
+        places[Cell(run.row["task"], run.row["loss"], method_of(run, varied), run.row["seed"])].append(run)
+    notes, problems = [], []
+    doubled = 0
+    for cell, found in places.items():
+        references = [run.row["reference"] for run in found]
+        if cell.method.F == 1 and sorted(references) == ["behavior", "sft"]:
+            found.sort(key=lambda run: run.row["reference"])
+            doubled += 1
+            if found[0].row["win_rate"] != found[1].row["win_rate"]:
+                notes.append(
+                    f"{found[0].where} and {found[1].where} should be the same run (F=1, references behavior and sft) "
+                    f"and are not: win rates {found[0].row['win_rate']:.4f} and {found[1].row['win_rate']:.4f}"
+                )
+        elif len(found) > 1:
+            named = ", ".join(run.where for run in found)
+            problems.append(
+                f"{len(found)} runs with one identity ({describe(cell)}): {named}; "
+                "keep one of them below the folders given"
+            )
+    if doubled:
+        notes.append(f"{doubled} offline runs are there with both references (behavior, sft), which is the same at F=1;"
+                     " those with behavior are taken")  # fmt: skip
+    return {cell: found[0] for cell, found in places.items()}, notes, problems
+
+
+def describe(cell: Cell) -> str:
+    """A cell as messages name it."""
+    return f"{cell.task}, {cell.loss}, {cell.method.name}, seed {cell.seed}"
+
+
+def methods_of(grid: Iterable[Cell]) -> list[Method]:
+    """The methods there are, in the order of legends."""
+    return sorted({cell.method for cell in grid})
+
+
+def pairs_of(grid: Iterable[Cell]) -> list[Pair]:
+    """The (task, loss) pairs there are: losses in blocks, tasks in alphabetical order."""
+    return sorted({(cell.task, cell.loss) for cell in grid}, key=lambda pair: pair[::-1])
+
+
+def seeds_of(grid: Iterable[Cell]) -> list[int]:
+    """The seeds there are."""
+    return sorted({cell.seed for cell in grid})
+
+
+def subgrid(grid: Grid, keep: Callable[[Cell], bool]) -> dict[Cell, Run]:
+    """The cells that fit."""
+    return {cell: run for cell, run in grid.items() if keep(cell)}
+
+
+def missing(grid: Grid) -> list[Cell]:
+    """Cells of the product of all pairs, methods and seeds that are in the grid but for themselves.
+
+    One seed gives no interval: then the next four are missing as well.
+    """
+    seeds = seeds_of(grid)
+    if len(seeds) == 1:
+        seeds = list(range(seeds[0], seeds[0] + SEEDS))
+    product = (
+        Cell(task, loss, method, seed) for task, loss in pairs_of(grid) for method in methods_of(grid) for seed in seeds
+    )
+    return [cell for cell in product if cell not in grid]
+
+
+def cut_down(grid: Grid) -> tuple[dict[Cell, Run], Dropped]:
+    """The grid without the methods or (task, loss) pairs that have holes.
+
+    Whatever lacks the largest share of its cells goes first, and of equals what has the fewest runs, until no hole is
+    left. A grid of one seed has none that can be cut out, and comes back empty.
+    """
+    rest, methods, pairs = dict(grid), [], []
+    while rest and (holes := missing(rest)):
+        shares = []
+        for method in methods_of(rest):
+            mine = sum(cell.method == method for cell in rest)
+            lost = sum(cell.method == method for cell in holes)
+            shares.append((-lost / (lost + mine), mine, method.name, ("method", method)))
+        for pair in pairs_of(rest):
+            mine = sum(cell[:2] == pair for cell in rest)
+            lost = sum(cell[:2] == pair for cell in holes)
+            shares.append((-lost / (lost + mine), mine, str(pair), ("pair", pair)))
+        _, _, _, (kind, worst) = min(shares, key=lambda share: share[:3])
+        if kind == "method":
+            methods.append(worst.name)
+            rest = subgrid(rest, lambda cell, worst=worst: cell.method != worst)  # type: ignore[misc]
+        else:
+            pairs.append(" with ".join(worst))
+            rest = subgrid(rest, lambda cell, worst=worst: cell[:2] != worst)  # type: ignore[misc]
+    return rest, Dropped(methods, pairs)
+
+
+def commands(holes: Sequence[Cell], grid: Grid) -> list[str]:
+    """A line for each (task, loss, method) with holes: what is missing, and the command that runs it."""
+    seeds: dict[tuple[str, str, Method], list[int]] = defaultdict(list)
+    for cell in holes:
+        seeds[cell[:3]].append(cell.seed)
+    return [
+        f"missing: {task}, {loss}, {method.name}, seed {', '.join(map(str, wanted))}; run: "
+        f"python -m src.train {' '.join(_overrides(task, loss, method, grid))} -m seed={','.join(map(str, wanted))}"
+        for (task, loss, method), wanted in seeds.items()
+    ]
+
+
+def _overrides(task: str, loss: str, method: Method, grid: Grid) -> list[str]:
+    """The settings of a missing run: its method's from a run of that method, on the same task if there is one."""
+    alike = [(cell, run) for cell, run in grid.items() if cell.method == method] or list(grid.items())
+    example = min(alike, key=lambda found: (found[0].task != task, found[0].loss != loss))[1]
+    own = overrides_of(example) if alike[0][0].method == method else _of_method(method)
+    other = [f"{key}={example.row[key]}" for key, usual in DEFAULTS.items() if example.row[key] != usual]
+    return [f"task={task}", f"loss={loss}", *own, *other]
+
+
+def _of_method(method: Method) -> list[str]:
+    return [f"F={method.F or 'T'}", f"reference={method.reference}"]
+
+
+def matrix(grid: Grid, method: Method, metric: str) -> np.ndarray:
+    """A method's scores, (runs, tasks) with a (task, loss) pair as a task; rows are seeds.
+
+    Raises:
+        KeyError: where a run is missing; see `missing`.
+    """
+    return np.array(
+        [
+            [grid[Cell(task, loss, method, seed)].row[metric] for task, loss in pairs_of(grid)]
+            for seed in seeds_of(grid)
+        ],
+        dtype=float,
+    )

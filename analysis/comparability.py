@@ -1,0 +1,156 @@
+"""Which runs may stand in one figure: those that differ in nothing but task, loss, method and seed."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.errors import AnalysisError
+from analysis.methods import method_of
+from analysis.runs import TEXTS, Run
+
+# How a run was carried out, not what it is.
+HOW = ("force", "cache", "device", "checkpoint_every", "evaluate.every", "evaluate.validation_prompts", "F", "seed")
+HOW_GROUPS = ("logger", "model.rows", "model.micro_batch")
+OF_ROW = (*TEXTS[2:], "T", "batch_size", "ensemble", "temperature", "judge_is_oracle", "n_prompts")
+NAMED = 2
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """Everything that can make a run's result another, dotted key -> value: the row's keys and its configuration."""
+    found = {
+        key: value
+        for key, value in run.settings.items()
+        if key not in HOW and not any(_within(key, group) for group in HOW_GROUPS)
+    }
+    return found | {key: run.row[key] for key in OF_ROW}
+
+
+def read_where(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Key -> values of `--where key=value[,value]` options.
+
+    Raises:
+        AnalysisError: for a text without key or value, or a key given twice.
+    """
+    wanted: dict[str, list[str]] = {}
+    problems = []
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not (key and equals and all(values.split(","))):
+            problems.append(f"--where {text}: expected key=value, as in --where T=64")
+        elif key in wanted:
+            problems.append(f"--where {key} is given twice; several values go in one: --where {key}=A,B")
+        wanted[key] = values.split(",")
+    if problems:
+        raise AnalysisError(problems)
+    return wanted
+
+
+def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[Run]:
+    """The runs whose settings have one of the values wanted.
+
+    Raises:
+        AnalysisError: for a key that no run has, or a value that none has.
+    """
+    problems = []
+    for key, values in wanted.items():
+        present = [_searchable(run)[key] for run in runs if key in _searchable(run)]
+        if not present:
+            known = sorted({name for run in runs for name in _searchable(run)})
+            near = difflib.get_close_matches(key, known, n=3) or known[:12]
+            problems.append(f"--where {key}={','.join(values)}: no run has such a key; near it: {', '.join(near)}")
+            continue
+        absent = [value for value in values if not any(_means(value, own) for own in present)]
+        if absent:
+            there = ", ".join(sorted({_text(own) for own in present}))
+            problems.append(f"--where {key}={','.join(absent)}: no run has that value; there are: {there}")
+    if problems:
+        raise AnalysisError(problems)
+    return [run for run in runs if all(_fits(run, key, values) for key, values in wanted.items())]
+
+
+def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> list[str]:
+    """What keeps runs from being compared, a line each; keys that always differ together share a line.
+
+    Within a task everything must agree but loss, method and seed, and within a method and a loss their own settings.
+    Across tasks the same holds, but for the task's and the data's details. A key chosen with several values may
+    differ between tasks: whoever chose it knows.
+    """
+    settings = [settings_of(run) for run in runs]
+    keys = sorted({key for one in settings for key in one}, key=lambda key: (key not in OF_ROW, len(key), key))
+    together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for key in keys:
+        values: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for number, (run, own) in enumerate(zip(runs, settings, strict=True)):
+            values[_scope(key, run, chosen)][_text(own.get(key))].append(number)
+        for there in values.values():
+            if len(there) > 1:
+                order = sorted((number, rank) for rank, of in enumerate(sorted(there)) for number in of)
+                together[tuple(number * len(runs) + rank for number, rank in order)].append(key)
+    return [_line(runs, settings, keys) for keys in together.values()]
+
+
+def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any, ...]:
+    """Runs of the same scope must agree in a key."""
+    row = run.row
+    if key in ("task", "loss", "reference", "ensemble", "allocation"):
+        return (run.where,)
+    if _within(key, "loss"):
+        return (row["loss"], row["task"]) if len(chosen.get(key, ())) > 1 else (row["loss"],)
+    if _within(key, "reference"):
+        # Another loss may have another gold policy; the offline method has two references, which are one policy there.
+        return (row["task"], row["loss"], row["reference"], method_of(run))
+    if _within(key, "allocation"):
+        return (row["allocation"],)
+    if key == "n_prompts" or _within(key, "task") or key.startswith("data.") or len(chosen.get(key, ())) > 1:
+        return (row["task"],)
+    return ()
+
+
+def _line(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
+    key, *others = dict.fromkeys(keys)
+    where: dict[str, list[str]] = defaultdict(list)
+    for run, own in zip(runs, settings, strict=True):
+        where[_text(own.get(key))].append(run.where)
+    parts = [
+        f"{value} in {len(places)} ({', '.join(places[:NAMED])}{', ...' if len(places) > NAMED else ''})"
+        for value, places in sorted(where.items())
+    ]
+    also = f", and with it {', '.join(others[:6])}{', ...' if len(others) > 6 else ''}" if others else ""
+    first = next(iter(sorted(where)))
+    return f"runs that are not comparable: {key} is {'; '.join(parts)}{also}; choose with --where {key}={first}"
+
+
+def _searchable(run: Run) -> dict[str, Any]:
+    row = run.row
+    rounds = {"F": row["F"], "seed": row["seed"], "run_id": row["run_id"], "git_sha": row.get("git_sha")}
+    return settings_of(run) | rounds
+
+
+def _fits(run: Run, key: str, values: Sequence[str]) -> bool:
+    own = _searchable(run)
+    if key == "F" and "T" in values and run.row["F"] == run.row["T"]:
+        return True
+    return key in own and any(_means(value, own[key]) for value in values)
+
+
+def _means(text: str, value: Any) -> bool:
+    """Whether a text on the command line is a value: 0.0003 is 3e-4."""
+    if text == _text(value):
+        return True
+    if type(value) not in (int, float):
+        return False
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _within(key: str, group: str) -> bool:
+    return key == group or key.startswith(f"{group}.")

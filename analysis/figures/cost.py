@@ -1,0 +1,55 @@
+"""What a win rate costs: against pairs annotated, and against seconds."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid
+from analysis.figures.curves import curves, evaluated_during_training, prompts_of, split_by_final
+from analysis.figures.figure import LOSSES, TASKS, Kind, Study, by_pair, legend_below, whole
+from analysis.methods import Method
+from analysis.metrics import Metric
+
+AXES = {"annotated_pairs": "annotated pairs", "seconds": "seconds"}
+
+
+def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """A row a (task, loss), a column a kind of cost."""
+    pairs = by_pair(table)
+    figure = Figure(figsize=(7.0, 2.7 * len(pairs) + 0.5), layout="constrained")
+    grid = figure.subplots(len(pairs), 2, squeeze=False, sharey="row")
+    for panels, ((task, loss), rows) in zip(grid, pairs, strict=True):
+        for panel, (column, label) in zip(panels, AXES.items(), strict=True):
+            for method in methods:
+                own = rows[rows["method"] == method.name]
+                if own.empty:
+                    continue
+                line, final = split_by_final(own)
+                style = {"color": method.color, "marker": method.marker}
+                panel.plot(line[column], line["mean"] * metric.scale, markersize=4, label=method.name, **style)
+                panel.plot(final[column], final["mean"] * metric.scale, markeredgecolor="black", linewidth=0, **style)
+            panel.set_xlabel(label)
+            panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+        panels[0].set_ylabel(metric.label)
+    legend_below(figure, grid.ravel(), columns=3)
+    return figure
+
+
+def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    outlined = " (outlined)" if (table[table["final"]]["split"].iloc[0] != table["split"].iloc[0]) else ""
+    return (
+        f"{study.metric.label} against pairs annotated so far and against seconds since the run began, evaluations "
+        f"included: means over seeds; {prompts_of(table)}{outlined}. Seconds compare only between runs on the same "
+        "machine under the same load."
+    )
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    enough = evaluated_during_training(grid)
+    return "" if enough else "needs evaluations during training; run: python -m src.train evaluate.every=8"
+
+
+FIGURE = Kind("cost", "Cost", whole, lacking, curves, draw, caption)

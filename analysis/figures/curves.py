@@ -1,0 +1,59 @@
+"""Evaluations during training, by step: what figure 5 and the cost figure are drawn from."""
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import Grid
+from analysis.figures import facts
+from analysis.figures.figure import Study
+
+
+def curves(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a (task, loss, method, step): mean and standard deviation over seeds, pairs annotated, seconds.
+
+    The final evaluation is a row with `final`: its prompts may be others than those during training, and then it is no
+    point of the same curve. Steps that not every seed was evaluated at are left out.
+    """
+    rows = []
+    for task, loss, method in facts.present(grid):
+        runs = [run for cell, run in grid.items() if cell[:3] == (task, loss, method)]
+        found = defaultdict(list)
+        for run in runs:
+            for row in (*run.evaluations, run.row):
+                if row["round"] >= 0:
+                    found[row["step"], row["split"], row["n_prompts"], row is run.row].append(row)
+        for (step, split, prompts, final), evaluations in sorted(found.items(), key=lambda one: one[0][0]):
+            if len(evaluations) == len(runs):
+                scores = np.array([row[study.metric.key] for row in evaluations], dtype=float)
+                rows.append(
+                    {
+                        "task": task, "loss": loss, "method": method.name, "step": step, "split": split,
+                        "n_prompts": prompts, "final": final, "seeds": len(scores), "mean": scores.mean(),
+                        "std": scores.std(ddof=1),
+                        "annotated_pairs": np.mean([row["annotated_pairs"] for row in evaluations]),
+                        "seconds": np.mean([row["seconds"] for row in evaluations]),
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def evaluated_during_training(grid: Grid) -> bool:
+    """Whether every run has two evaluations before its last one."""
+    return all(sum(row["round"] >= 0 for row in run.evaluations) > 1 for run in grid.values())
+
+
+def split_by_final(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The points of a curve, and the final evaluation where it is not one of them: then it was on other prompts."""
+    final, during = rows[rows["final"]], rows[~rows["final"]]
+    same = len(during) and (during[["split", "n_prompts"]].iloc[0] == final[["split", "n_prompts"]].iloc[0]).all()
+    return (rows, final.iloc[:0]) if same else (during, final)
+
+
+def prompts_of(table: pd.DataFrame) -> str:
+    """Which prompts curves and final marks were measured on, in words."""
+    during, final = table[~table["final"]], table[table["final"]]
+    lines = f"{facts.values(during['n_prompts'])} {facts.values(during['split'])} prompts"
+    marks = f"{facts.values(final['n_prompts'])} {facts.values(final['split'])} prompts"
+    return f"on {lines}" if lines == marks else f"lines on {lines}, single marks the final evaluation on {marks}"

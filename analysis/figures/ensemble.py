@@ -1,0 +1,73 @@
+"""Win rate over the size of the LoRA ensemble."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid, subgrid
+from analysis.figures import facts
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
+from analysis.methods import Method
+from analysis.metrics import Metric
+
+
+def numbers(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a (task, loss, method, size): mean and standard deviation over seeds."""
+    rows = []
+    for task, loss, method in facts.present(grid):
+        scores = facts.scores(grid, task, loss, method, study.metric.key)
+        run = next(run for cell, run in grid.items() if cell[:3] == (task, loss, method))
+        rows.append({"task": task, "loss": loss, "method": facts.base_of(method).name, "ensemble": run.row["ensemble"],
+                     "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1)})  # fmt: skip
+    return pd.DataFrame(rows).sort_values(["loss", "task", "method", "ensemble"])
+
+
+def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """A line a method."""
+    pairs = by_pair(table)
+    figure, axes = panels([pair for pair, _ in pairs])
+    sizes = sorted(set(table["ensemble"]))
+    for pair, rows in pairs:
+        panel = axes[pair]
+        for method in dict.fromkeys(map(facts.base_of, methods)):
+            own = rows[rows["method"] == method.name]
+            if len(own):
+                panel.errorbar(
+                    [sizes.index(size) for size in own["ensemble"]], own["mean"] * metric.scale,
+                    own["std"] * metric.scale, fmt=f"{method.marker}-", color=method.color, capsize=4,
+                    label=method.name,
+                )  # fmt: skip
+        panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+        panel.set_xlabel("members of the ensemble")
+        panel.set_ylabel(metric.label)
+        panel.margins(x=0.15)
+    legend_below(figure, list(axes.values()))
+    return figure
+
+
+def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    return (
+        f"{study.metric.label} over the number of LoRA members that are trained on the same pairs and averaged: mean "
+        "over seeds, error bars one standard deviation over seeds, no interval of the mean."
+    )
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    return "" if grid else (
+        "needs one method with two ensemble sizes; run: python -m src.train model=tiny_lora -m ensemble=1,2,5 "
+        "seed=0,1,2,3,4"
+    )  # fmt: skip
+
+
+def cells(grid: Grid) -> Grid:
+    """Methods that were run with more than one size."""
+    sizes: dict[Method, set[int]] = {}
+    for cell, run in grid.items():
+        sizes.setdefault(facts.base_of(cell.method), set()).add(run.row["ensemble"])
+    return subgrid(grid, lambda cell: len(sizes[facts.base_of(cell.method)]) > 1)
+
+
+FIGURE = Kind("ensemble", "Ensemble size", cells, lacking, numbers, draw, caption)

@@ -1,0 +1,97 @@
+"""What a win rate was bought with: distance from the SFT policy, and length."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid
+from analysis.figures import facts
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, whole
+from analysis.methods import Method
+from analysis.metrics import Metric
+
+
+def numbers(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a run: score, KL to the SFT policy, tokens of responses and of the human texts; the SFT policy's means."""
+    key, rows = study.metric.key, []
+    ordered = sorted(grid.items(), key=lambda one: (one[0].loss, one[0].task, one[0].method, one[0].seed))
+    sft = {
+        (cell.task, cell.loss): {
+            "sft": facts.sft_score(grid, cell.task, cell.loss, key),
+            "sft_tokens": facts.sft_score(grid, cell.task, cell.loss, "response_tokens_mean"),
+        }
+        for cell in {cell[:2]: cell for cell in grid}.values()
+    }
+    for cell, run in ordered:
+        rows.append(
+            {
+                "task": cell.task, "loss": cell.loss, "method": cell.method.name, "seed": cell.seed,
+                "score": run.row[key], "kl_sft": run.row["kl_sft"], "tokens": run.row["response_tokens_mean"],
+                "label_tokens": run.row["label_tokens_mean"], **sft[cell.task, cell.loss],
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric, column: str, label: str) -> Figure:
+    pairs = by_pair(table)
+    figure, axes = panels([pair for pair, _ in pairs])
+    for pair, rows in pairs:
+        panel = axes[pair]
+        for method in methods:
+            own = rows[rows["method"] == method.name]
+            if own.empty:
+                continue
+            x, y = own[column], own["score"] * metric.scale
+            panel.plot(x, y, method.marker, color=method.color, alpha=0.35, markersize=4, markeredgewidth=0)
+            panel.errorbar(
+                x.mean(), y.mean(), y.std(ddof=1), x.std(ddof=1), fmt=method.marker, color=method.color,
+                markeredgecolor="black", markersize=8, elinewidth=1.2, label=method.name,
+            )  # fmt: skip
+        first = rows.iloc[0]
+        if np.isfinite(first["sft"]):
+            start = 0.0 if column == "kl_sft" else first["sft_tokens"]
+            panel.plot(start, first["sft"] * metric.scale, "X", color=GREY, markersize=8, label="SFT policy")
+        if column == "tokens":
+            panel.axvline(rows["label_tokens"].mean(), color=GREY, linestyle=":", label="human text")
+        panel.set_xlabel(label)
+        panel.set_ylabel(metric.label)
+    legend_below(figure, list(axes.values()))
+    return figure
+
+
+def draw_kl(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """Score against KL, a small mark a run, a large one a method."""
+    return _draw(table, methods, metric, "kl_sft", "KL to the SFT policy (nats a response)")
+
+
+def draw_length(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """Score against the length of responses."""
+    return _draw(table, methods, metric, "tokens", "tokens a response")
+
+
+def caption_kl(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    return (
+        f"{study.metric.label} against KL(policy || SFT policy): how far each method went for what it gained. Small "
+        "marks are runs, large ones means with one standard deviation over seeds either way."
+    )
+
+
+def caption_length(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    return (
+        f"{study.metric.label} against the mean length of responses; dotted: the human texts. Small marks are runs, "
+        "large ones means with one standard deviation over seeds either way."
+    )
+
+
+def nothing(grid: Grid) -> str:
+    """Any run will do."""
+    return "" if grid else "needs runs; run: python -m src.train"
+
+
+KL = Kind("kl", "Win rate and KL to the SFT policy", whole, nothing, numbers, draw_kl, caption_kl)
+LENGTH = Kind("length", "Win rate and length", whole, nothing, numbers, draw_length, caption_length)

@@ -1,0 +1,100 @@
+"""Figure 1: every method on every task, with the interval of its mean over seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid, subgrid
+from analysis.coverage import sentence
+from analysis.figures import facts
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels
+from analysis.intervals import aggregates
+from analysis.methods import PAPER, Method
+from analysis.metrics import Metric
+
+
+def numbers(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a (task, loss, method): mean, standard deviation and interval over seeds, every seed's score."""
+    key, rows = study.metric.key, []
+    for task, loss, method in facts.present(grid):
+        scores = facts.scores(grid, task, loss, method, key)
+        mean = aggregates(scores[:, None], study.bootstrap, None)["mean"]
+        rows.append(
+            {
+                "task": task, "loss": loss, "method": method.name, "seeds": len(scores), "mean": mean.point,
+                "std": scores.std(ddof=1), "low": mean.low, "high": mean.high,
+                "scores": " ".join(map(repr, map(float, scores))),
+                "sft": facts.sft_score(grid, task, loss, key),
+                "published": facts.published(task, loss, method, key),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """A column a method: seeds as dots, mean and interval, what the paper reports as a star."""
+    pairs = by_pair(table)
+    figure, axes = panels([pair for pair, _ in pairs])
+    for pair, rows in pairs:
+        panel = axes[pair]
+        own = [method for method in methods if method.name in set(rows["method"])]
+        for place, method in enumerate(own):
+            row = rows[rows["method"] == method.name].iloc[0]
+            mean, low, high = (row[name] * metric.scale for name in ("mean", "low", "high"))
+            dots = np.array([float(score) for score in row["scores"].split()]) * metric.scale
+            panel.plot(np.full(len(dots), place + 0.2), dots, ".", color=method.color, alpha=0.55, markersize=5)
+            panel.errorbar(
+                place, mean, [[max(mean - low, 0)], [max(high - mean, 0)]], fmt=method.marker, color=method.color,
+                capsize=4, elinewidth=1.8, markersize=8,
+            )  # fmt: skip
+            panel.annotate(
+                metric.show(row["mean"]), (place, mean), (-8, 0), textcoords="offset points", ha="right", va="center"
+            )
+            if np.isfinite(row["published"]):
+                label, _ = facts.published_label()
+                panel.plot(
+                    place, row["published"] * metric.scale, "*", color="white", markeredgecolor="black", markersize=11,
+                    label=label,
+                )  # fmt: skip
+        if np.isfinite(rows["sft"].iloc[0]):
+            panel.axhline(rows["sft"].iloc[0] * metric.scale, color=GREY, linestyle=":", label="SFT policy")
+        panel.set_xticks(range(len(own)), [method.name.replace(" (", "\n(").replace(" F", "\nF") for method in own])
+        panel.set_xlim(-0.6, len(own) - 0.5)
+        panel.grid(axis="x", visible=False)
+        panel.margins(y=0.1)
+        panel.set_ylabel(metric.label)
+    legend_below(figure, list(axes.values()))
+    return figure
+
+
+def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    stars = (
+        f" Stars: {facts.published_label()[1]}, a larger model on other data."
+        if table["published"].notna().any()
+        else ""
+    )
+    dotted = " Dotted: the SFT policy on the same prompts." if table["sft"].notna().any() else ""
+    return (
+        f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
+        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{dotted}{stars} "
+        f"{sentence(int(table['seeds'].min()), 1, ('mean',))}"
+    )
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    there = {facts.base_of(cell.method) for cell in grid}
+    return "" if len(there & set(PAPER)) > 1 else (
+        "needs two of its methods: F=1, F=2, F=T reference=sft, F=T; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
+    )  # fmt: skip
+
+
+def cells(grid: Grid) -> Grid:
+    """The paper's methods."""
+    return subgrid(grid, lambda cell: facts.base_of(cell.method) in PAPER)
+
+
+FIGURE = Kind("fig1", "Win rate by method", cells, lacking, numbers, draw, caption)

@@ -1,0 +1,199 @@
+"""Runs as they lie on disk: every finished one as a `Run`, every other one named with the reason."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.errors import AnalysisError
+
+SCHEMA_VERSION = 1
+RUN_FILES = ("results.jsonl", "identity.json")
+TEXTS = (
+    "run_id",
+    "config_hash",
+    "task",
+    "data",
+    "model",
+    "loss",
+    "reference",
+    "allocation",
+    "oracle",
+    "judge",
+    "split",
+)
+COUNTS = ("F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "wins", "ties", "losses", "n_invalid")
+COUNTS += ("annotated_pairs",)
+NUMBERS = ("temperature", "win_rate", "judge_score_mean", "response_tokens_mean", "label_tokens_mean", "kl_sft")
+NUMBERS += ("win_rate_length_controlled", "seconds")
+IDENTITY = (*TEXTS[:-1], "F", "T", "batch_size", "ensemble", "seed", "temperature", "judge_is_oracle")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        where: its folder, or its address on W&B: how messages name it.
+        row: its result, the last row of results.jsonl.
+        evaluations: its other rows, in the order written: those during training, and the SFT policy's (round -1).
+        settings: its resolved configuration, dotted key -> value; empty if it left none.
+        folder: where its metrics and samples lie; None for a run read from W&B.
+    """
+
+    where: str
+    row: Mapping[str, Any]
+    evaluations: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any]
+    folder: Path | None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A run that is not read, and why."""
+
+    where: str
+    why: str
+
+
+def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
+    """Every finished run below the folders, sorted by path, and what was left out.
+
+    Raises:
+        AnalysisError: if a folder is not there.
+    """
+    absent = [
+        f"{folder}: {'that is a file; expected a folder of runs' if folder.exists() else 'no such folder'}"
+        for folder in folders
+        if not folder.is_dir()
+    ]
+    if absent:
+        raise AnalysisError(absent)
+    runs, skipped, seen = [], [], set()
+    for path in (path for folder in folders for path in run_folders(folder)):
+        if path.resolve() in seen:
+            continue
+        seen.add(path.resolve())
+        found = read_run(path)
+        (runs if isinstance(found, Run) else skipped).append(found)  # type: ignore[arg-type]
+    return runs, skipped
+
+
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Folders that hold a run, sorted; what lies inside one is not searched."""
+    for place, below, files in os.walk(folder):
+        below.sort()
+        if any(name in files for name in RUN_FILES):
+            below.clear()
+            yield Path(place)
+
+
+def read_run(path: Path) -> Run | Skipped:
+    """A run's folder: the run if it is finished and its files are sound, else why not."""
+    where = str(path)
+    try:
+        text = (path / "results.jsonl").read_bytes().decode()
+        rows = list(_rows(text))
+        problem = row_problem(rows) if rows else "unfinished: no evaluation yet; the same command goes on"
+        settings = _settings(path / "config.yaml")
+    except FileNotFoundError:
+        return Skipped(where, "unfinished: no evaluation yet; the same command goes on")
+    except (OSError, UnicodeDecodeError, _Unsound) as error:
+        return Skipped(where, str(error))
+    if problem:
+        return Skipped(where, problem)
+    return Run(where, rows[-1], tuple(rows[:-1]), settings, path)
+
+
+def row_problem(rows: Sequence[Any]) -> str | None:
+    """Why the rows of results.jsonl are no finished run's, or None if they are."""
+    for row in rows:
+        if not isinstance(row, dict) or not {"schema_version", "run_id", "win_rate"} & row.keys():
+            return "results.jsonl holds something else than result rows of this project"
+        if row.get("schema_version") != SCHEMA_VERSION or type(row["schema_version"]) is not int:
+            found = row.get("schema_version", "missing")
+            return f"schema_version is {found}, and this analysis reads {SCHEMA_VERSION}; run it again"
+        if wrong := _wrong_values(row):
+            return f"a row of results.jsonl is not one of this project's: {', '.join(wrong)}"
+    if changed := [key for key in IDENTITY if any(row[key] != rows[-1][key] for row in rows)]:
+        return f"results.jsonl holds rows of several runs: they differ in {', '.join(changed)}"
+    if rows[-1]["step"] != rows[-1]["T"]:
+        return f"unfinished: step {rows[-1]['step']} of {rows[-1]['T']}; the same command goes on"
+    if sum(row["step"] == row["T"] for row in rows) > 1:
+        return "results.jsonl holds two final rows; force=true runs it again"
+    return None
+
+
+def _wrong_values(row: Mapping[str, Any]) -> list[str]:
+    """What is missing from a row or has a value that it cannot have."""
+    wrong = [f"{key} is {row.get(key)!r}" for key in TEXTS if type(row.get(key)) is not str]
+    wrong += [f"{key} is {row.get(key)!r}" for key in COUNTS if type(row.get(key)) is not int or row[key] < 0]
+    wrong += [f"{key} is {row.get(key)!r}" for key in NUMBERS if not _finite(row.get(key))]
+    wrong += [f"{key} is {row.get(key)!r}" for key in ("judge_is_oracle",) if type(row.get(key)) is not bool]
+    if wrong:
+        return wrong
+    wrong += [f"{key} is {row[key]}" for key in ("win_rate", "win_rate_length_controlled") if not 0 <= row[key] <= 1]
+    wrong += [f"{key} is {row[key]}" for key in ("n_prompts", "F", "T", "ensemble") if row[key] < 1]
+    judged = row["wins"] + row["ties"] + row["losses"]
+    if judged + row["n_invalid"] != row["n_prompts"]:
+        wrong.append(f"wins, ties, losses and n_invalid do not add up to n_prompts={row['n_prompts']}")
+    elif judged and not row["n_invalid"] and abs((row["wins"] + row["ties"] / 2) / judged - row["win_rate"]) > 1e-6:
+        wrong.append(f"win_rate is {row['win_rate']}, and its wins and ties say otherwise")
+    return wrong
+
+
+def _finite(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and isfinite(value))
+
+
+class _Unsound(Exception):
+    """A file that is not what its name says."""
+
+
+def _rows(text: str) -> Iterator[Any]:
+    *lines, last = text.split("\n")
+    for number, line in enumerate([*lines, last] if last.strip() else lines, 1):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError):
+            if number > len(lines):
+                raise _Unsound(
+                    "unfinished: the last line of results.jsonl is cut off, the run was killed while writing it; "
+                    "the same command goes on"
+                ) from None
+            raise _Unsound(f"line {number} of results.jsonl is not JSON") from None
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    text = path.read_bytes().decode()
+    # Runs of a sweep share all but the seed, and reading YAML is slow.
+    return _parsed(re.sub(r"^seed: \d+\n", "", text, count=1, flags=re.MULTILINE))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        node = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise _Unsound("config.yaml is not YAML") from None
+    if not isinstance(node, dict):
+        raise _Unsound("config.yaml is not a configuration")
+    return dict(flattened(node))
+
+
+def flattened(node: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Dotted key and value of everything in nested dicts; lists are values."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,107 @@
+"""What the page shows of single runs: training curves from metrics.jsonl, samples of the final evaluation."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from analysis.cells import Cell, Grid
+from analysis.page import Curves, SampleSet
+from analysis.runs import Run
+
+SERIES = (
+    "loss",
+    "rewards/margins",
+    "rewards/accuracies",
+    "rewards/chosen",
+    "rewards/rejected",
+    "kl/sft",
+    "kl/behavior",
+)
+SERIES += ("grad_norm",)
+# Of all runs together, so that the page stays a file that a browser opens.
+POINTS, SAMPLES = 400_000, 20_000
+BLOCK = 1 << 18
+
+
+def curves(grid: Grid) -> list[Curves]:
+    """Training curves of every run on disk, thinned evenly where all of them would be too many points."""
+    most = max(POINTS // (len(SERIES) * max(len(grid), 1)), 10)
+    return [_curves(cell, run, most) for cell, run in ordered(grid) if run.folder is not None]
+
+
+def sample_sets(grid: Grid, wanted: int) -> list[SampleSet]:
+    """The first samples of every run on disk.
+
+    Args:
+        grid: the runs.
+        wanted: samples a run; fewer where the page would hold more than `SAMPLES`. What is left out is counted.
+    """
+    first = min(wanted, max(SAMPLES // max(len(grid), 1), 1))
+    return [_samples(cell, run, first) for cell, run in ordered(grid) if run.folder is not None]
+
+
+def ordered(grid: Grid) -> list[tuple[Cell, Run]]:
+    """Cells and runs by loss, task, method and seed."""
+    return sorted(grid.items(), key=lambda one: (one[0].loss, one[0].task, one[0].method, one[0].seed))
+
+
+def _curves(cell: Cell, run: Run, most: int) -> Curves:
+    assert run.folder is not None
+    series: dict[str, list[tuple[int, float]]] = {}
+    for row in _readable(_lines(run.folder / "metrics.jsonl")):
+        for name in SERIES:
+            if isinstance(row.get(name), int | float) and isinstance(row.get("step"), int):
+                series.setdefault(name, []).append((row["step"], _short(row[name])))
+    for row in (*run.evaluations, run.row):
+        if row["round"] >= 0:
+            name = f"win_rate ({row['split']}, {row['n_prompts']} prompts)"
+            series.setdefault(name, []).append((row["step"], _short(row["win_rate"])))
+    thin = {name: points[:: -(-len(points) // most)] for name, points in series.items()}
+    return Curves(run.row["run_id"], cell.task, cell.loss, cell.method.name, cell.seed, thin)
+
+
+def _samples(cell: Cell, run: Run, first: int) -> SampleSet:
+    assert run.folder is not None
+    count = run.row["n_prompts"]
+    lines = _last_lines(run.folder / "samples.jsonl", count)[:first]
+    rows = [
+        row
+        for row in _readable(lines)
+        if row.get("step") == run.row["step"] and row.get("split") == run.row["split"] and row.get("round", 0) >= 0
+    ]
+    return SampleSet(
+        run.row["run_id"], cell.task, cell.loss, cell.method.name, cell.seed, rows, left_out=count - len(rows)
+    )
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n") if path.is_file() else []
+
+
+def _last_lines(path: Path, count: int) -> list[bytes]:
+    """The last lines of a file, read from its end: a file of samples holds every evaluation, the final one last."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        place, tail = file.seek(0, 2), b""
+        while place and tail.count(b"\n") <= count:
+            place, size = max(place - BLOCK, 0), min(BLOCK, place)
+            file.seek(place)
+            tail = file.read(size) + tail
+    return tail.rstrip(b"\n").split(b"\n")[-count:]
+
+
+def _readable(lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
+    """Rows of the lines that hold one; a torn line is nobody's result here."""
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")

@@ -1,0 +1,58 @@
+"""Runs of a W&B project as the same records that folders give: the summary is the result row."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from analysis.errors import AnalysisError
+from analysis.runs import Run, Skipped, flattened, row_problem
+
+# What differs between the evaluations of a run; all of it is needed of one to stand on a curve.
+EVALUATION = ("round", "step", "split", "n_prompts", "annotated_pairs", "seconds", "win_rate")
+EVALUATION += ("win_rate_length_controlled", "judge_score_mean", "response_tokens_mean", "kl_sft")
+
+
+def read_project(path: str) -> tuple[list[Run], list[Skipped]]:
+    """Every finished run of a project, and what was left out.
+
+    Args:
+        path: ENTITY/PROJECT. The server and the key are W&B's own settings (WANDB_BASE_URL, WANDB_API_KEY).
+
+    Raises:
+        AnalysisError: if the project cannot be read.
+    """
+    try:
+        import wandb  # Slow to load, and not needed for runs on disk.
+    except ImportError:
+        raise AnalysisError(["--wandb needs the package wandb; pip install wandb"]) from None
+    try:
+        return read_runs(wandb.Api().runs(path))
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        raise AnalysisError(
+            [f"--wandb {path}: {error}; expected ENTITY/PROJECT, a key in WANDB_API_KEY, and a server that answers"]
+        ) from None
+
+
+def read_runs(found: Iterable[Any]) -> tuple[list[Run], list[Skipped]]:
+    """Runs from the objects of W&B's API (`state`, `path`, `config`, `summary`, `scan_history`), sorted by address."""
+    runs, skipped = [], []
+    for one in found:
+        where = "/".join(one.path) if isinstance(one.path, list | tuple) else str(one.path)
+        row = _plain(one.summary)
+        if one.state != "finished":
+            skipped.append(Skipped(where, f"unfinished: its state is {one.state}"))
+        elif problem := row_problem([row]):
+            skipped.append(Skipped(where, problem.replace("results.jsonl", "the summary")))
+        else:
+            runs.append(Run(where, row, _evaluations(one, row), dict(flattened(_plain(one.config))), None))
+    return sorted(runs, key=lambda run: run.where), sorted(skipped, key=lambda run: run.where)
+
+
+def _evaluations(one: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The evaluations in a run's history, but for the final one."""
+    rows = [row | {key: line[key] for key in EVALUATION} for line in one.scan_history(keys=list(EVALUATION))]
+    return tuple(line for line in rows if (line["step"], line["round"]) != (row["step"], row["round"]))
+
+
+def _plain(mapping: Any) -> dict[str, Any]:
+    """A mapping of W&B's without what W&B adds to it (`_step`, `_wandb`, ...)."""
+    return {key: value for key, value in dict(mapping).items() if not key.startswith("_")}
