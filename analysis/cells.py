@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.methods import Method, method_of, overrides_of, varying
+from analysis.names import task_order
 from analysis.runs import Run
 
 # What conf/train.yaml says; a command leaves out what it need not say.
@@ -84,8 +85,8 @@ def methods_of(grid: Iterable[Cell]) -> list[Method]:
 
 
 def pairs_of(grid: Iterable[Cell]) -> list[Pair]:
-    """The (task, loss) pairs there are: losses in blocks, tasks in alphabetical order."""
-    return sorted({(cell.task, cell.loss) for cell in grid}, key=lambda pair: pair[::-1])
+    """The (task, loss) pairs there are, loss by loss."""
+    return sorted({(cell.task, cell.loss) for cell in grid}, key=lambda pair: (pair[1], task_order(pair[0])))
 
 
 def seeds_of(grid: Iterable[Cell]) -> list[int]:
@@ -118,25 +119,27 @@ def cut_down(grid: Grid) -> tuple[dict[Cell, Run], Dropped]:
     Whatever lacks the largest share of its cells goes first, and of equals what has the fewest runs, until no hole is
     left. A grid of one seed has none that can be cut out, and comes back empty.
     """
-    rest, methods, pairs = dict(grid), [], []
+    rest = dict(grid)
+    methods: list[str] = []
+    pairs: list[str] = []
     while rest and (holes := missing(rest)):
-        shares = []
-        for method in methods_of(rest):
-            mine = sum(cell.method == method for cell in rest)
-            lost = sum(cell.method == method for cell in holes)
-            shares.append((-lost / (lost + mine), mine, method.name, ("method", method)))
-        for pair in pairs_of(rest):
-            mine = sum(cell[:2] == pair for cell in rest)
-            lost = sum(cell[:2] == pair for cell in holes)
-            shares.append((-lost / (lost + mine), mine, str(pair), ("pair", pair)))
-        _, _, _, (kind, worst) = min(shares, key=lambda share: share[:3])
-        if kind == "method":
-            methods.append(worst.name)
-            rest = subgrid(rest, lambda cell, worst=worst: cell.method != worst)  # type: ignore[misc]
-        else:
-            pairs.append(" with ".join(worst))
-            rest = subgrid(rest, lambda cell, worst=worst: cell[:2] != worst)  # type: ignore[misc]
+        parts: list[Method | Pair] = [*methods_of(rest), *pairs_of(rest)]
+        worst = min(parts, key=lambda part: _loss(part, rest, holes))  # noqa: B023
+        (methods if isinstance(worst, Method) else pairs).append(
+            worst.name if isinstance(worst, Method) else " with ".join(worst)
+        )
+        rest = subgrid(rest, lambda cell: not _in(cell, worst))  # noqa: B023
     return rest, Dropped(methods, pairs)
+
+
+def _in(cell: Cell, part: Method | Pair) -> bool:
+    return cell.method == part if isinstance(part, Method) else cell[:2] == part
+
+
+def _loss(part: Method | Pair, grid: Grid, holes: Sequence[Cell]) -> tuple[float, int, str]:
+    """How a method or a pair ranks for being left out: the smaller the sooner."""
+    there, lost = (sum(_in(cell, part) for cell in cells) for cells in (grid, holes))
+    return -lost / (lost + there), there, str(part)
 
 
 def commands(holes: Sequence[Cell], grid: Grid) -> list[str]:

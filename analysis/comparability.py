@@ -78,15 +78,14 @@ def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> lis
     """
     settings = [settings_of(run) for run in runs]
     keys = sorted({key for one in settings for key in one}, key=lambda key: (key not in OF_ROW, len(key), key))
-    together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    together: dict[tuple[tuple[int, ...], ...], list[str]] = defaultdict(list)
     for key in keys:
         values: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, (run, own) in enumerate(zip(runs, settings, strict=True)):
             values[_scope(key, run, chosen)][_text(own.get(key))].append(number)
         for there in values.values():
             if len(there) > 1:
-                order = sorted((number, rank) for rank, of in enumerate(sorted(there)) for number in of)
-                together[tuple(number * len(runs) + rank for number, rank in order)].append(key)
+                together[tuple(sorted(map(tuple, there.values())))].append(key)
     return [_line(runs, settings, keys) for keys in together.values()]
 
 

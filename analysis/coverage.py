@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from analysis.intervals import LEVEL, Bootstrap, aggregate_values, resampled
+from analysis.intervals import LEVEL, Bootstrap, aggregate_values, improvement, resampled
 from analysis.whole_files import write_whole
 
 FILE = Path(__file__).with_name("coverage.csv")
@@ -25,7 +25,7 @@ MEANS = (0.81, 0.69, 0.75, 0.64, 0.86, 0.72)
 TASKS = (1, 2, 6)
 DEVIATION = 0.02
 DATASETS, REPS, SEED = 1000, 2000, 0
-QUANTITIES = ("median", "IQM", "mean", "difference")
+QUANTITIES = ("median", "IQM", "mean", "difference", "probability of improvement")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Coverage:
     Attributes:
         seeds: runs of every method on every task.
         tasks: (task, loss) pairs.
-        quantity: one of `QUANTITIES`; "difference" is that of two methods' means on one task.
+        quantity: one of `QUANTITIES`; the last two compare two methods that are equally good, "difference" their means
+            on one task.
         share: 0 to 1.
         datasets: how many were simulated.
     """
@@ -56,30 +57,26 @@ def true_values(means: np.ndarray) -> dict[str, float]:
 
 
 def measure(seeds: int, tasks: int, datasets: int = DATASETS, reps: int = REPS, seed: int = SEED) -> list[Coverage]:
-    """Coverage of median, IQM and mean over tasks; with one task of the mean and of a difference of two methods."""
+    """Coverage of every quantity that is estimated from so many seeds and tasks."""
     means = np.array(MEANS[:tasks])
     generator = np.random.default_rng([seed, seeds, tasks])
-    truth = true_values(means) if tasks > 1 else {"mean": float(means[0]), "difference": 0.0}
-    hits = dict.fromkeys(truth, 0)
+    truth = true_values(means) | {"difference": 0.0, "probability of improvement": 0.5}
+    wanted = ("mean", *QUANTITIES[3:]) if tasks == 1 else (*QUANTITIES[:3], QUANTITIES[4])
+    hits = dict.fromkeys(wanted, 0)
     for number in range(datasets):
-        # Two methods that are equally good; the second one counts for differences alone.
         scores = generator.normal(means, DEVIATION, (2, seeds, tasks))
-        bootstrap = Bootstrap(reps, number, lambda done: None)
-        if tasks > 1:
-            values = resampled(scores[:1], lambda drawn: aggregate_values(drawn[:, 0], None), bootstrap)
-            names = ("median", "IQM", "mean")
-        else:
-            values = resampled(scores, _mean_and_difference, bootstrap)
-            names = ("mean", "difference")
+        values = resampled(scores, _all_quantities, Bootstrap(reps, number, lambda done: None))
         low, high = np.percentile(values, LEVEL, axis=0)
-        for name, lowest, highest in zip(names, low, high, strict=True):
-            hits[name] += bool(lowest <= truth[name] <= highest)
+        for name, lowest, highest in zip(QUANTITIES, low, high, strict=True):
+            if name in hits:
+                hits[name] += bool(lowest <= truth[name] <= highest)
     return [Coverage(seeds, tasks, name, count / datasets, datasets) for name, count in hits.items()]
 
 
-def _mean_and_difference(drawn: np.ndarray) -> np.ndarray:
-    first, second = drawn[:, 0].mean((-2, -1)), drawn[:, 1].mean((-2, -1))
-    return np.column_stack([first, first - second])
+def _all_quantities(drawn: np.ndarray) -> np.ndarray:
+    """Every quantity of many resamples of two methods, (reps, 2, runs, tasks) -> (reps, 5); see `QUANTITIES`."""
+    first = aggregate_values(drawn[:, 0], None)
+    return np.column_stack([first, (drawn[:, 0] - drawn[:, 1]).mean((1, 2)), improvement(drawn[:, 0], drawn[:, 1])])
 
 
 @cache

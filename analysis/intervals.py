@@ -89,14 +89,18 @@ def comparison(x: np.ndarray, y: np.ndarray, bootstrap: Bootstrap) -> tuple[Inte
 
     def ours(drawn: np.ndarray) -> np.ndarray:
         first, second = drawn[:, 0], drawn[:, 1]  # (reps, runs, tasks)
-        wins = np.sign(first[:, :, None] - second[:, None]) / 2 + 0.5
-        return np.column_stack([wins.mean((1, 2, 3)), first.mean(1) - second.mean(1)])
+        return np.column_stack([improvement(first, second), first.mean(1) - second.mean(1)])
 
     def theirs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.array([metrics.probability_of_improvement(first, second), *(first.mean(0) - second.mean(0))])
 
     better, *differences = estimate([x, y], ours, theirs, bootstrap)
     return better, differences
+
+
+def improvement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """P(a run of the first scores higher), a tie as half, averaged over tasks: (..., runs, tasks) twice -> (...,)."""
+    return (np.sign(first[..., :, None, :] - second[..., None, :, :]) / 2 + 0.5).mean((-3, -2, -1))
 
 
 def profile(scores: np.ndarray, thresholds: np.ndarray, bootstrap: Bootstrap) -> list[Interval]:

@@ -7,8 +7,8 @@ from math import log2
 from analysis.runs import Run
 
 # From the palette of Okabe and Ito, which stays apart under the common colour blindnesses.
-OFFLINE, SKY, BLUE, ORANGE, GREEN, VERMILLION, PURPLE = (
-    "#4d4d4d", "#56b4e9", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7",
+OFFLINE, SKY, BLUE, ORANGE, GREEN, VERMILLION, PURPLE, YELLOW = (
+    "#4d4d4d", "#56b4e9", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#b3a100",
 )  # fmt: skip
 OF_REFERENCE = {"sft": ORANGE, "gold": VERMILLION, "ema": GREEN}
 
@@ -48,14 +48,15 @@ class Method:
             return OFFLINE
         if self.reference == "behavior":
             return _between(SKY, BLUE, 1.0 if self.F == 0 else min((log2(self.F) - 1) / 5, 0.9))
-        return OF_REFERENCE.get(self.reference, PURPLE)
+        of_other_rounds = {"sft": PURPLE} if self.F else {}
+        return (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)
 
     @property
     def marker(self) -> str:
         """A matplotlib marker, by the number of rounds: colour is never the only difference."""
         if self.reference == "sft":
             return "s" if self.F == 0 else "p"
-        return {0: "D", 1: "o", 2: "^", 4: "v", 8: "<", 16: ">"}.get(self.F, "h")
+        return {0: "D", 1: "o", 2: "^", 4: "v", 8: "P", 16: "X"}.get(self.F, "h")
 
 
 OFFLINE_METHOD = Method(0, 1, "behavior")

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.cells import Grid, matrix, methods_of, pairs_of, subgrid
-from analysis.figures.figure import LOSSES, TASKS, Study
+from analysis.coverage import sentence
+from analysis.figures.figure import Study
 from analysis.intervals import comparison
 from analysis.metrics import Metric
-
-CAPTION = (
-    "Mean and standard deviation over seeds. Bold: the best mean, where the 95 % interval of its difference to every "
-    "other method's mean excludes 0 (unpaired percentile bootstrap over seeds, {reps:,} repetitions, not corrected for "
-    "the number of methods)."
-)
+from analysis.names import LOSSES, TASKS
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,16 @@ def text(table: pd.DataFrame, methods: Sequence[str], metric: Metric) -> Text:
 def _cell(row: pd.Series, metric: Metric) -> str:
     shown = f"{metric.show(row['mean'])} ± {metric.show(row['std'])}"
     return f"**{shown}**" if row["best"] else shown
+
+
+def caption(table: pd.DataFrame, study: Study) -> str:
+    """What stands below the table."""
+    return (
+        "Mean and standard deviation over seeds. Bold: the best mean, where the 95 % interval of its difference to "
+        "every other method's mean excludes 0 (unpaired percentile bootstrap over seeds, "
+        f"{study.bootstrap.reps:,} repetitions, not corrected for the number of methods). "
+        f"{sentence(int(table['seeds'].min()), 1, ('difference',))}"
+    )
 
 
 def markdown(table: Text, caption: str) -> str:

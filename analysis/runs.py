@@ -17,22 +17,16 @@ from analysis.errors import AnalysisError
 SCHEMA_VERSION = 1
 RUN_FILES = ("results.jsonl", "identity.json")
 TEXTS = (
-    "run_id",
-    "config_hash",
-    "task",
-    "data",
-    "model",
-    "loss",
-    "reference",
-    "allocation",
-    "oracle",
-    "judge",
-    "split",
-)
-COUNTS = ("F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "wins", "ties", "losses", "n_invalid")
-COUNTS += ("annotated_pairs",)
-NUMBERS = ("temperature", "win_rate", "judge_score_mean", "response_tokens_mean", "label_tokens_mean", "kl_sft")
-NUMBERS += ("win_rate_length_controlled", "seconds")
+    "run_id", "config_hash", "task", "data", "model", "loss", "reference", "allocation", "oracle", "judge", "split",
+)  # fmt: skip
+COUNTS = (
+    "F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "wins", "ties", "losses", "n_invalid",
+    "annotated_pairs",
+)  # fmt: skip
+NUMBERS = (
+    "temperature", "win_rate", "win_rate_length_controlled", "judge_score_mean", "response_tokens_mean",
+    "label_tokens_mean", "kl_sft", "seconds",
+)  # fmt: skip
 IDENTITY = (*TEXTS[:-1], "F", "T", "batch_size", "ensemble", "seed", "temperature", "judge_is_oracle")
 
 
@@ -76,13 +70,18 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
     ]
     if absent:
         raise AnalysisError(absent)
-    runs, skipped, seen = [], [], set()
+    runs: list[Run] = []
+    skipped: list[Skipped] = []
+    seen = set()
     for path in (path for folder in folders for path in run_folders(folder)):
         if path.resolve() in seen:
             continue
         seen.add(path.resolve())
         found = read_run(path)
-        (runs if isinstance(found, Run) else skipped).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Run):
+            runs.append(found)
+        else:
+            skipped.append(found)
     return runs, skipped
 
 

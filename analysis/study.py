@@ -207,7 +207,8 @@ def _finish(part: Part, study: Study, formats: Sequence[str], progress: Bar) -> 
         drawn = {format: rendered(figure, format) for format in formats}
     sentences = [part.kind.caption(part.grid, table, study), str(part.dropped), facts.basis(part.grid)]
     progress.done()
-    return Finished(part.kind, csv, drawn, " ".join(" ".join(sentences).split()))
+    caption = " ".join(" ".join(sentences).split())
+    return Finished(part.kind, csv, drawn, caption[0].upper() + caption[1:])
 
 
 def read_table(csv: str) -> pd.DataFrame:
@@ -228,7 +229,7 @@ def _write(
     out, metric = arguments.out, study.metric
     shown = results_table.text(results, [method.name for method in methods_of(table.grid)], metric)
     title = metric.label[0].upper() + metric.label[1:]
-    sentences = [f"{title}.", results_table.CAPTION.format(reps=study.bootstrap.reps), str(table.dropped)]
+    sentences = [f"{title}.", results_table.caption(results, study), str(table.dropped)]
     caption = " ".join(" ".join([*sentences, facts.basis(table.grid)]).split())
     for done in figures:
         write_whole(out / "tables" / f"{done.kind.name}.csv", done.csv)

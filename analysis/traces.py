@@ -10,15 +10,9 @@ from analysis.page import Curves, SampleSet
 from analysis.runs import Run
 
 SERIES = (
-    "loss",
-    "rewards/margins",
-    "rewards/accuracies",
-    "rewards/chosen",
-    "rewards/rejected",
-    "kl/sft",
-    "kl/behavior",
-)
-SERIES += ("grad_norm",)
+    "loss", "rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected", "kl/sft", "kl/behavior",
+    "grad_norm",
+)  # fmt: skip
 # Of all runs together, so that the page stays a file that a browser opens.
 POINTS, SAMPLES = 400_000, 20_000
 BLOCK = 1 << 18
@@ -49,10 +43,10 @@ def ordered(grid: Grid) -> list[tuple[Cell, Run]]:
 def _curves(cell: Cell, run: Run, most: int) -> Curves:
     assert run.folder is not None
     series: dict[str, list[tuple[int, float]]] = {}
-    for row in _readable(_lines(run.folder / "metrics.jsonl")):
+    for measured in _readable(_lines(run.folder / "metrics.jsonl")):
         for name in SERIES:
-            if isinstance(row.get(name), int | float) and isinstance(row.get("step"), int):
-                series.setdefault(name, []).append((row["step"], _short(row[name])))
+            if isinstance(measured.get(name), int | float) and isinstance(measured.get("step"), int):
+                series.setdefault(name, []).append((measured["step"], _short(measured[name])))
     for row in (*run.evaluations, run.row):
         if row["round"] >= 0:
             name = f"win_rate ({row['split']}, {row['n_prompts']} prompts)"

@@ -7,8 +7,10 @@ from analysis.errors import AnalysisError
 from analysis.runs import Run, Skipped, flattened, row_problem
 
 # What differs between the evaluations of a run; all of it is needed of one to stand on a curve.
-EVALUATION = ("round", "step", "split", "n_prompts", "annotated_pairs", "seconds", "win_rate")
-EVALUATION += ("win_rate_length_controlled", "judge_score_mean", "response_tokens_mean", "kl_sft")
+EVALUATION = (
+    "round", "step", "split", "n_prompts", "annotated_pairs", "seconds", "win_rate", "win_rate_length_controlled",
+    "judge_score_mean", "response_tokens_mean", "kl_sft",
+)  # fmt: skip
 
 
 def read_project(path: str) -> tuple[list[Run], list[Skipped]]:
@@ -49,7 +51,7 @@ def read_runs(found: Iterable[Any]) -> tuple[list[Run], list[Skipped]]:
 
 def _evaluations(one: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """The evaluations in a run's history, but for the final one."""
-    rows = [row | {key: line[key] for key in EVALUATION} for line in one.scan_history(keys=list(EVALUATION))]
+    rows = [{**row} | {key: line[key] for key in EVALUATION} for line in one.scan_history(keys=list(EVALUATION))]
     return tuple(line for line in rows if (line["step"], line["round"]) != (row["step"], row["round"]))
 
 

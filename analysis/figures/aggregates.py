@@ -37,11 +37,12 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             panel.barh(place, high - low, left=low, height=0.55, color=method.color, alpha=0.45)
             panel.plot([point, point], [place - 0.275, place + 0.275], color="black", linewidth=1.8)
             panel.plot(point, place, method.marker, color=method.color, markeredgecolor="black", markersize=5)
-        panel.set_title(name + (" (lower is better)" if name == "optimality gap" else ""))
+        panel.set_title(name + ("\n(lower is better)" if name == "optimality gap" else ""))
         panel.set_xlabel(metric.label if name != "optimality gap" else metric.label.replace("win rate", "gap"))
         panel.set_yticks(range(len(methods)), [method.name for method in reversed(methods)])
         panel.grid(axis="y", visible=False)
-        panel.margins(x=0.12)
+        panel.use_sticky_edges = False
+        panel.margins(x=0.08, y=0.04)
         panel.locator_params(axis="x", nbins=4)
     return figure
 

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid
 from analysis.figures.curves import curves, evaluated_during_training, prompts_of, split_by_final
-from analysis.figures.figure import LOSSES, TASKS, Kind, Study, by_pair, legend_below, whole
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, whole
 from analysis.methods import Method
 from analysis.metrics import Metric
+from analysis.names import LOSSES, TASKS
 
 AXES = {"annotated_pairs": "annotated pairs", "seconds": "seconds"}
 
@@ -32,7 +33,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             panel.set_xlabel(label)
             panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
         panels[0].set_ylabel(metric.label)
-    legend_below(figure, grid.ravel(), columns=3)
+    legend_below(figure, list(grid.ravel()), columns=3)
     return figure
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import yaml
 
 from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of
-from analysis.figures.figure import LOSSES, TASKS
 from analysis.methods import Method
+from analysis.names import LOSSES, TASKS, task_order
 
 
 def basis(grid: Grid) -> str:
     """The runs behind a figure: how many, of what, judged by whom."""
     rows = [run.row for run in grid.values()]
-    tasks = sorted({cell.task for cell in grid}, key=list(TASKS).index if all_known(grid) else None)
+    tasks = sorted({cell.task for cell in grid}, key=task_order)
     losses = [LOSSES.get(loss, loss) for loss in sorted({cell.loss for cell in grid})]
     same = all(row["judge_is_oracle"] for row in rows)
     neither = not any(row["judge_is_oracle"] for row in rows)
@@ -37,11 +37,6 @@ def basis(grid: Grid) -> str:
         f"sampled at temperature {values(format(row['temperature'], 'g') for row in rows)}. "
         f"Judge: {values(row['judge'] for row in rows)}, {oracle}."
     )
-
-
-def all_known(grid: Grid) -> bool:
-    """Whether all tasks are the paper's, which have an order."""
-    return all(cell.task in TASKS for cell in grid)
 
 
 def values(found: Iterable[Any]) -> str:

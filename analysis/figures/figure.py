@@ -7,6 +7,7 @@ from io import BytesIO
 
 import matplotlib
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,9 +15,8 @@ from analysis.cells import Grid, Pair
 from analysis.intervals import Bootstrap
 from analysis.methods import Method
 from analysis.metrics import Metric
+from analysis.names import LOSSES, TASKS, task_order
 
-TASKS = {"tldr": "TL;DR", "helpfulness": "Helpfulness", "harmlessness": "Harmlessness"}
-LOSSES = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}
 GREY = "#767676"
 
 
@@ -89,9 +89,7 @@ def rendered(figure: Figure, format: str) -> bytes:
 
 def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tuple[Figure, dict[Pair, Axes]]:
     """A figure with a panel for every (task, loss) pair: a column a task, a row a loss; y axes shared within a row."""
-    tasks = sorted(
-        {task for task, _ in pairs}, key=lambda task: (list(TASKS).index(task) if task in TASKS else 9, task)
-    )
+    tasks = sorted({task for task, _ in pairs}, key=task_order)
     losses = sorted({loss for _, loss in pairs})
     figure = Figure(figsize=(width * len(tasks) + 0.4, height * len(losses) + 0.5), layout="constrained")
     grid = figure.subplots(len(losses), len(tasks), squeeze=False)
@@ -109,17 +107,17 @@ def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tu
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
     """One legend for all panels, below them; a name that several panels use is listed once."""
-    found: dict[str, object] = {}
+    found: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
+            found.setdefault(str(label), handle)
     if found:
-        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(columns, len(found)))
+        figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(columns, len(found)))
 
 
 def by_pair(numbers: pd.DataFrame) -> list[tuple[Pair, pd.DataFrame]]:
     """The rows of a table for each (task, loss) pair."""
-    return [((str(task), str(loss)), rows) for (task, loss), rows in numbers.groupby(["task", "loss"], sort=True)]
+    return [((str(task), str(loss)), rows) for (task, loss), rows in numbers.groupby(["task", "loss"], sort=False)]
 
 
 def whole(cells: Grid) -> Grid:

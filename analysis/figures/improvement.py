@@ -38,6 +38,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
     panel.axvline(0.5, color="black", linestyle=":", linewidth=1)
     panel.set_yticks(range(len(table)), [f"{row.method}  >  {row.over}" for row in table.iloc[::-1].itertuples()])
     panel.set_xlim(-0.02, 1.02)
+    panel.margins(y=0.02)
     panel.set_xlabel("P(a run of the one scores higher than a run of the other)")
     panel.grid(axis="y", visible=False)
     return figure
@@ -49,7 +50,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         f"Probability that a run of one method has a higher {study.metric.label.split(' (')[0]} than a run of another, "
         f"a tie as half, averaged over {len(pairs_of(grid))} (task, loss) pairs, with 95 % percentile intervals from "
         f"the stratified bootstrap ({study.bootstrap.reps:,} repetitions). "
-        f"{sentence(len(seeds_of(grid)), 1, ('difference',))}"
+        f"{sentence(len(seeds_of(grid)), len(pairs_of(grid)), ('probability of improvement',))}"
     )
 
 

@@ -27,10 +27,10 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             mean, std = line["mean"] * metric.scale, line["std"] * metric.scale
             panel.fill_between(line["step"], mean - std, mean + std, color=method.color, alpha=0.15, linewidth=0)
             panel.plot(line["step"], mean, color=method.color, marker=method.marker, markersize=4, label=method.name)
-            shift = last * 0.03 * (place - (len(methods) - 1) / 2)
+            beside = last * (0.03 + 0.06 * place)
             panel.errorbar(
-                final["step"] + shift + last * 0.02, final["mean"] * metric.scale, final["std"] * metric.scale,
-                fmt=method.marker, color=method.color, capsize=3,
+                final["step"] + beside, final["mean"] * metric.scale, final["std"] * metric.scale,
+                fmt=method.marker, color=method.color, capsize=3, markersize=5,
             )  # fmt: skip
         panel.set_xlabel("step")
         panel.set_ylabel(metric.label)

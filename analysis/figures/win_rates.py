@@ -44,26 +44,29 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             row = rows[rows["method"] == method.name].iloc[0]
             mean, low, high = (row[name] * metric.scale for name in ("mean", "low", "high"))
             dots = np.array([float(score) for score in row["scores"].split()]) * metric.scale
-            panel.plot(np.full(len(dots), place + 0.2), dots, ".", color=method.color, alpha=0.55, markersize=5)
+            panel.plot(np.full(len(dots), place + 0.22), dots, ".", color=method.color, alpha=0.55, markersize=5)
             panel.errorbar(
                 place, mean, [[max(mean - low, 0)], [max(high - mean, 0)]], fmt=method.marker, color=method.color,
-                capsize=4, elinewidth=1.8, markersize=8,
+                capsize=5, elinewidth=1.8, markersize=6,
             )  # fmt: skip
             panel.annotate(
-                metric.show(row["mean"]), (place, mean), (-8, 0), textcoords="offset points", ha="right", va="center"
+                metric.show(row["mean"]), (place, mean), (-9, 0), textcoords="offset points", ha="right", va="center"
             )
             if np.isfinite(row["published"]):
                 label, _ = facts.published_label()
                 panel.plot(
-                    place, row["published"] * metric.scale, "*", color="white", markeredgecolor="black", markersize=11,
-                    label=label,
+                    place + 0.4, row["published"] * metric.scale, "*", color="white", markeredgecolor="black",
+                    markersize=10, label=label,
                 )  # fmt: skip
         if np.isfinite(rows["sft"].iloc[0]):
-            panel.axhline(rows["sft"].iloc[0] * metric.scale, color=GREY, linestyle=":", label="SFT policy")
+            panel.text(
+                0.98, 0.03, f"SFT policy: {metric.show(rows['sft'].iloc[0])}", transform=panel.transAxes, ha="right",
+                color=GREY,
+            )  # fmt: skip
         panel.set_xticks(range(len(own)), [method.name.replace(" (", "\n(").replace(" F", "\nF") for method in own])
-        panel.set_xlim(-0.6, len(own) - 0.5)
+        panel.set_xlim(-0.7, len(own) - 0.4)
         panel.grid(axis="x", visible=False)
-        panel.margins(y=0.1)
+        panel.margins(y=0.15)
         panel.set_ylabel(metric.label)
     legend_below(figure, list(axes.values()))
     return figure
@@ -76,10 +79,9 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         if table["published"].notna().any()
         else ""
     )
-    dotted = " Dotted: the SFT policy on the same prompts." if table["sft"].notna().any() else ""
     return (
         f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
-        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{dotted}{stars} "
+        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{stars} "
         f"{sentence(int(table['seeds'].min()), 1, ('mean',))}"
     )
 

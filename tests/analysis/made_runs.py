@@ -1,0 +1,108 @@
+"""Run folders as `src.train` leaves them, made up."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+IDENTITY: dict[str, Any] = {
+    "schema_version": 1, "run_id": "run", "config_hash": "0", "git_sha": "abc", "task": "tldr", "data": "embedded",
+    "model": "tiny", "loss": "dpo", "reference": "behavior", "F": 2, "T": 64, "batch_size": 32, "ensemble": 1,
+    "allocation": "uniform", "oracle": "gold", "judge": "gold", "judge_is_oracle": True, "temperature": 1.0, "seed": 0,
+}  # fmt: skip
+PROMPTS = 200
+
+
+def row(wins: int = 120, **changes: Any) -> dict[str, Any]:
+    """A result row; `wins` of 200 prompts, no ties."""
+    made = IDENTITY | {
+        "split": "test", "round": 1, "step": 64, "annotated_pairs": 2048, "generated_responses": 4096, "resampled": 0,
+        "passed_over": 0, "oracle_ties": 0, "seconds": 50.0, "n_prompts": PROMPTS, "wins": wins, "ties": 0,
+        "losses": PROMPTS - wins, "n_invalid": 0, "win_rate": wins / PROMPTS,
+        "win_rate_length_controlled": wins / PROMPTS / 2, "judge_score_mean": wins / 10, "response_tokens_mean": 15.0,
+        "label_tokens_mean": 12.0, "distinct_3": 0.5, "unique_rate": 0.9, "kl_sft": 1.0,
+    }  # fmt: skip
+    return made | changes
+
+
+def rows(wins: int = 120, **changes: Any) -> list[dict[str, Any]]:
+    """The rows of a finished run: two evaluations on validation, the SFT policy's, the result."""
+    T = changes.get("T", 64)
+    return [
+        row(90, **changes, split="validation", round=0, step=0, annotated_pairs=0, kl_sft=0.0, seconds=0.0),
+        row(100, **changes, split="validation", round=0, step=T // 2, annotated_pairs=1024, seconds=25.0),
+        row(92, **changes, round=-1, step=0, annotated_pairs=0, kl_sft=0.0, seconds=0.0),
+        row(wins, **changes, step=T),
+    ]
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """A resolved configuration that fits `row`."""
+    made = IDENTITY | changes
+    return {
+        "F": made["F"], "T": made["T"], "batch_size": made["batch_size"], "seed": made["seed"],
+        "learning_rate": made.get("learning_rate", 3e-4), "ensemble": made["ensemble"],
+        "evaluate": {"temperature": made["temperature"], "every": 16, "prompts": None},
+        "checkpoint_every": 16, "force": False, "device": "auto", "cache": ".cache",
+        "task": {"name": made["task"], "max_new_tokens": 40}, "data": {"_target_": "x", "train": 6000},
+        "model": {"name": made["model"], "rows": 256}, "loss": {"_target_": made["loss"], "beta": made.get("beta", 0.1)},
+        "reference": {"_target_": made["reference"], **made.get("reference_settings", {})},
+        "logger": {"name": "jsonl"},
+    }  # fmt: skip
+
+
+def make_run(folder: Path, wins: int = 120, samples: int = 0, **changes: Any) -> Path:
+    """Writes a run's folder; `changes` are values of its rows and configuration."""
+    settings = {key: changes.pop(key) for key in ("learning_rate", "beta", "reference_settings") if key in changes}
+    changes = {"run_id": folder.name, "config_hash": folder.name} | changes
+    folder.mkdir(parents=True)
+    write_rows(folder, rows(wins, **changes))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config(**changes, **settings), sort_keys=False))
+    steps = [{"round": 0, "step": step, "loss": 0.7 - step / 1000, "kl/sft": step / 64} for step in range(64)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    if samples:
+        place = {"split": "test", "round": 1, "step": changes.get("T", 64)}
+        texts = [
+            place | {"prompt_id": i, "prompt": f"p{i}", "response": "r" * 20, "label": "l", "response_score": 1.0,
+                     "label_score": 0.5, "outcome": 1.0}
+            for i in range(PROMPTS)
+        ]  # fmt: skip
+        earlier = [text | {"split": "validation", "step": 0, "prompt": "earlier"} for text in texts[:samples]]
+        (folder / "samples.jsonl").write_text("".join(json.dumps(text) + "\n" for text in earlier + texts))
+    return folder
+
+
+def write_rows(folder: Path, content: Sequence[Any]) -> None:
+    """Replaces results.jsonl."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in content))
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "offline": {"F": 1}, "bpo2": {"F": 2}, "bpoT": {"F": 64}, "onpolicy": {"F": 64, "reference": "sft"},
+}  # fmt: skip
+
+
+def make_sweep(
+    root: Path,
+    methods: Sequence[str] = tuple(METHODS),
+    tasks: Sequence[str] = ("tldr", "helpfulness"),
+    losses: Sequence[str] = ("dpo",),
+    seeds: Sequence[int] = range(5),
+    samples: int = 0,
+    **changes: Any,
+) -> Path:
+    """Folders of a whole sweep; later methods are better, seeds differ."""
+    generator = np.random.default_rng(0)
+    for task in tasks:
+        for loss in losses:
+            for place, method in enumerate(methods):
+                for seed in seeds:
+                    wins = int(generator.integers(110, 122)) + 6 * place
+                    name = f"{method},{task},{loss},{seed}"
+                    own = METHODS[method] | changes | {"task": task, "loss": loss, "seed": seed}
+                    make_run(root / name, wins, samples, **own)
+    return root
