@@ -60,7 +60,7 @@ def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[R
             near = difflib.get_close_matches(key, known, n=3) or known[:12]
             problems.append(f"--where {key}={','.join(values)}: no run has such a key; near it: {', '.join(near)}")
             continue
-        absent = [value for value in values if not any(_means(value, own) for own in present)]
+        absent = [value for value in values if not any(_fits(run, key, [value]) for run in runs)]
         if absent:
             there = ", ".join(sorted({_text(own) for own in present}))
             problems.append(f"--where {key}={','.join(absent)}: no run has that value; there are: {there}")

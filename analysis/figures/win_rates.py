@@ -50,7 +50,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 capsize=5, elinewidth=1.8, markersize=6,
             )  # fmt: skip
             panel.annotate(
-                metric.show(row["mean"]), (place, mean), (-9, 0), textcoords="offset points", ha="right", va="center"
+                metric.show(row["mean"]), (place, high), (0, 4), textcoords="offset points", ha="center", va="bottom"
             )
             if np.isfinite(row["published"]):
                 label, _ = facts.published_label()

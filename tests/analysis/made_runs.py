@@ -48,7 +48,8 @@ def config(**changes: Any) -> dict[str, Any]:
         "evaluate": {"temperature": made["temperature"], "every": 16, "prompts": None},
         "checkpoint_every": 16, "force": False, "device": "auto", "cache": ".cache",
         "task": {"name": made["task"], "max_new_tokens": 40}, "data": {"_target_": "x", "train": 6000},
-        "model": {"name": made["model"], "rows": 256}, "loss": {"_target_": made["loss"], "beta": made.get("beta", 0.1)},
+        "model": {"name": made["model"], "rows": 256},
+        "loss": {"_target_": made["loss"], "beta": made.get("beta", 0.1)},
         "reference": {"_target_": made["reference"], **made.get("reference_settings", {})},
         "logger": {"name": "jsonl"},
     }  # fmt: skip

@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from analysis import cells
+from analysis.cells import DEFAULTS, Cell, commands, cut_down, make_grid, matrix, methods_of, missing, subgrid
+from analysis.methods import BPO_2, OFFLINE_METHOD, PAPER
+from analysis.runs import Run
+from tests.analysis.made_runs import METHODS, row
+
+ROOT = Path(__file__).parents[2]
+
+
+def made(
+    tasks: str = "ab", losses: tuple[str, ...] = ("dpo",), seeds: range = range(3), **changes: object
+) -> list[Run]:
+    return [
+        Run(f"{method},{task},{loss},{seed}",
+            row(100 + seed, **METHODS[method] | changes | {"task": task, "loss": loss, "seed": seed}), (), {}, None)
+        for method in METHODS for task in tasks for loss in losses for seed in seeds
+    ]  # fmt: skip
+
+
+def without(runs: list[Run], *names: str) -> list[Run]:
+    left = [run for run in runs if not any(name in run.where for name in names)]
+    assert len(left) < len(runs)
+    return left
+
+
+def test_a_whole_grid_has_no_hole() -> None:
+    grid, notes, problems = make_grid(made())
+    assert missing(grid) == [] and notes == [] and problems == []
+    assert methods_of(grid) == sorted(PAPER) and cut_down(grid)[0] == grid
+
+
+def test_every_hole_is_named_with_its_command() -> None:
+    grid, _, _ = make_grid(without(made(), "bpo2,a,dpo,1", "bpo2,a,dpo,2", "onpolicy,b,dpo,0"))
+    holes = missing(grid)
+    assert {cell[:2] + cell[3:] for cell in holes} == {("a", "dpo", 1), ("a", "dpo", 2), ("b", "dpo", 0)}
+    lines = commands(holes, grid)
+    assert len(lines) == 2
+    assert "python -m src.train task=a loss=dpo F=2 reference=behavior -m seed=1,2" in lines[0]
+    assert "python -m src.train task=b loss=dpo F=T reference=sft -m seed=0" in lines[1]
+
+
+def test_the_command_says_what_differs_from_the_defaults() -> None:
+    grid, _, _ = make_grid(without(made(T=128, ensemble=5, model="other"), "offline,a,dpo,0"))
+    assert "T=128 ensemble=5 model=other -m seed=0" in commands(missing(grid), grid)[0]
+
+
+def test_the_defaults_are_those_of_the_program() -> None:
+    document = yaml.safe_load((ROOT / "conf" / "train.yaml").read_text())
+    groups = {key: value for entry in document["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
+    assert {key: (document | groups)[key] for key in DEFAULTS} == DEFAULTS
+
+
+def test_a_grid_of_one_seed_lacks_four_more() -> None:
+    grid, _, _ = make_grid(made(seeds=range(2, 3)))
+    assert sorted({cell.seed for cell in missing(grid)}) == [3, 4, 5, 6]
+    assert cut_down(grid)[0] == {}
+
+
+def test_a_method_with_a_hole_goes_and_the_rest_stays() -> None:
+    grid, _, _ = make_grid(without(made(), "bpo2,a,dpo,1"))
+    rest, dropped = cut_down(grid)
+    assert dropped.methods == ["BPO F=2"] and dropped.pairs == []
+    assert rest == subgrid(grid, lambda cell: cell.method != BPO_2) and "BPO F=2" in str(dropped)
+
+
+def test_a_task_that_lacks_seeds_goes_and_the_rest_stays() -> None:
+    grid, _, _ = make_grid(without(made("abc"), "c,dpo,1", "c,dpo,2"))
+    rest, dropped = cut_down(grid)
+    assert dropped.pairs == ["c with dpo"] and dropped.methods == []
+    assert {cell.task for cell in rest} == {"a", "b"} and missing(rest) == []
+
+
+def test_cutting_down_ends_without_holes_whatever_is_missing() -> None:
+    generator = np.random.default_rng(0)
+    for share in (0.05, 0.3, 0.8):
+        for _ in range(10):
+            runs = made("abc", ("dpo", "ipo"))
+            kept = [run for run in runs if generator.random() > share]
+            rest, _ = cut_down(make_grid(kept)[0])
+            assert missing(rest) == [] and set(rest) <= set(make_grid(runs)[0])
+
+
+def test_two_runs_of_one_identity_are_refused_by_name() -> None:
+    runs = made()
+    again = Run("elsewhere", runs[0].row, (), {}, None)
+    _, _, problems = make_grid([*runs, again])
+    assert len(problems) == 1 and "elsewhere" in problems[0] and runs[0].where in problems[0]
+
+
+def test_offline_runs_with_both_references_are_one_and_said_so() -> None:
+    runs = made()
+    twins = [
+        Run(f"twin {run.where}", {**run.row, "reference": "sft"}, (), {}, None) for run in runs if run.row["F"] == 1
+    ]
+    grid, notes, problems = make_grid([*twins, *runs])
+    assert problems == [] and len(notes) == 1 and "6 offline runs" in notes[0]
+    assert all(run.row["reference"] == "behavior" for cell, run in grid.items() if cell.method == OFFLINE_METHOD)
+
+
+def test_offline_twins_that_differ_are_pointed_out() -> None:
+    runs = made()
+    twin = Run("twin", {**runs[0].row, "reference": "sft", "win_rate": 0.9}, (), {}, None)
+    _, notes, _ = make_grid([*runs, twin])
+    assert "should be the same run" in notes[0]
+
+
+def test_a_matrix_has_a_row_a_seed_and_a_column_a_pair() -> None:
+    runs = made("ab", ("dpo", "ipo"))
+    for number, run in enumerate(runs):
+        run.row["judge_score_mean"] = float(number)  # type: ignore[index]
+    grid, _, _ = make_grid(runs)
+    found = matrix(grid, OFFLINE_METHOD, "judge_score_mean")
+    # Made in the order task, loss, seed; pairs are loss by loss: a dpo, b dpo, a ipo, b ipo.
+    assert found.tolist() == [[0, 6, 3, 9], [1, 7, 4, 10], [2, 8, 5, 11]]
+    del grid[Cell("a", "dpo", OFFLINE_METHOD, 0)]  # type: ignore[attr-defined]
+    with pytest.raises(KeyError):
+        matrix(grid, OFFLINE_METHOD, "judge_score_mean")
+
+
+def test_an_empty_grid() -> None:
+    assert missing({}) == [] and cut_down({})[0] == {} and cells.commands([], {}) == []
