@@ -83,7 +83,7 @@ def rendered(figure: Figure, format: str) -> bytes:
     """A figure as the bytes of a file, without dates."""
     metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     buffer = BytesIO()
-    figure.savefig(buffer, format=format, metadata=metadata[format], bbox_inches="tight", pad_inches=0.08)
+    figure.savefig(buffer, format=format, metadata=metadata[format])
     return buffer.getvalue()
 
 

@@ -44,18 +44,18 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             row = rows[rows["method"] == method.name].iloc[0]
             mean, low, high = (row[name] * metric.scale for name in ("mean", "low", "high"))
             dots = np.array([float(score) for score in row["scores"].split()]) * metric.scale
-            panel.plot(np.full(len(dots), place + 0.22), dots, ".", color=method.color, alpha=0.55, markersize=5)
+            panel.plot(np.full(len(dots), place + 0.27), dots, ".", color=method.color, alpha=0.55, markersize=5)
             panel.errorbar(
                 place, mean, [[max(mean - low, 0)], [max(high - mean, 0)]], fmt=method.marker, color=method.color,
                 capsize=5, elinewidth=1.8, markersize=6,
             )  # fmt: skip
             panel.annotate(
-                metric.show(row["mean"]), (place, high), (0, 4), textcoords="offset points", ha="center", va="bottom"
+                metric.show(row["mean"]), (place, high), (-4, 4), textcoords="offset points", ha="center", va="bottom"
             )
             if np.isfinite(row["published"]):
                 label, _ = facts.published_label()
                 panel.plot(
-                    place + 0.4, row["published"] * metric.scale, "*", color="white", markeredgecolor="black",
+                    place + 0.44, row["published"] * metric.scale, "*", color="white", markeredgecolor="black",
                     markersize=10, label=label,
                 )  # fmt: skip
         if np.isfinite(rows["sft"].iloc[0]):
@@ -64,7 +64,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 color=GREY,
             )  # fmt: skip
         panel.set_xticks(range(len(own)), [method.name.replace(" (", "\n(").replace(" F", "\nF") for method in own])
-        panel.set_xlim(-0.7, len(own) - 0.4)
+        panel.set_xlim(-0.7, len(own) - 0.35)
         panel.grid(axis="x", visible=False)
         panel.margins(y=0.15)
         panel.set_ylabel(metric.label)

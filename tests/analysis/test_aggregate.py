@@ -44,7 +44,7 @@ def written(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_everything_is_written(written: Path) -> None:
-    drawn = {"fig1", "fig3", "fig5", "kl", "length", "cost", "improvement", "profiles"}
+    drawn = {"fig1", "fig3", "fig4", "fig5", "kl", "length", "cost", "improvement", "profiles"}
     assert {path.stem for path in (written / "figures").glob("*.svg")} == drawn
     assert {path.stem for path in (written / "tables").glob("*.csv")} == drawn | {"results"}
     assert {"results.md", "results.tex"} <= {path.name for path in (written / "tables").iterdir()}
@@ -233,7 +233,8 @@ def test_no_runs(tmp_path: Path, content: str | None) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--figures", "fig1,fig9"], "--figures fig9"), (["--format", "gif"], "--format gif"), (["--reps", "1"], "--reps 1"),
+        (["--figures", "fig1,fig9"], "--figures fig9"), (["--format", "gif"], "--format gif"),
+        (["--reps", "1"], "--reps 1"),
         (["--seed", "-1"], "--seed -1"), (["--samples", "-1"], "--samples -1"), (["--wandb", "x"], "ENTITY/PROJECT"),
         (["--where", "T"], "--where T"), (["--figures", ""], "--figures"), (["--wandb", "a/b", "c"], "one of them"),
     ],
@@ -308,8 +309,8 @@ def test_nothing_of_src_is_imported(sweep: Path, tmp_path: Path) -> None:
 def test_two_thousand_runs_take_less_than_twenty_seconds_besides_the_bootstrap(tmp_path: Path) -> None:
     make_sweep(tmp_path / "runs", losses=("dpo", "ipo", "slic"), seeds=range(84), samples=3)
     assert len(list((tmp_path / "runs").iterdir())) > 2000
-    started = time.monotonic()
+    started = time.process_time()
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--reps", "100"])
-    # Twenty is the limit; other processes may share the machine.
-    assert time.monotonic() - started < 60
+    # Of the processor, not of the clock: other processes may share the machine.
+    assert time.process_time() - started < 20
     assert (tmp_path / "out" / "report.html").stat().st_size < 40_000_000

@@ -72,21 +72,12 @@ def test_runs_of_another_project_are_named() -> None:
 
 def test_folders_and_wandb_give_the_same_matrices(tmp_path: Path) -> None:
     local, _ = read_folders([make_sweep(tmp_path / "runs", seeds=range(2))])
-    remote, _ = read_runs(
-        [
-            ApiRun(
-                ["me", "bpo", run.where],
-                "finished",
-                {},
-                Summary(dict(run.row)),
-                [dict(line) for line in run.evaluations],
-            )
-            for run in local
-        ]
+    found, _ = read_runs(
+        ApiRun(["me", "bpo", run.where], "finished", {}, Summary(dict(run.row)), list(map(dict, run.evaluations)))
+        for run in local
     )
-    remote = [
-        Run(one.where, one.row, one.evaluations, run.settings, None) for one, run in zip(remote, local, strict=True)
-    ]
+    pairs = zip(found, local, strict=True)
+    remote = [Run(one.where, one.row, one.evaluations, run.settings, None) for one, run in pairs]
     assert differences(remote, {}) == []
     ours, theirs = make_grid(local)[0], make_grid(remote)[0]
     for method in methods_of(ours):
