@@ -44,33 +44,33 @@ class Dropped:
 def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
     """Runs by cell; what was decided on the way; and what is wrong: two runs of one identity.
 
-    At F=1 a run with the reference `sft` and one with `behavior` are the same to the bit: one of them is taken.
+    Two configurations may be one run: evaluations at other steps change nothing, nor does the reference at F=1, where
+    the behavior policy is the SFT policy. Of such runs, which have the same results, the one evaluated most often is
+    taken.
     """
     varied = varying(runs)
     places: dict[Cell, list[Run]] = defaultdict(list)
     for run in runs:
         places[Cell(run.row["task"], run.row["loss"], method_of(run, varied), run.row["seed"])].append(run)
-    notes, problems = [], []
-    doubled = 0
+    problems, again = [], []
     for cell, found in places.items():
-        references = [run.row["reference"] for run in found]
-        if cell.method.F == 1 and sorted(references) == ["behavior", "sft"]:
-            found.sort(key=lambda run: run.row["reference"])
-            doubled += 1
-            if found[0].row["win_rate"] != found[1].row["win_rate"]:
-                notes.append(
-                    f"{found[0].where} and {found[1].where} should be the same run (F=1, references behavior and sft) "
-                    f"and are not: win rates {found[0].row['win_rate']:.4f} and {found[1].row['win_rate']:.4f}"
-                )
+        found.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
+        results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")) for run in found}
+        if len(found) > 1 and len(results) == 1 and len({run.row["config_hash"] for run in found}) == len(found):
+            again += found[1:]
         elif len(found) > 1:
-            named = ", ".join(run.where for run in found)
+            rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in found)
             problems.append(
-                f"{len(found)} runs with one identity ({describe(cell)}): {named}; "
-                "keep one of them below the folders given"
+                f"{len(found)} runs with one identity ({describe(cell)}): win rates {rates}; "
+                "keep one of them below the folders given, or choose with --where"
             )
-    if doubled:
-        notes.append(f"{doubled} offline runs are there with both references (behavior, sft), which is the same at F=1;"
-                     " those with behavior are taken")  # fmt: skip
+    notes = []
+    if again:
+        named = ", ".join(run.where for run in again[:3]) + (", ..." if len(again) > 3 else "")
+        notes.append(
+            f"{len(again)} runs are there twice, with evaluations at other steps or, at F=1, with another reference, "
+            f"and the same results; left out: {named}"
+        )
     return {cell: found[0] for cell, found in places.items()}, notes, problems
 
 

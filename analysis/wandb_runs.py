@@ -6,10 +6,11 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.runs import Run, Skipped, flattened, row_problem
 
-# What differs between the evaluations of a run; all of it is needed of one to stand on a curve.
+# What an evaluation during training needs to stand on a curve; in the history it is validation/win_rate and so on.
+SPLIT = "validation"
 EVALUATION = (
-    "round", "step", "split", "n_prompts", "annotated_pairs", "seconds", "win_rate", "win_rate_length_controlled",
-    "judge_score_mean", "response_tokens_mean", "kl_sft",
+    "n_prompts", "annotated_pairs", "seconds", "win_rate", "win_rate_length_controlled", "judge_score_mean",
+    "response_tokens_mean", "kl_sft",
 )  # fmt: skip
 
 
@@ -50,11 +51,18 @@ def read_runs(found: Iterable[Any]) -> tuple[list[Run], list[Skipped]]:
 
 
 def _evaluations(one: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The evaluations in a run's history, but for the final one."""
-    rows = [{**row} | {key: line[key] for key in EVALUATION} for line in one.scan_history(keys=list(EVALUATION))]
-    return tuple(line for line in rows if (line["step"], line["round"]) != (row["step"], row["round"]))
+    """The evaluations during training in a run's history; that of the SFT policy on the final prompts is not there."""
+    lines = one.scan_history(keys=["_step", *(f"{SPLIT}/{key}" for key in EVALUATION)])
+    return tuple(
+        {**row, "split": SPLIT, "round": 0, "step": line["_step"]} | {key: line[f"{SPLIT}/{key}"] for key in EVALUATION}
+        for line in lines
+    )
 
 
 def _plain(mapping: Any) -> dict[str, Any]:
-    """A mapping of W&B's without what W&B adds to it (`_step`, `_wandb`, ...)."""
-    return {key: value for key, value in dict(mapping).items() if not key.startswith("_")}
+    """A mapping of W&B's without what stands there besides: `_step`, metrics by step such as `kl/sft`, the identity."""
+    return {
+        key: value
+        for key, value in dict(mapping).items()
+        if not key.startswith("_") and "/" not in key and key != "run"
+    }

@@ -86,28 +86,35 @@ def test_cutting_down_ends_without_holes_whatever_is_missing() -> None:
             assert missing(rest) == [] and set(rest) <= set(make_grid(runs)[0])
 
 
+def twin(run: Run, where: str, evaluations: int = 0, **changes: object) -> Run:
+    return Run(where, {**run.row, "config_hash": where, **changes}, (run.row,) * evaluations, {}, None)
+
+
 def test_two_runs_of_one_identity_are_refused_by_name() -> None:
     runs = made()
-    again = Run("elsewhere", runs[0].row, (), {}, None)
-    _, _, problems = make_grid([*runs, again])
+    _, _, problems = make_grid([*runs, Run("elsewhere", runs[0].row, (), {}, None)])
     assert len(problems) == 1 and "elsewhere" in problems[0] and runs[0].where in problems[0]
+
+
+def test_two_configurations_of_one_identity_with_other_results_are_refused() -> None:
+    runs = made()
+    _, _, problems = make_grid([*runs, twin(runs[0], "elsewhere", win_rate=0.9)])
+    assert len(problems) == 1 and "0.9000 in elsewhere" in problems[0]
 
 
 def test_offline_runs_with_both_references_are_one_and_said_so() -> None:
     runs = made()
-    twins = [
-        Run(f"twin {run.where}", {**run.row, "reference": "sft"}, (), {}, None) for run in runs if run.row["F"] == 1
-    ]
-    grid, notes, problems = make_grid([*twins, *runs])
-    assert problems == [] and len(notes) == 1 and "6 offline runs" in notes[0]
+    offline = [run for run in runs if run.row["F"] == 1]
+    grid, notes, problems = make_grid([*(twin(run, f"twin {run.where}", reference="sft") for run in offline), *runs])
+    assert problems == [] and len(notes) == 1 and "6 runs are there twice" in notes[0] and "twin" in notes[0]
     assert all(run.row["reference"] == "behavior" for cell, run in grid.items() if cell.method == OFFLINE_METHOD)
 
 
-def test_offline_twins_that_differ_are_pointed_out() -> None:
+def test_of_the_same_run_the_one_evaluated_most_often_is_taken() -> None:
     runs = made()
-    twin = Run("twin", {**runs[0].row, "reference": "sft", "win_rate": 0.9}, (), {}, None)
-    _, notes, _ = make_grid([*runs, twin])
-    assert "should be the same run" in notes[0]
+    grid, notes, problems = make_grid([*runs, twin(runs[0], "often", 9), twin(runs[0], "seldom", 2)])
+    assert problems == [] and "2 runs are there twice" in notes[0] and "seldom" in notes[0]
+    assert [run.where for run in grid.values()].count("often") == 1 and len(grid) == len(runs)
 
 
 def test_a_matrix_has_a_row_a_seed_and_a_column_a_pair() -> None:

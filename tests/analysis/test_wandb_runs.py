@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from analysis.cells import make_grid, matrix, methods_of
 from analysis.comparability import differences
 from analysis.runs import Run, read_folders
 from analysis.wandb_runs import read_runs
-from tests.analysis.made_runs import config, make_sweep, row, rows
+from tests.analysis.made_runs import IDENTITY, config, make_sweep, row, rows
 
 
 class Summary:
@@ -39,12 +40,21 @@ class ApiRun:
         return [{key: line[key] for key in keys} for line in self.history if all(key in line for key in keys)]
 
 
+def history_of(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The history that the evaluations of a run leave, among the metrics of its steps."""
+    during = [one for one in evaluations if one["round"] >= 0]
+    numbers = [
+        {f"validation/{key}": value for key, value in one.items() if key not in IDENTITY} | {"_step": one["step"]}
+        for one in during
+    ]
+    return [{"loss": 0.5, "_step": 1}, *numbers]
+
+
 def api_run(name: str, state: str = "finished", wins: int = 120, **changes: Any) -> ApiRun:
-    extra = {"_step": 63, "_timestamp": 1.0, "_wandb": {"runtime": 3}}
-    history = [{"loss": 0.5, "_step": 0}, *rows(wins, **changes)]
-    return ApiRun(
-        ["me", "bpo", name], state, config(**changes) | {"_wandb": {}}, Summary(row(wins, **changes) | extra), history
-    )
+    extra = {"_step": 63, "_timestamp": 1.0, "_wandb": {"runtime": 3}, "kl/sft": 0.1, "validation/win_rate": 0.5}
+    settings = config(**changes) | {"_wandb": {}, "run": IDENTITY | changes}
+    made = Summary(row(wins, **changes) | extra)
+    return ApiRun(["me", "bpo", name], state, settings, made, history_of(rows(wins, **changes)[:-1]))
 
 
 def test_the_summary_is_the_row_and_the_config_the_settings() -> None:
@@ -52,7 +62,8 @@ def test_the_summary_is_the_row_and_the_config_the_settings() -> None:
     assert skipped == [] and run.where == "me/bpo/a" and run.folder is None
     assert run.row == row(130, seed=3, learning_rate=0.5)
     assert run.settings["learning_rate"] == 0.5 and run.settings["task.name"] == "tldr"
-    assert [(line["round"], line["step"]) for line in run.evaluations] == [(0, 0), (0, 32), (-1, 0)]
+    assert [(line["split"], line["step"]) for line in run.evaluations] == [("validation", 0), ("validation", 32)]
+    assert not any(key.startswith("run.") for key in run.settings)
     assert run.evaluations[1]["win_rate"] == 0.5
 
 
@@ -73,7 +84,7 @@ def test_runs_of_another_project_are_named() -> None:
 def test_folders_and_wandb_give_the_same_matrices(tmp_path: Path) -> None:
     local, _ = read_folders([make_sweep(tmp_path / "runs", seeds=range(2))])
     found, _ = read_runs(
-        ApiRun(["me", "bpo", run.where], "finished", {}, Summary(dict(run.row)), list(map(dict, run.evaluations)))
+        ApiRun(["me", "bpo", run.where], "finished", {}, Summary(dict(run.row)), history_of(run.evaluations))
         for run in local
     )
     pairs = zip(found, local, strict=True)
