@@ -43,13 +43,15 @@ class Method:
 
     @property
     def color(self) -> str:
-        """BPO is blue, darker with more rounds; every other reference has a colour of its own."""
+        """BPO is blue, darker with more rounds; every other reference has a colour of its own; variants are darker."""
         if self.F == 1 and self.reference == "behavior":
-            return OFFLINE
-        if self.reference == "behavior":
-            return _between(SKY, BLUE, 1.0 if self.F == 0 else min((log2(self.F) - 1) / 5, 0.9))
-        of_other_rounds = {"sft": PURPLE} if self.F else {}
-        return (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)
+            plain = OFFLINE
+        elif self.reference == "behavior":
+            plain = _between(SKY, BLUE, 1.0 if self.F == 0 else min((log2(self.F) - 1) / 5, 0.9))
+        else:
+            of_other_rounds = {"sft": PURPLE} if self.F else {}
+            plain = (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)
+        return _between(plain, "#000000", _shade(self.variant))
 
     @property
     def marker(self) -> str:
@@ -104,6 +106,14 @@ def overrides_of(run: Run) -> list[str]:
         if key.startswith("reference.") and not key.endswith("._target_")
     ]
     return [f"F={rounds}", f"reference={row['reference']}", *own]
+
+
+def _shade(variant: str) -> float:
+    """How much darker a variant is: larger ensembles more, an allocation that is not uniform a step."""
+    words = variant.replace(",", "").split()
+    members = max([int(word) for word in words if word.isdecimal()], default=1)
+    other = any(not word.isdecimal() and word not in ("ensemble", "uniform") for word in words)
+    return min(0.15 * log2(members), 0.45) + 0.2 * other
 
 
 def _between(first: str, second: str, share: float) -> str:

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, matrix, methods_of, pairs_of, seeds_of
 from analysis.coverage import sentence
+from analysis.figures import facts
 from analysis.figures.figure import Kind, Study
 from analysis.figures.win_rates import cells, lacking
 from analysis.intervals import aggregates
-from analysis.methods import Method
+from analysis.methods import PAPER, Method
 from analysis.metrics import Metric
 
 
@@ -55,7 +56,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     return (
         f"Median, interquartile mean and mean of the {study.metric.label.split(' (')[0]} over runs and (task, loss) "
         f"pairs, with 95 % percentile intervals from the stratified bootstrap ({study.bootstrap.reps:,} repetitions, "
-        f"runs resampled within each of {tasks} (task, loss) pairs).{alone} {sentence(seeds, tasks, shown)}"
+        f"runs resampled within each of {tasks} (task, loss) pairs).{alone} {facts.absent(grid, PAPER)} "
+        f"{sentence(seeds, tasks, shown)}"
     )
 
 

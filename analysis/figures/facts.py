@@ -100,6 +100,13 @@ def published_label() -> tuple[str, str]:
     return document["label"], document["source"]
 
 
+def absent(grid: Grid, methods: Iterable[Method]) -> str:
+    """A sentence on the methods that a figure should have and that were not run at all; empty if there is none."""
+    there = {base_of(cell.method) for cell in grid}
+    names = [method.name for method in methods if method not in there]
+    return f"Not there, because never run: {', '.join(names)}." if names else ""
+
+
 def base_of(method: Method) -> Method:
     """A method without what sets it apart in one analysis, such as the ensemble's size."""
     return Method(method.place, method.F, method.reference)

@@ -36,7 +36,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
     """A column a method: seeds as dots, mean and interval, what the paper reports as a star."""
     pairs = by_pair(table)
-    figure, axes = panels([pair for pair, _ in pairs])
+    figure, axes = panels([pair for pair, _ in pairs], width=max(3.3, 0.85 * len(methods)))
     for pair, rows in pairs:
         panel = axes[pair]
         own = [method for method in methods if method.name in set(rows["method"])]
@@ -63,7 +63,11 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 0.98, 0.03, f"SFT policy: {metric.show(rows['sft'].iloc[0])}", transform=panel.transAxes, ha="right",
                 color=GREY,
             )  # fmt: skip
-        panel.set_xticks(range(len(own)), [method.name.replace(" (", "\n(").replace(" F", "\nF") for method in own])
+        panel.set_xticks(
+            range(len(own)),
+            [method.name.replace(" (", "\n(").replace(" F", "\nF").replace(", ens", ",\nens") for method in own],
+        )
+        panel.tick_params(axis="x", labelsize=8)
         panel.set_xlim(-0.7, len(own) - 0.35)
         panel.grid(axis="x", visible=False)
         panel.margins(y=0.15)
@@ -82,7 +86,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     return (
         f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
         f"({study.bootstrap.reps:,} repetitions); dots are seeds.{stars} "
-        f"{sentence(int(table['seeds'].min()), 1, ('mean',))}"
+        f"{facts.absent(grid, PAPER)} {sentence(int(table['seeds'].min()), 1, ('mean',))}"
     )
 
 

@@ -85,6 +85,13 @@ def test_captions_say_what_was_done(written: Path) -> None:
     assert "200 prompts of the test split" in text
 
 
+def test_captions_name_a_method_of_the_paper_that_was_never_run(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "runs", methods=("offline", "bpo2"), seeds=range(2))
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])
+    captions = (tmp_path / "out" / "figures" / "captions.md").read_text()
+    assert captions.count("never run: On-policy (F=T, sft), BPO F=T.") == 2
+
+
 def test_the_same_rows_and_seed_give_the_same_bytes(sweep: Path, written: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "analysis" / "aggregate.py"), str(sweep), "--out", str(tmp_path / "again"), *FAST],

@@ -77,6 +77,7 @@ def test_the_papers_methods_stay_apart_for_every_sight(sight: str) -> None:
 
 def test_a_figure_has_no_two_methods_that_look_the_same() -> None:
     methods = [Method(2, rounds, "behavior") for rounds in (2, 4, 8, 16)] + list(PAPER)
+    methods += [Method(2, 2, "behavior", variant) for variant in ("ensemble 2", "ensemble 5", "balanced")]
     methods += [Method(4, 2, "sft"), Method(5, 0, "gold"), Method(5, 0, "ema")]
     looks = {(method.color, method.marker) for method in methods}
     assert len(looks) == len(set(methods))
