@@ -24,7 +24,7 @@ const unique = (values) => [...new Set(values)];
 
 /** Replaces the options of a select by [value, text] pairs and keeps its value where that is still there. */
 function setOptions(select, options, preferred) {
-  const stays = options.some(([value]) => String(value) === select.value);
+  const stays = select.options.length > 0 && options.some(([value]) => String(value) === select.value);
   const wanted = stays ? select.value : (preferred ?? options[0]?.[0]);
   select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   if (wanted !== undefined) select.value = wanted;
@@ -32,11 +32,19 @@ function setOptions(select, options, preferred) {
 
 const sameText = (values) => unique(values).map((value) => [value, value]);
 
-/** Four digits; "–" for nothing. */
-function number(value) {
+/** Four digits, zeros at the end included, for columns; "–" for nothing. */
+function measured(value) {
   if (value === null || value === undefined) return "–";
-  const text = Number(value.toPrecision(4)).toString();
+  const size = Math.abs(value);
+  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
+  const digits = size === 0 ? 0 : Math.max(0, 3 - Math.floor(Math.log10(size)));
+  const text = plain ? value.toFixed(digits) : value.toExponential(2);
   return text.replaceAll("-", "−");
+}
+
+/** Four digits at most, for a sentence. */
+function brief(value) {
+  return value === null ? "–" : String(Number(value.toPrecision(4))).replaceAll("-", "−");
 }
 
 // Theme ---------------------------------------------------------------------------------------------------------------
@@ -74,7 +82,7 @@ function startTheme() {
   button.hidden = false;
 }
 
-// In the head, before anything is painted.
+// In the head: before anything is painted.
 if (["light", "dark"].includes(stored())) document.documentElement.dataset.theme = stored();
 
 // Curves --------------------------------------------------------------------------------------------------------------
@@ -128,8 +136,10 @@ function startCurves(data) {
     setOptions(loss, sameText(ofTask.map((run) => run.loss)));
     const chosen = ofTask.filter((run) => run.loss === loss.value);
     setOptions(metric, sameText(chosen.flatMap((run) => Object.keys(run.series))));
-    runs = chosen.filter((run) => metric.value in run.series).map((run) => ({ ...run, points: points(run), at: null }));
-    for (const run of runs) run.at = new Map(run.points);
+    runs = chosen
+      .filter((run) => Object.hasOwn(run.series, metric.value))
+      .map((run) => ({ ...run, points: points(run) }))
+      .map((run) => ({ ...run, at: new Map(run.points) }));
     listMethods();
     listRuns();
     chooseLines();
@@ -232,7 +242,7 @@ function startCurves(data) {
       const values = group.map((run) => run.at.get(step)).filter((value) => value !== null && value !== undefined);
       const [low, high] = values.length ? extent(values) : [null, null];
       const average = values.length ? values.reduce((a, b) => a + b, 0) / values.length : null;
-      rows.push([method, String(values.length), ...[average, low, high].map(number)]);
+      rows.push([method, String(values.length), ...[average, low, high].map(measured)]);
     }
     byId("curve-values").replaceChildren(
       ...rows.map(([method, ...cells]) =>
@@ -247,7 +257,7 @@ function startCurves(data) {
     const spoken = rows.map(([method, , average]) => `${method} ${average}`).join(", ");
     slider.setAttribute("aria-valuetext", `step ${known ? step : "none"}: ${spoken}`);
     if (byId("curve-details").open) {
-      [...byId("curve-runs").rows].forEach((row, i) => (row.cells[3].textContent = number(runs[i].at.get(step))));
+      [...byId("curve-runs").rows].forEach((row, i) => (row.cells[3].textContent = measured(runs[i].at.get(step))));
     }
   }
 
@@ -286,14 +296,21 @@ function drawChart(holder, lines, title, tint) {
   svg.append(shape("text", { x: 0, y: 12 }, title));
   svg.append(shape("text", { x: width - right, y: height - 4, "text-anchor": "end" }, "step"));
   for (const { value, text } of yTicks) {
-    svg.append(shape("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
-    svg.append(shape("text", { x: left - 7, y: y(value) + 4, "text-anchor": "end" }, text));
+    svg.append(
+      shape("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }),
+      shape("text", { x: left - 7, y: y(value) + 4, "text-anchor": "end" }, text),
+    );
   }
   for (const { value, text } of xTicks) {
-    svg.append(shape("line", { class: "grid", x1: x(value), x2: x(value), y1: height - bottom, y2: height - bottom + 4 }));
-    svg.append(shape("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, text));
+    const floor = height - bottom;
+    svg.append(
+      shape("line", { class: "grid", x1: x(value), x2: x(value), y1: floor, y2: floor + 4 }),
+      shape("text", { x: x(value), y: floor + 17, "text-anchor": "middle" }, text),
+    );
   }
-  if (!all.length) svg.append(shape("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No line is chosen."));
+  if (!all.length) {
+    svg.append(shape("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No line is chosen."));
+  }
 
   const cursor = shape("line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
   svg.append(cursor);
@@ -321,7 +338,7 @@ function drawChart(holder, lines, title, tint) {
       if (!point) return;
       paths.get(point.line).classList.add("near");
       const { run, method } = point.line;
-      tip.textContent = `${run ? `${method}, seed ${run.seed}` : `${method}, mean`}: ${number(point.value)}`;
+      tip.textContent = `${run ? `${method}, seed ${run.seed}` : `${method}, mean`}: ${measured(point.value)}`;
       const before = x(point.step) > width / 2;
       tip.setAttribute("x", x(point.step) + (before ? -8 : 8));
       tip.setAttribute("y", Math.max(top + 10, y(point.value) - 8));
@@ -438,14 +455,12 @@ function startSamples(data) {
   }
 
   function leftOut(left, right) {
-    const notes = unique([left, right])
-      .filter((set) => set?.left_out)
-      .map((set) => {
-        const total = set.rows.length + set.left_out;
-        return `Rows were left out: this page holds ${set.rows.length} of the ${total} samples of ${set.run}.`;
-      });
+    const parts = [[left, "left"], [right, "right"]]
+      .filter(([set]) => set?.left_out)
+      .map(([set, side]) => `${set.left_out} of the ${side} run's ${set.rows.length + set.left_out}`);
+    const notes = parts.length ? [`Rows were left out of this page: ${parts.join(", ")}.`] : [];
     const alone = right ? left.rows.length + right.rows.length - 2 * pairs.length : 0;
-    if (alone) notes.push(`Not shown: ${alone} prompts that only one of the two runs has here.`);
+    if (alone) notes.push(`Rows of prompts that only one of the two runs has here are not shown: ${alone}.`);
     return notes.join(" ");
   }
 
@@ -468,8 +483,9 @@ function startSamples(data) {
     position.disabled = !matches.length;
     byId("sample-previous").setAttribute("aria-disabled", current <= 0);
     byId("sample-next").setAttribute("aria-disabled", current >= matches.length - 1);
-    const filtered = matches.length < pairs.length ? ` match, of ${pairs.length}` : "";
-    byId("sample-count").textContent = matches.length ? `of ${matches.length}${filtered}` : `Nothing matches, of ${pairs.length}.`;
+    const filtered = matches.length < pairs.length ? ` that match, ${pairs.length} in all` : "";
+    const none = pairs.length ? `Nothing matches, ${pairs.length} in all.` : "The two runs have no prompt in common here.";
+    byId("sample-count").textContent = matches.length ? `of ${matches.length}${filtered}` : none;
     byId("sample").replaceChildren(...(matches.length ? sample(matches[current]) : []));
   }
 
@@ -491,7 +507,7 @@ function startSamples(data) {
           ...(same ? [element("span", { class: "run-name" }, "both responses are equal")] : []),
         ),
         textOf(row[RESPONSE], search),
-        element("p", { class: "scores" }, `score ${number(row[SCORE])} · label ${number(row[LABEL_SCORE])}`),
+        element("p", { class: "scores" }, `score ${brief(row[SCORE])} · label ${brief(row[LABEL_SCORE])}`),
         element("p", { class: "run-name" }, element("code", {}, set.run)),
       );
     return [

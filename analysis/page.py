@@ -146,7 +146,8 @@ def problems(page: Page) -> list[str]:
     found = []
     for kind, parts in (("figure", page.figures), ("table", page.tables)):
         names = [part.name for part in parts]
-        found += [f"{kind} {name!r}: the name is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        found += [f"{kind} {name!r}: the name is there twice" for name in twice]
         found += [
             f"{kind} {name!r}: a name has letters, digits, _ and - only"
             for name in names
@@ -257,10 +258,12 @@ def page_data(page: Page) -> dict[str, Any]:
     """What `page.js` reads. Prompts and steps, which runs share, stand there once."""
     steps: dict[tuple[int, ...], int] = {}
     prompts: dict[tuple[str, str, int], int] = {}
-    runs = [*page.curves, *page.samples]
+    runs: list[Curves | SampleSet] = [*page.curves, *page.samples]
     return {
         "colors": colors([run.method for run in runs], page.colors),
-        "curves": [{**identity(run), "series": packed_series(run, steps)} for run in page.curves if any(run.series.values())],
+        "curves": [
+            {**identity(run), "series": packed_series(run, steps)} for run in page.curves if any(run.series.values())
+        ],
         "samples": [
             {**identity(run), "left_out": run.left_out, "rows": packed_rows(run, prompts)}
             for run in page.samples
