@@ -40,8 +40,7 @@ HOSTILE = [
 
 def row(prompt: str, label: str, response: str, score: float | None, label_score: float | None) -> dict[str, Any]:
     """A row of samples.jsonl."""
-    judged = score is not None and label_score is not None
-    outcome = (score > label_score) + (score == label_score) / 2 if judged else None  # type: ignore[operator]
+    outcome = None if score is None or label_score is None else (score > label_score) + (score == label_score) / 2
     return {
         "prompt": prompt,
         "label": label,
