@@ -4,6 +4,7 @@ python -m src.train loss=ipo F=2 -m seed=0,1,2
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
@@ -60,8 +61,9 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             return
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")
-        with report.live():
-            experiment = build_experiment(config, config.data.load(config.task.name), folder, report)
+        with report.live(), config.logger.tracking(path, folder.identity, plain, report.say) as tracker:
+            tracked = replace(folder, tracker=tracker)
+            experiment = build_experiment(config, config.data.load(config.task.name), tracked, report)
             report.start(config.T)
             experiment.run()
 
