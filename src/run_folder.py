@@ -18,14 +18,19 @@ SCHEMA_VERSION = 1
 LONGEST_VALUE, LONGEST_NAME = 40, 180
 
 
-def run_name(overrides: Sequence[str]) -> str:
+def run_name(overrides: Sequence[str], *instead: str) -> str:
     """A folder name from command-line overrides: sorted, so that their order does not matter.
 
     A value that is a path, too long, or odd for a file name is shortened, with a hash that keeps it apart. `force` and
     the logger say how to run, not what, and have no part in the name. Without overrides the name is "default".
+
+    Args:
+        overrides: `key=value` each.
+        instead: overrides that take the place of those with the same key, for the name of another run of a sweep.
     """
     parts = []
-    for override in overrides:
+    replaced = {override.partition("=")[0] for override in instead}
+    for override in [*(one for one in overrides if one.lstrip("+").partition("=")[0] not in replaced), *instead]:
         key, _, value = override.lstrip("+").partition("=")
         if key.split(".")[0] in ("force", "logger"):
             continue

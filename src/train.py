@@ -10,13 +10,10 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.command_line import CONF, flags_first, plain_config, problems_of
 from src.errors import ConfigError, RunError
-from src.run_folder import run_name
-
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
