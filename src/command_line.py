@@ -7,19 +7,27 @@ nothing is written.
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.run_folder import run_name
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
 CONF = Path(__file__).parents[1] / "conf"
+# Where runs go.
+PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun")
 WITH_VALUE = (*ELSEWHERE, "--package", "-p", "--cfg", "-c")
 # Hydra answers these itself, or composes something else than conf/train.yaml.
@@ -35,6 +43,23 @@ HYDRAS_OWN = (
     "-i",
     "-c",
 )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a command.
+
+    Attributes:
+        overrides: as typed, Hydra's own left out.
+        folder: where it runs in a multirun; None if it cannot be composed.
+        plain: its resolved configuration, empty if it cannot be composed.
+        problems: what is wrong with it, a line each.
+    """
+
+    overrides: tuple[str, ...]
+    folder: Path | None
+    plain: dict[str, Any]
+    problems: tuple[str, ...]
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
@@ -56,20 +81,23 @@ def problems_of(arguments: Sequence[str]) -> list[str]:
     """Everything wrong with a command, a line each, each once."""
     if any(argument.split("=")[0] in (*HYDRAS_OWN, "--cfg") for argument in arguments):
         return []
+    jobs, problems = compose_jobs(arguments)
+    return list(dict.fromkeys(problems + [line for job in jobs for line in job.problems]))
+
+
+def compose_jobs(arguments: Sequence[str]) -> tuple[list[Job], list[str]]:
+    """Every job of a command, composed and checked; and what is wrong with the command as a whole."""
     texts = [argument for argument in arguments if not argument.startswith("-")]
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
     overrides, problems = _parse(texts)
     if problems:
-        return problems
+        return [], problems
     swept = [override.input_line for override in overrides if override.is_sweep_override()]
     if swept and not multirun and not any(text.startswith("hydra.mode=") for text in texts):
-        return [f"{line}: several values need -m (--multirun); a list is written [a,b]" for line in swept]
-    jobs = _jobs(overrides)
-    found: list[str] = []
+        return [], [f"{line}: several values need -m (--multirun); a list is written [a,b]" for line in swept]
+    places = [_line(override) for override in overrides if override.key_or_group in PLACES]
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        for job in jobs:
-            found += _problems_of_job(_parse(job)[0])
-    return list(dict.fromkeys(found))
+        return [_compose_job(job, places) for job in _jobs(overrides)], []
 
 
 def _line(override: Override) -> str:
@@ -100,7 +128,8 @@ def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
 
 
-def _problems_of_job(overrides: list[Override]) -> list[str]:
+def _compose_job(job: list[str], places: list[str]) -> Job:
+    overrides = _parse(job)[0]
     loader = GlobalHydra.instance().config_loader()
     groups = [group for group in loader.list_groups("") if group != "hydra"]
     found, choices, values = [], [], []
@@ -122,20 +151,23 @@ def _problems_of_job(overrides: list[Override]) -> list[str]:
         tree = compose("train", overrides=choices)
         keys = _keys(OmegaConf.to_container(tree))
     except (HydraException, OmegaConfBaseException) as error:
-        return [*found, _one_line(error)]
+        return Job(tuple(job), None, {}, (*found, _one_line(error)))
     for override in values:
         key = override.key_or_group
         if key not in keys or override.package:
             found.append(f"{override.input_line}: no such key; {_hint(key, keys, tree, groups)}")
     fine = [_line(override) for override in values if override.key_or_group in keys and not override.package]
     try:
-        config = compose("train", overrides=choices + fine)
+        config = compose("train", overrides=[*choices, *fine, *places], return_hydra_config=True)
+        # What ${hydra:...} in a yaml is read from.
+        HydraConfig.instance().set_config(config)
         plain = plain_config(config)
+        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir)
     except (HydraException, OmegaConfBaseException) as error:
-        return [*found, _one_line(error)]
+        return Job(tuple(job), None, {}, (*found, _one_line(error)))
     from src.config import read_config  # brings torch, which Hydra's own flags do without
 
-    return found + read_config(plain)[1]
+    return Job(tuple(job), folder, plain, (*found, *read_config(plain)[1]))
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

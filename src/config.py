@@ -14,6 +14,7 @@ import torch
 from src.allocation.base import Allocation
 from src.errors import require
 from src.learner import OptimizerSpec
+from src.loggers.base import Logger
 from src.losses.base import Loss
 from src.models.spec import ModelSpec
 from src.oracles.base import Oracle
@@ -74,13 +75,6 @@ class EvaluateSpec:
         )
 
 
-@dataclass(frozen=True)
-class LoggerSpec:
-    """Where metrics go besides the run's folder."""
-
-    name: str
-
-
 class Data(typing.Protocol):
     """A source of rows.
 
@@ -117,7 +111,7 @@ class RunConfig:
     oracle: Oracle
     judge: Oracle
     allocation: Allocation
-    logger: LoggerSpec
+    logger: Logger
     collect: CollectSpec
     evaluate: EvaluateSpec
     optimizer: OptimizerSpec

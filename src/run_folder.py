@@ -11,22 +11,28 @@ from typing import Any
 
 from src.errors import RunError
 from src.files import append_rows, keep_rows, new_folder, read_rows, write_text
+from src.loggers.base import Tracker, Untracked
 from src.models.policy import Policy
 
 SCHEMA_VERSION = 1
 LONGEST_VALUE, LONGEST_NAME = 40, 180
 
 
-def run_name(overrides: Sequence[str]) -> str:
+def run_name(overrides: Sequence[str], *instead: str) -> str:
     """A folder name from command-line overrides: sorted, so that their order does not matter.
 
-    A value that is a path, too long, or odd for a file name is shortened, with a hash that keeps it apart. `force` says
-    how to run, not what, and has no part in the name. Without overrides the name is "default".
+    A value that is a path, too long, or odd for a file name is shortened, with a hash that keeps it apart. `force` and
+    the logger say how to run, not what, and have no part in the name. Without overrides the name is "default".
+
+    Args:
+        overrides: `key=value` each.
+        instead: overrides that take the place of those with the same key, for the name of another run of a sweep.
     """
     parts = []
-    for override in overrides:
+    replaced = {override.partition("=")[0] for override in instead}
+    for override in [*(one for one in overrides if one.lstrip("+").partition("=")[0] not in replaced), *instead]:
         key, _, value = override.lstrip("+").partition("=")
-        if key == "force":
+        if key.split(".")[0] in ("force", "logger"):
             continue
         if len(value) > LONGEST_VALUE or re.search(r"[^\w.,+\-]", value, re.ASCII):
             tail = re.sub(r"[^\w.\-]+", "_", Path(value).name, flags=re.ASCII).strip("_")[-16:]
@@ -54,10 +60,12 @@ class RunFolder:
     Attributes:
         path: the folder.
         identity: the constant fields of every result row, `run_id` and `config_hash` among them.
+        tracker: is told about every row that is written.
     """
 
     path: Path
     identity: Mapping[str, Any]
+    tracker: Tracker = Untracked()
 
     @property
     def checkpoint(self) -> Path:
@@ -76,7 +84,7 @@ class RunFolder:
             RunError: if the folder holds a run of another configuration.
         """
         if force:
-            for name in ("checkpoint", ".checkpoint.old", ".checkpoint.partial", "pairs", "policy"):
+            for name in ("checkpoint", ".checkpoint.old", ".checkpoint.partial", "pairs", "policy", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             for name in ("config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
@@ -104,15 +112,18 @@ class RunFolder:
     def log_metrics(self, row: Mapping[str, Any]) -> None:
         """Appends a step's metrics."""
         append_rows(self.path / "metrics.jsonl", [row])
+        self.tracker.metrics(row)
 
     def log_samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends an evaluation's samples."""
         append_rows(self.path / "samples.jsonl", rows)
+        self.tracker.samples(rows)
 
     def log_result(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Appends a result row, the identity in front, and returns it."""
         whole = {"schema_version": SCHEMA_VERSION, **self.identity, **row}
         append_rows(self.path / "results.jsonl", [whole])
+        self.tracker.result(whole)
         return whole
 
     def save_policy(self, policy: Policy) -> None:

@@ -4,18 +4,16 @@ python -m src.train loss=ipo F=2 -m seed=0,1,2
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.command_line import CONF, flags_first, plain_config, problems_of
 from src.errors import ConfigError, RunError
-from src.run_folder import run_name
-
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -60,8 +58,9 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             return
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")
-        with report.live():
-            experiment = build_experiment(config, config.data.load(config.task.name), folder, report)
+        with report.live(), config.logger.tracking(path, folder.identity, plain, report.say) as tracker:
+            tracked = replace(folder, tracker=tracker)
+            experiment = build_experiment(config, config.data.load(config.task.name), tracked, report)
             report.start(config.T)
             experiment.run()
 

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from src.command_line import CONF, plain_config, problems_of
 from src.config import read_config
 
-GROUPS = ("allocation", "data", "judge", "loss", "model", "oracle", "reference", "task", "experiment")
+GROUPS = ("allocation", "data", "judge", "logger", "loss", "model", "oracle", "reference", "task", "experiment")
 FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 # What a choice cannot do without.
 NEEDS = {

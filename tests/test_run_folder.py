@@ -32,9 +32,11 @@ def test_any_order_gives_the_same_name(given_overrides, random):
     assert run_name(shuffled) == run_name(given_overrides)
 
 
-@pytest.mark.parametrize("force", ["force=true", "force=false", "+force=true", "++force=true"])
-def test_force_has_no_part_in_the_name(force):
-    assert run_name(["seed=1", force]) == run_name(["seed=1"])
+@pytest.mark.parametrize(
+    "how", ["force=true", "force=false", "+force=true", "++force=true", "logger=wandb", "logger.mode=online"]
+)
+def test_how_a_run_is_run_has_no_part_in_the_name(how):
+    assert run_name(["seed=1", how]) == run_name(["seed=1"])
 
 
 @pytest.mark.parametrize("override", ["+seed=1", "++seed=1"])
@@ -107,7 +109,7 @@ def test_different_values_give_different_names(key, one, other):
 
 
 def test_the_config_hash_leaves_out_what_changes_no_result():
-    config = {"F": 2, "model": {"name": "tiny"}, "force": False, "cache": ".cache", "logger": {"name": "jsonl"}}
+    config = {"F": 2, "model": {"name": "tiny"}, "force": False, "cache": ".cache", "logger": {"mode": "offline"}}
     assert config_hash(config) == config_hash(config | {"force": True, "cache": "/tmp", "logger": None})
     assert config_hash(config) == config_hash(dict(reversed(config.items())))
     assert config_hash(config) != config_hash(config | {"F": 4})

@@ -1,0 +1,1 @@
+"""Where metrics, results and samples go besides the run's folder."""

@@ -1,0 +1,80 @@
+"""The grid of a W&B sweep file."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.command_line import Job
+from src.errors import ConfigError
+
+Grid = dict[str, list[str]]
+
+
+def read_grid(file: Path) -> Grid:
+    """The parameters of a sweep file, in its order: key -> values as one types them.
+
+    Raises:
+        ConfigError: if it is no sweep file, or anything but a grid of given values.
+    """
+    try:
+        sweep = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read ({error.strerror}); expected a sweep file"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: is not YAML ({' '.join(str(error).split())})"]) from None
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters"), dict) or not sweep["parameters"]:
+        raise ConfigError([f"{file}: has no parameters; expected a sweep file as W&B reads it"])
+    problems = []
+    if sweep.get("method") != "grid":
+        problems.append(f"{file}: method={sweep.get('method')}: only grid runs here; `wandb agent` runs the others")
+    grid: Grid = {}
+    for name, given in sweep["parameters"].items():
+        values = _values(given)
+        if values is None:
+            problems.append(
+                f"{file}: {name}: {given}: expected value: or values:, of numbers, words, true, false, null"
+            )
+        else:
+            grid[str(name)] = values
+    if problems:
+        raise ConfigError(problems)
+    return grid
+
+
+def narrowed(grid: Grid, overrides: Iterable[str]) -> list[str]:
+    """The grid as Hydra's overrides, with those of the command line in place of parameters of the same key."""
+    given = list(overrides)
+    keys = {override.partition("=")[0] for override in given}
+    return [f"{key}={','.join(values)}" for key, values in grid.items() if key not in keys] + given
+
+
+def covering(jobs: Sequence[Job]) -> list[str]:
+    """The smallest grid that has all of the given jobs, as Hydra's overrides."""
+    axes: Grid = {}
+    for job in jobs:
+        for override in job.overrides:
+            key, _, value = override.partition("=")
+            if value not in axes.setdefault(key, []):
+                axes[key].append(value)
+    return [f"{key}={','.join(values)}" for key, values in axes.items()]
+
+
+def _values(given: Any) -> list[str] | None:
+    """The values of a parameter, or None if it is not a list of given ones."""
+    if not isinstance(given, dict) or set(given) not in ({"value"}, {"values"}):
+        return None
+    values = given["values"] if "values" in given else [given["value"]]
+    if not isinstance(values, list) or not values:
+        return None
+    if any(not (value is None or isinstance(value, str | int | float)) for value in values):
+        return None
+    return [_typed(value) for value in values]
+
+
+def _typed(value: str | int | float | None) -> str:
+    """A value as one types it on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,167 @@
+"""python -m sweeps.run: one tiny sweep for real, with a job that fails and one that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src.command_line import Job
+from src.errors import ConfigError
+from src.files import read_rows
+from sweeps import run as module
+from sweeps.run import check_launcher, checked_jobs, command, room_for
+
+ROOT = Path(__file__).parents[2]
+# The figure's own file at a size of seconds: `experiment` is taken by the methods, so smoke's values are typed out.
+TINY = (
+    "task=tldr", "seed=0", "T=4", "batch_size=4", "data.train=64", "data.validation=8", "data.test=12",
+    "model.scratch.vocab_size=600", "model.scratch.layers=1", "model.scratch.hidden=32", "model.scratch.heads=2",
+    "model.scratch.intermediate=64", "model.sft.steps=12", "model.sft.batch_size=8", "task.max_new_tokens=12",
+)  # fmt: skip
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeps.run", *arguments],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=600)
+    return output
+
+
+def results(folder: Path) -> list[dict]:
+    return [read_rows(file)[-1] for file in sorted((folder / "outputs").glob("*/results.jsonl"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_figure_1_runs_and_a_second_time_finds_all_finished(tmp_path: Path, launcher: str) -> None:
+    fig1 = str(ROOT / "sweeps" / "fig1.yaml")
+    arguments = (fig1, *TINY, "--launcher", launcher, "--jobs", "2")
+    output = finish(process := start(tmp_path, *arguments))
+    assert process.returncode == 0, output
+    assert "4 of 4 finished, 0 failed" in output and "experiment=bpo_f2: win rate " in output
+    rows = results(tmp_path)
+    assert {(row["F"], row["reference"]) for row in rows} == {
+        (1, "behavior"),
+        (2, "behavior"),
+        (4, "sft"),
+        (4, "behavior"),
+    }
+    assert (tmp_path / "outputs" / "fig1.log").read_text()
+    assert len(list((tmp_path / ".cache").glob("sft-*/made.json"))) == 1
+    again = finish(process := start(tmp_path, *arguments))
+    assert process.returncode == 0 and "4 of 4 finished" in again
+    assert (tmp_path / "outputs" / "fig1.log").read_text() == ""
+    assert results(tmp_path) == rows
+    listed = finish(start(tmp_path, fig1, *TINY, "--dry-run")).splitlines()
+    assert len(listed) == 4 and all(line.endswith("  # finished") for line in listed)
+
+
+@pytest.mark.slow
+def test_a_failed_job_does_not_stop_the_others_and_is_named(tmp_path: Path) -> None:
+    arguments = (*TINY, "experiment=offline,bpo_f2", "optimizer.schedule=constant", "learning_rate=1e30,1e-4")
+    output = finish(process := start(tmp_path, str(ROOT / "sweeps" / "fig1.yaml"), *arguments, "--jobs", "2"))
+    assert process.returncode == 1
+    assert "2 of 4 finished, 2 failed" in output and "Traceback" not in output
+    failed = [line for line in output.splitlines() if line.startswith("failed: ")]
+    again = [line for line in output.splitlines() if line.startswith("  again: python -m src.train ")]
+    assert len(failed) == len(again) == 2
+    assert all("learning_rate=1e30" in line and ("not finite" in line or "the loss is" in line) for line in failed)
+    assert all("learning_rate=1e30" in line for line in again)
+    assert len(results(tmp_path)) >= 2
+
+
+@pytest.mark.slow
+def test_jobs_that_die_with_a_killed_process_are_run_again(tmp_path: Path) -> None:
+    """As when memory runs out: joblib then gives up all jobs, those that never began among them."""
+    process = start(
+        tmp_path, str(ROOT / "sweeps" / "fig1.yaml"), *TINY, "--launcher", "joblib", "--jobs", "2", "T=40",
+    )  # fmt: skip
+    hydra, deadline = None, time.monotonic() + 300
+    while time.monotonic() < deadline and not list(tmp_path.glob("outputs/*/pairs")):
+        time.sleep(0.05)
+    hydra = children(process.pid)[0]
+    victim = next(pid for pid in children(hydra) if "loky" in Path(f"/proc/{pid}/cmdline").read_text())
+    os.kill(victim, signal.SIGKILL)
+    output = finish(process)
+    assert process.returncode == 0, output
+    assert "4 of 4 finished, 0 failed" in output
+    assert len(results(tmp_path)) == 4
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_wrong_overrides_are_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        checked_jobs(["experiment=bpo_f2,bpo_f3", "sed=1", "F=0", "force=true"])
+    text = str(error.value)
+    assert "bpo_f3" in text and "sed=1: no such key" in text and "F=0" in text and "force=true" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_policy_that_no_job_makes_is_still_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="no policy there"):
+        checked_jobs(["experiment=gold_ft", "seed=0,1"])
+    with pytest.raises(ConfigError, match="no policy there"):
+        checked_jobs(["experiment=gold_ft,bpo_ft", "seed=1"])
+
+
+@pytest.mark.parametrize("arguments", [["--jobs", "0"], ["--jobs", "x"], ["--nothing"], []])
+def test_wrong_flags_are_refused_without_a_traceback(arguments: list[str], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as error:
+        patch.setattr(sys, "argv", ["run.py", *([str(ROOT / "sweeps" / "fig1.yaml")] if arguments else []), *arguments])
+        module.main()
+    assert error.value.code == 2
+
+
+def test_a_launcher_that_is_not_there_is_named() -> None:
+    check_launcher("basic")
+    check_launcher("joblib")
+    with pytest.raises(ConfigError, match="--launcher slurm: Hydra has basic, .*joblib"):
+        check_launcher("slurm")
+
+
+def test_launchers_are_no_overrides() -> None:
+    with pytest.raises(ConfigError, match="hydra/launcher=joblib: expected --launcher NAME"):
+        module.run(ROOT / "sweeps" / "fig1.yaml", ["hydra/launcher=joblib"], None, None, dry_run=True)
+
+
+def job(**plain) -> Job:
+    return Job(("seed=0",), Path("outputs/seed=0"), {"device": "cpu", "model": {"scratch": {}}} | plain, ())
+
+
+def test_as_many_jobs_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def room(cores: int, gigabytes: float, *jobs: Job) -> int:
+        monkeypatch.setattr(module, "cores", lambda: cores)
+        monkeypatch.setattr(
+            module.psutil, "virtual_memory", lambda: type("Memory", (), {"available": gigabytes * 2**30})
+        )
+        return room_for(jobs)
+
+    assert room(8, 64, *[job()] * 20) == 8
+    assert room(8, 64, *[job()] * 3) == 3
+    assert room(8, 5, *[job()] * 20) == 3
+    assert room(8, 0.5, *[job()] * 20) == 1
+    assert room(8, 64, job(), job(model={"scratch": None})) == 1
+    monkeypatch.setattr(module.torch.cuda, "is_available", lambda: True)
+    assert room(8, 64, *[job(device="auto")] * 20) == 1
+    assert room(8, 64, *[job()] * 20) == 8
+
+
+def test_the_command_to_run_one_job_again_finds_its_folder() -> None:
+    assert command(job()) == "python -m src.train seed=0"
+    moved = command(job(), ["hydra.sweep.dir=elsewhere"])
+    assert moved == "python -m src.train seed=0 hydra.run.dir=outputs/seed=0"
