@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.page import (
@@ -132,6 +132,7 @@ def test_data_comes_out_of_the_page_as_it_went_in() -> None:
 
 
 @quick
+@example("<>&\u2028\u2029\ud800\udfff\x00\r\n\x1b\x7f\x85")
 @given(ANYTHING)
 def test_json_cannot_leave_its_element(text: str) -> None:
     dumped = script_json({"text": text})
@@ -140,6 +141,7 @@ def test_json_cannot_leave_its_element(text: str) -> None:
 
 
 @quick
+@example("<>&\u2028\u2029\ud800\udfff\x00\r\n\x1b\x7f\x85")
 @given(ANYTHING)
 def test_shown_text_can_be_written_and_seen(text: str) -> None:
     result = shown(text)
