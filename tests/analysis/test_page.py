@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.page import (
@@ -27,6 +27,7 @@ from analysis.page import (
     write_page,
 )
 from tests.analysis.pages import HOSTILE, SVG, curves, hostile_page, page, row, samples
+from tests.properties import quick
 
 ANYTHING = st.text(st.characters() | st.sampled_from("<>&\u2028\u2029\ud800\udfff\x00\r\x85"))
 
@@ -130,6 +131,8 @@ def test_data_comes_out_of_the_page_as_it_went_in() -> None:
     assert [r[1] for r in data["samples"][1]["rows"]] == [shown(f"{text} again") for text in HOSTILE]
 
 
+@quick
+@example("<>&\u2028\u2029\ud800\udfff\x00\r\n\x1b\x7f\x85")
 @given(ANYTHING)
 def test_json_cannot_leave_its_element(text: str) -> None:
     dumped = script_json({"text": text})
@@ -137,6 +140,8 @@ def test_json_cannot_leave_its_element(text: str) -> None:
     assert json.loads(dumped) == {"text": text}
 
 
+@quick
+@example("<>&\u2028\u2029\ud800\udfff\x00\r\n\x1b\x7f\x85")
 @given(ANYTHING)
 def test_shown_text_can_be_written_and_seen(text: str) -> None:
     result = shown(text)

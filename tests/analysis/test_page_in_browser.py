@@ -59,6 +59,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         path = tmp_path / "report.html"
         write_page(content, path)
         tab, watch = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options}).new_page(), Watch()
+        tab.set_default_timeout(120_000)  # milliseconds; machines are shared
         tab.on("request", watch.on_request)
         tab.on("console", watch.on_console)
         tab.on("pageerror", watch.on_error)
@@ -286,6 +287,13 @@ def test_curves(show: Callable[..., Tab]) -> None:
     assert tab.locator("#chart text").all_text_contents() == [
         "kl", "step", "0", "2", "4", "6", "8", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "",
     ]  # fmt: skip
+
+
+def test_a_mean_is_over_the_same_runs_at_every_step(show: Callable[..., Tab]) -> None:
+    steps = [(0, 0.0), (1, 5.0), (2, 2.0), (3, 3.0)]
+    content = [curves("A", 0, loss=steps), curves("A", 1, loss=[steps[0], (1, float("nan")), steps[2]])]
+    path = show(page(curves=content)).locator("#chart path.mean").get_attribute("d") or ""
+    assert path.count("M") + path.count("L") == 2
 
 
 def test_hovering_names_the_nearest_line_and_its_value(show: Callable[..., Tab]) -> None:
