@@ -1,8 +1,8 @@
-# make setup | demo | test | test-fast | check | clean. Everything runs in .venv; nothing else has to be typed.
+# make setup | demo | figures | test | test-fast | check | clean. Everything runs in .venv; nothing else has to be typed.
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast check clean
+.PHONY: setup demo figures test test-fast check clean
 
 setup: .venv/ready
 
@@ -14,6 +14,11 @@ setup: .venv/ready
 
 demo: setup
 	$(BIN)/python -m src.train
+
+# Figure 1 from nothing, in under an hour on two cores: the runs go to outputs/, the figure and the tables to figures/.
+figures: setup
+	$(BIN)/python -m sweeps.run sweeps/fig1.yaml
+	$(BIN)/python analysis/aggregate.py --figures fig1 --out figures
 
 test: setup
 	$(BIN)/python -m pytest -n 2 -m "not gpu"

@@ -14,6 +14,7 @@ FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group
 # What a choice cannot do without.
 NEEDS = {
     ("reference", "gold"): ["reference.path={policy}"],
+    ("experiment", "gold_ft"): ["reference.path={policy}"],
     ("data", "files"): ["data.path={data}"],
     ("oracle", "embedding"): ["data=files", "data.path={data}"],
     ("judge", "embedding"): ["data=files", "data.path={data}"],

@@ -10,17 +10,20 @@ import pytest
 
 from src.command_line import flags_first, problems_of
 from src.files import read_rows
+from sweeps.grid import narrowed, read_grid
+from sweeps.run import checked_jobs
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 LINES = [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
 COMMANDS = [shlex.split(line, comments=True) for line in LINES if line.startswith("python -m src.")]
+SWEEPS = [shlex.split(line, comments=True)[3:] for line in LINES if line.startswith("python -m sweeps.run ")]
 TARGETS = [line.split()[1] for line in LINES if line.startswith("make ")]
 
 
 def test_the_commands_were_found() -> None:
     assert ["python", "-m", "src.train", "loss=ipo", "F=2", "-m", "seed=0,1,2"] in COMMANDS
-    assert len(COMMANDS) >= 3 and {"demo", "test", "setup"} <= set(TARGETS)
+    assert len(COMMANDS) >= 3 and len(SWEEPS) >= 3 and {"demo", "test", "setup"} <= set(TARGETS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -30,6 +33,16 @@ def test_every_command_is_one_the_program_takes(command: list[str], tmp_path: Pa
     (tmp_path / "config.json").write_text("{}")
     arguments = [part.replace("=DIR", f"={tmp_path}") for part in command[3:]]
     assert problems_of(flags_first(arguments)) == []
+
+
+@pytest.mark.parametrize("arguments", SWEEPS, ids=" ".join)
+def test_every_sweep_is_one_the_program_takes(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = read_grid(ROOT / arguments[0])
+    monkeypatch.chdir(tmp_path)
+    few = {"seed": "seed=0", "task": "task=tldr"} | {one.partition("=")[0]: one for one in arguments[1:] if "=" in one}
+    assert checked_jobs(narrowed(grid, few.values()))
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -90,7 +90,7 @@ def test_jobs_that_die_with_a_killed_process_are_run_again(tmp_path: Path) -> No
     while time.monotonic() < deadline and not list(tmp_path.glob("outputs/*/pairs")):
         time.sleep(0.05)
     hydra = children(process.pid)[0]
-    victim = next(pid for pid in children(hydra) if "loky" in Path(f"/proc/{pid}/cmdline").read_text())
+    victim = next(pid for pid in children(hydra) if "popen_loky" in Path(f"/proc/{pid}/cmdline").read_text())
     os.kill(victim, signal.SIGKILL)
     output = finish(process)
     assert process.returncode == 0, output
