@@ -250,6 +250,7 @@ def _write(
         tables=[PageTable("results", title, shown.header, shown.rows, caption)],
         curves=traces.curves(grid),
         samples=traces.sample_sets(grid, arguments.samples),
+        colors={method.name: method.color for method in methods_of(grid)},
     )
     write_page(page, out / "report.html")
 
