@@ -31,7 +31,6 @@ class StandIn:
         self.unknown: list[str] = []
         self.started: list[str] = []
         self.seen: list[str] = []
-        self.first_row = threading.Event()
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         operation = query.split("(")[0].split("{")[0].split()[-1]
@@ -87,8 +86,6 @@ class StandIn:
         run["history"] += [json.loads(line) for line in files.get("wandb-history.jsonl", {}).get("content", [])]
         for line in files.get("wandb-summary.json", {}).get("content", []):
             run["summary"] |= json.loads(line)
-        if run["history"]:
-            self.first_row.set()
         if body.get("complete"):
             run["exitcode"] = body.get("exitcode")
 
@@ -98,8 +95,7 @@ def served(stand_in: StandIn) -> Iterator[ThreadingHTTPServer]:
     """The stand-in on a free port of loopback; its address is `stand_in.url`."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+        # HTTP/1.0, one connection a request: a stand-in that has died does not live on in open connections.
         def log_message(self, *_: Any) -> None:
             pass
 

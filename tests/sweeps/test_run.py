@@ -75,8 +75,8 @@ def test_a_failed_job_does_not_stop_the_others_and_is_named(tmp_path: Path) -> N
     failed = [line for line in output.splitlines() if line.startswith("failed: ")]
     again = [line for line in output.splitlines() if line.startswith("  again: python -m src.train ")]
     assert len(failed) == len(again) == 2
-    assert all("learning_rate=1e30" in line and ("not finite" in line or "the loss is" in line) for line in failed)
-    assert all("learning_rate=1e30" in line for line in again)
+    assert all("learning_rate=1e+30" in line and ("not finite" in line or "the loss is" in line) for line in failed)
+    assert all("learning_rate=1e+30" in line for line in again)
     assert len(results(tmp_path)) >= 2
 
 
