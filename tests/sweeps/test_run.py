@@ -67,6 +67,16 @@ def test_figure_1_runs_and_a_second_time_finds_all_finished(tmp_path: Path, laun
 
 
 @pytest.mark.slow
+def test_a_job_waits_for_the_policy_it_needs(tmp_path: Path) -> None:
+    arguments = (*TINY, "experiment=gold_ft,bpo_ft", "--jobs", "2")
+    output = finish(process := start(tmp_path, str(ROOT / "sweeps" / "fig5.yaml"), *arguments))
+    assert process.returncode == 0, output
+    assert "2 of 2 finished, 0 failed" in output
+    assert output.index("experiment=bpo_ft: ") < output.index("experiment=gold_ft: ")
+    assert {row["reference"] for row in results(tmp_path)} == {"gold", "behavior"}
+
+
+@pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_others_and_is_named(tmp_path: Path) -> None:
     arguments = (*TINY, "experiment=offline,bpo_f2", "optimizer.schedule=constant", "learning_rate=1e30,1e-4")
     output = finish(process := start(tmp_path, str(ROOT / "sweeps" / "fig1.yaml"), *arguments, "--jobs", "2"))
