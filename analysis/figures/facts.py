@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of
@@ -98,6 +99,11 @@ def published_label() -> tuple[str, str]:
     """How the paper's numbers are named in a legend, and their source."""
     document = yaml.safe_load(files("analysis").joinpath("published.yaml").read_text(encoding="utf-8"))
     return document["label"], document["source"]
+
+
+def stars(table: pd.DataFrame) -> str:
+    """The sentence about the paper's marks, if the table has any."""
+    return f" Stars: {published_label()[1]}, a larger model on other data." if table["published"].notna().any() else ""
 
 
 def absent(grid: Grid, methods: Iterable[Method]) -> str:

@@ -68,15 +68,10 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """What stands below the figure."""
-    stars = (
-        f" Stars: {facts.published_label()[1]}, a larger model on other data."
-        if table["published"].notna().any()
-        else ""
-    )
     return (
         f"{study.metric.label} over the number of collection rounds F, all with the same annotation budget, "
         f"T={facts.values(table['T'])} steps: mean over seeds, error bars and bands one standard deviation over seeds, "
-        f"no interval of the mean. BPO at F=1 is the offline method.{stars}"
+        f"no interval of the mean. BPO at F=1 is the offline method.{facts.stars(table)}"
     )
 
 

@@ -78,14 +78,9 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """What stands below the figure."""
-    stars = (
-        f" Stars: {facts.published_label()[1]}, a larger model on other data."
-        if table["published"].notna().any()
-        else ""
-    )
     return (
         f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
-        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{stars} "
+        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{facts.stars(table)} "
         f"{facts.absent(grid, PAPER)} {sentence(int(table['seeds'].min()), 1, ('mean',))}"
     )
 
