@@ -22,7 +22,7 @@ from src.oracles.base import Comparer
 from src.report import Report
 from src.run_folder import RunFolder, config_hash
 from src.sampler import Sampler
-from src.scorer import scorer_for
+from src.scorer import Scorer, scorer_for
 from src.sft_cache import SftCache
 
 
@@ -56,7 +56,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             policy=policy,
             prompts=prompts["train"],
             allocation=config.allocation,
-            collector=build_collector(config, template),
+            collector=build_collector(config, template, scorer),
             oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
             scorer=scorer,
             seed=config.seed,
@@ -65,7 +65,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         learner=Learner(policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T),
         evaluator=Evaluator(
             policy=policy,
-            sampler=build_sampler(config, config.evaluate.temperature),
+            sampler=build_sampler(config, scorer, config.evaluate.temperature),
             template=template,
             scorer=scorer,
             judge=Comparer(judge, splits.world, folder.ledger("judge")),
@@ -78,18 +78,19 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     )
 
 
-def build_collector(config: RunConfig, template: Template) -> Collector | DatasetCollector:
+def build_collector(config: RunConfig, template: Template, scorer: Scorer) -> Collector | DatasetCollector:
     """What gives each prompt its two responses."""
     collect = config.collect
     if isinstance(collect, DatasetSpec):
         return DatasetCollector(config.task.max_new_tokens)
-    sampler = build_sampler(config, collect.temperature, collect.top_k, collect.top_p)
+    sampler = build_sampler(config, scorer, collect.temperature, collect.top_k, collect.top_p)
     return Collector(sampler, template, collect.resample)
 
 
-def build_sampler(config: RunConfig, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Sampler:
-    """A sampler with the task's and the model's limits."""
-    return Sampler(temperature, top_k, top_p, config.task.max_new_tokens, config.model.rows)
+def build_sampler(config: RunConfig, scorer: Scorer, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Sampler:
+    """A sampler with the task's and the model's limits; the rows that share their prompt are those of the scorer."""
+    limits = config.task.max_new_tokens, config.model.rows, scorer.longest
+    return Sampler(temperature, top_k, top_p, *limits)
 
 
 def quiet_libraries() -> None:

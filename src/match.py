@@ -27,7 +27,7 @@ from src.report import Report, percent
 from src.responses import Responses, by_prompt, missing
 from src.run_folder import SCHEMA_VERSION, config_hash
 from src.saved_policy import SFT, SavedPolicy, load_policy, weights_of
-from src.scorer import Scorer
+from src.scorer import scorer_for
 from src.seeding import numpy_stream
 from src.win_rate import distinct, unique_rate, win_rate_interval
 
@@ -134,11 +134,12 @@ def play(request: Request, report: Report) -> Match:
         raise ConfigError(problems)
     judge = Comparer(config.judge, splits.world)
     if policy:
+        scorer = scorer_for(policy.model, config.model.tokens, report.warn)
         evaluator = Evaluator(
             policy=policy,
-            sampler=build_sampler(config, config.evaluate.temperature),
+            sampler=build_sampler(config, scorer, config.evaluate.temperature),
             template=template_of(policy, config.model.template),
-            scorer=Scorer(config.model.tokens, longest=0),
+            scorer=scorer,
             judge=judge,
             prompts={split: prompts},
             seed=config.seed,

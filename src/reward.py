@@ -124,6 +124,7 @@ def _sampled(
     from src.models.template import template_of
     from src.oracles.base import Comparer
     from src.preferences import sample_preferences
+    from src.scorer import scorer_for
 
     if not config.collect.from_data:
         config.oracle.load()
@@ -135,7 +136,7 @@ def _sampled(
             splits.train, template, task.max_prompt_tokens, "train", max_label_tokens=task.max_label_tokens
         ),
         allocation=config.allocation,
-        collector=build_collector(config, template),
+        collector=build_collector(config, template, scorer_for(policy.model, config.model.tokens, report.warn)),
         oracle=Comparer(config.oracle, splits.world),
         count=own.reward.count,
         seed=config.seed,

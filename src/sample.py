@@ -36,7 +36,9 @@ from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
 from src.records import Prompt, Row
 from src.report import Report
+from src.sampler import Sampler
 from src.saved_policy import SFT, SavedPolicy, base_of, find_policy, load_policy, weights_of
+from src.scorer import scorer_for
 from src.seeding import numpy_stream, torch_stream
 from src.side_by_side import Saying, side_by_side
 
@@ -166,11 +168,13 @@ def ask(question: Question, report: Report) -> list[Saying]:
     if question.n < len(prompts):
         drawn = numpy_stream(config.seed, "sample", split).choice(len(prompts), question.n, replace=False)
         prompts = [prompts[index] for index in sorted(drawn)]
+    scorer = scorer_for(policy.model, config.model.tokens, report.warn)
+    sampler = build_sampler(config, scorer, question.temperature)
     said: dict[str, list[list[str]]] = {}
     for name, saved in question.policies.items():
         weights = sft if saved is None else weights_of(*saved, policy)
         with report.stage(f"{name} answers {len(prompts)} prompts", len(prompts)) as tick:
-            said[name] = _responses(question, policy, template, weights, prompts, tick)
+            said[name] = _responses(question, policy, sampler, template, weights, prompts, tick)
     return [
         Saying(prompt.row.prompt, prompt.row.label or None, {name: texts[place] for name, texts in said.items()})
         for place, prompt in enumerate(prompts)
@@ -191,12 +195,16 @@ def _loaded(question: Question, splits: Splits | None, report: Report) -> tuple[
 
 
 def _responses(
-    question: Question, policy: Policy, template: Template, weights: Weights, prompts: list[Prompt], tick: Any
+    question: Question,
+    policy: Policy,
+    sampler: Sampler,
+    template: Template,
+    weights: Weights,
+    prompts: list[Prompt],
+    tick: Any,
 ) -> list[list[str]]:
     """k texts to each prompt; the random stream is the same for every policy."""
-    config = question.config
-    sampler = build_sampler(config, question.temperature)
-    generator = torch_stream(config.seed, "sample", device=policy.device)
+    generator = torch_stream(question.config.seed, "sample", device=policy.device)
     with policy.using(weights) as model:
         ids = [prompt.ids for prompt in prompts]
         drawn = sampler.sample(model, ids, question.k, template.end_ids, generator, tick)

@@ -1,14 +1,14 @@
 """Sampling responses from a policy: the prompt is encoded once for its k responses, finished rows leave the batch."""
 
-import inspect
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from src.memory import naming
+from src.models.decoding import Decoder, PlainDecoder, SharedDecoder
 from src.records import Ids
 from src.scorer import ignore
 
@@ -23,6 +23,8 @@ class Sampler:
         top_p: sample among the fewest tokens that hold this probability; 1 is off.
         max_new_tokens: a response that has not ended by then is cut, and gets no end token.
         rows: most sequences in one batch.
+        longest: prompts that have no more tokens than this, their responses included, are decoded the fast way; a
+            scorer's `longest` (`src.scorer.scorer_for`) is what a model can take. 0: none.
     """
 
     temperature: float
@@ -30,6 +32,7 @@ class Sampler:
     top_p: float
     max_new_tokens: int
     rows: int
+    longest: int
 
     @torch.no_grad()
     def sample(
@@ -60,31 +63,13 @@ class Sampler:
     def _batch(
         self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: Set[int], generator: torch.Generator
     ) -> list[Ids]:
-        longest = max(map(len, prompts))
-        ids = torch.zeros(len(prompts), longest, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-            mask[row, longest - len(prompt) :] = 1
-        device = model.device
-        ids, mask = ids.to(device), mask.to(device)
-        cache = DynamicCache(config=model.config)
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            past_key_values=cache,
-            use_cache=True,
-            **keep_last_logits(model, 1),
-        )
-        cache.batch_repeat_interleave(k)
-        mask = mask.repeat_interleave(k, 0)
-        logits = out.logits[:, -1].repeat_interleave(k, 0)
-        ends = torch.tensor(sorted(end_ids), device=device)
+        fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
+        decoder: Decoder = (SharedDecoder if fits else PlainDecoder)(model, prompts, k)
+        ends = torch.tensor(sorted(end_ids), device=model.device)
         responses: list[list[int]] = [[] for _ in range(len(prompts) * k)]
-        alive = torch.arange(len(responses), device=device)
+        alive = torch.arange(len(responses), device=model.device)
         for length in range(1, self.max_new_tokens + 1):
-            tokens = self._draw(logits, generator)  # (rows,)
+            tokens = self._draw(decoder.logits, generator)  # (rows,)
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 responses[row].append(token)
             going = ~torch.isin(tokens, ends)
@@ -92,22 +77,17 @@ class Sampler:
                 break
             if not going.all():
                 kept = going.nonzero().squeeze(1)
-                alive, tokens, mask = alive[kept], tokens[kept], mask[kept]
-                cache.batch_select_indices(kept)
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            logits = model(
-                input_ids=tokens[:, None],
-                attention_mask=mask,
-                position_ids=mask.sum(1, keepdim=True) - 1,
-                past_key_values=cache,
-                use_cache=True,
-            ).logits[:, -1]
+                alive, tokens = alive[kept], tokens[kept]
+                decoder.keep(kept)
+            decoder.step(tokens)
         return [tuple(response) for response in responses]
 
     def _draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         if self.temperature == 0:
             return logits.argmax(-1)
-        logits = logits.float() / self.temperature
+        logits = logits.float()
+        if self.temperature != 1:
+            logits = logits / self.temperature
         if self.top_k:
             logits = logits.masked_fill(
                 logits < logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:], -torch.inf
@@ -117,10 +97,16 @@ class Sampler:
             before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
             outside = (before >= self.top_p).scatter(1, order, before >= self.top_p)
             logits = logits.masked_fill(outside, -torch.inf)
-        return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
+        return draw(logits.softmax(-1), generator)
 
 
-def keep_last_logits(model: PreTrainedModel, count: int) -> dict[str, int]:
-    """The argument that spares the logits of all but the last positions, for models that know it."""
-    known = "logits_to_keep" in inspect.signature(model.forward).parameters
-    return {"logits_to_keep": count} if known else {}
+def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """An index from each row of probabilities, (rows, n), in proportion to them; (rows,).
+
+    One uniform number a row, looked up in the cumulative sums. `torch.multinomial` draws one for every entry, which for
+    a large vocabulary took a sixth of the time of sampling. Double precision: single would miss rare tokens.
+    """
+    sums = probabilities.cumsum(-1, dtype=torch.float64)
+    points = torch.rand((len(sums), 1), generator=generator, dtype=sums.dtype, device=sums.device) * sums[:, -1:]
+    # right: an entry of no probability is never met, not even at 0.
+    return torch.searchsorted(sums, points, right=True).squeeze(1).clamp_(max=sums.shape[1] - 1)

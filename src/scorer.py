@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from src.layout import Layout, batches, plain_layout, shared_layout
 from src.memory import naming
-from src.models.shared_prompt import install
+from src.models.shared_prompt import install, uninstall
 from src.next_token import Head, token_logps
 from src.records import Ids
 
@@ -145,6 +145,7 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
     coarse = model.dtype in (torch.bfloat16, torch.float16)
     if torch.allclose(one, other, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3):
         return shared
+    uninstall(model)
     warn(f"{type(model).__name__} scores rows with a shared prompt differently: {SLOWER}")
     return plain
 

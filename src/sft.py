@@ -29,6 +29,7 @@ def show(plain: dict) -> None:
     from src.data.splits import tokenize
     from src.models.template import template_of
     from src.report import Report
+    from src.scorer import scorer_for
     from src.seeding import torch_stream
 
     config, problems = read_config(plain)
@@ -51,7 +52,8 @@ def show(plain: dict) -> None:
     prompts = tokenize(splits.validation, template, *limits)
     generator = torch_stream(config.seed, "sft", device=policy.device)
     with policy.using(policy.mean()) as model:
-        sampler = build_sampler(config, config.evaluate.temperature)
+        scorer = scorer_for(policy.model, config.model.tokens, report.warn)
+        sampler = build_sampler(config, scorer, config.evaluate.temperature)
         drawn = sampler.sample(model, [prompt.ids for prompt in prompts], 1, template.end_ids, generator)
     table = Table("prompt", "SFT policy", "label", title="on validation", show_lines=True)
     for prompt, responses in zip(prompts, drawn, strict=True):

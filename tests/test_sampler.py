@@ -1,4 +1,5 @@
 import itertools
+import sys
 from collections import Counter
 
 import numpy as np
@@ -7,10 +8,11 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor, nn
 
+from src.models.shared_prompt import install
 from src.records import Ids
-from src.sampler import Sampler
+from src.sampler import Sampler, draw
 from src.scorer import Scorer
-from tests.tiny import tiny_gpt2, tiny_model
+from tests import tiny
 
 PROMPTS: list[Ids] = [(5, 9, 13), (7,), (30, 3, 22, 12, 12, 50, 41), (8, 8), (61, 2, 33, 4)]
 NEVER = {10**6}  # an end token that is no token of the model
@@ -19,8 +21,34 @@ FEW, END = 6, 1
 FEW_PROMPTS: list[Ids] = [(2, 3, 4, 5, 0), (4,)]
 
 
+LONGEST = {"plain": 0, "shared": 2**62}
+
+
+@pytest.fixture(params=LONGEST, autouse=True)
+def way(request, monkeypatch):
+    """Every test decodes both ways."""
+    monkeypatch.setattr(sys.modules[__name__], "way_now", request.param)
+    return request.param
+
+
+way_now = "plain"
+
+
 def sampler(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, tokens: int = 12, rows: int = 100) -> Sampler:
-    return Sampler(temperature, top_k, top_p, tokens, rows)
+    return Sampler(temperature, top_k, top_p, tokens, rows, LONGEST[way_now])
+
+
+def ready(model: nn.Module) -> nn.Module:
+    assert install(model)
+    return model
+
+
+def tiny_model(*args: object, **kwargs: object) -> nn.Module:
+    return ready(tiny.tiny_model(*args, **kwargs))
+
+
+def tiny_gpt2() -> nn.Module:
+    return ready(tiny.tiny_gpt2())
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -159,49 +187,85 @@ def test_k_responses_to_each_prompt_in_the_prompts_order():
     assert sampler().sample(tiny_model(), [], 3, NEVER, generator()) == []
 
 
-class Recording(nn.Module):
-    """Keeps the logits that the sampler drew each token from."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.config = model.config
-        self.steps: list[Tensor] = []
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-    def forward(self, logits_to_keep: int = 0, **arguments: object) -> object:
-        out = self.model(logits_to_keep=logits_to_keep, **arguments)
-        self.steps.append(out.logits[:, -1])
-        return out
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The logits that the sampler draws each token from, as they come."""
+    steps: list[Tensor] = []
+    draw = Sampler._draw
+    monkeypatch.setattr(Sampler, "_draw", lambda self, logits, *rest: steps.append(logits) or draw(self, logits, *rest))
+    return steps
 
 
-def test_log_probs_of_the_scorer_are_those_the_tokens_were_drawn_with():
+def test_log_probs_of_the_scorer_are_those_the_tokens_were_drawn_with(monkeypatch):
     # Longest prompt first is how the sampler batches, so that rows here are rows there.
     prompts, k, ends = sorted(PROMPTS, key=len, reverse=True), 4, set(range(0, 64, 4))
-    model = Recording(tiny_model())
+    model, steps = tiny_model(), recorded(monkeypatch)
     sampled = sampler(tokens=10).sample(model, prompts, k, ends, generator())
     responses = list(itertools.chain(*sampled))
     lengths = {len(response) for response in responses}
     assert len(lengths) > 3  # rows leave the batch at different steps
     drawn_with = torch.zeros(len(responses))
-    for step, logits in enumerate(model.steps):
+    for step, logits in enumerate(steps):
         alive = [row for row, response in enumerate(responses) if len(response) > step]
-        table = logits.repeat_interleave(k, 0) if step == 0 else logits
-        if not alive:
-            break
-        logps = table.log_softmax(-1)
+        logps = logits.log_softmax(-1)
         assert len(logps) == len(alive)
         for place, row in enumerate(alive):
             drawn_with[row] += logps[place, responses[row][step]]
-    scored = Scorer(tokens=200, longest=0).all_logps(model.model, prompts, sampled)
+    scored = Scorer(tokens=200, longest=0).all_logps(model, prompts, sampled)
     torch.testing.assert_close(scored.flatten(), drawn_with, rtol=1e-4, atol=1e-4)
 
 
 def test_the_last_token_costs_no_forward_pass_where_all_have_ended():
-    model = Recording(few_model())
+    model, passes = few_model(), []
+    model.base_model.register_forward_hook(lambda *_: passes.append(1))
     sampled = sampler(tokens=50).sample(model, FEW_PROMPTS, 1, {0, 1, 2, 3, 4, 5}, generator())
     assert [len(group[0]) for group in sampled] == [1, 1]
-    assert len(model.steps) == 1
+    assert len(passes) == 1
+
+
+def test_both_ways_draw_the_same_responses_with_prompts_leaving_at_any_time():
+    # Ends that responses meet early and late, so that rows go, and prompts with all of their rows.
+    model, prompts = tiny_model(), PROMPTS * 6
+    for ends in ({1, 2, 3}, set(range(0, 64, 4)), NEVER):
+        plain, shared = (
+            Sampler(1.0, 0, 1.0, 40, 64, longest).sample(model, prompts, 3, ends, generator(5))
+            for longest in LONGEST.values()
+        )
+        assert plain == shared
+
+
+def test_prompts_with_long_responses_go_the_plain_way_where_a_window_is_shorter():
+    model, seen = tiny_model(), []
+    model.base_model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
+    for longest, dimensions in ((14, 4), (13, 2)):  # the longest prompt has 7 tokens, and 7 more may come
+        seen.clear()
+        Sampler(1.0, 0, 1.0, 7, 64, longest).sample(model, PROMPTS, 2, NEVER, generator())
+        assert {inputs["attention_mask"].dim() for inputs in seen} == {dimensions}
+
+
+def test_a_draw_from_a_large_vocabulary_follows_the_probabilities_down_to_the_rare_ones():
+    entries, count = 50_000, 40_000
+    weights = torch.rand(entries, generator=generator(3)) ** 8
+    weights[::7] = 0
+    weights[[5, 40_000]] = torch.tensor([weights.sum() * 0.2, weights.sum() * 0.1])
+    probabilities = weights / weights.sum()
+    used = generator(0)
+    drawn = torch.cat([draw(probabilities.expand(1000, -1), used) for _ in range(count // 1000)])
+    seen = torch.bincount(drawn, minlength=entries).double()
+    assert seen[probabilities == 0].sum() == 0
+    # Both large ones by themselves, the rest in ten parts of the vocabulary.
+    large = [5, 40_000]
+    rest = torch.ones(entries, dtype=torch.bool)
+    rest[large] = False
+    parts = [part[rest[part]] for part in torch.arange(entries).chunk(10)]
+    observed = [*seen[large].tolist(), *(seen[part].sum().item() for part in parts)]
+    expected = [*probabilities[large].tolist(), *(probabilities[part].sum().item() for part in parts)]
+    assert chisquare(observed, [p / sum(expected) * count for p in expected]).pvalue > 1e-3
+
+
+def test_a_draw_never_takes_what_has_no_probability_or_is_beyond_the_end():
+    table = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]])
+    for value in (0.0, 1 - 2**-53):
+        points = torch.full((2, 1), value, dtype=torch.float64)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "rand", lambda *_, points=points, **__: points)
+            assert draw(table, generator()).tolist() == [1 if value == 0 else 3, 2]

@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from src.models.decoding import current_cache
+
 NAME = "shared_prompt"
 
 
@@ -40,6 +42,8 @@ def attend(
     Returns:
         (B, L, heads, head dimension), and None, as transformers expects.
     """
+    if (cache := current_cache()) is not None:
+        return cache.attend(query, scaling), None
     if attention_mask is None or attention_mask.shape[2] == query.shape[2]:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     groups = query.shape[1] // key.shape[1]
@@ -64,3 +68,8 @@ def install(model: PreTrainedModel) -> bool:
         return False
     model.set_attn_implementation(NAME)
     return model.config._attn_implementation == NAME
+
+
+def uninstall(model: PreTrainedModel) -> None:
+    """Gives a model torch's attention back."""
+    model.set_attn_implementation("sdpa")

@@ -94,8 +94,8 @@ def generated(model: nn.Module, ends: set[int], tokens: int = 12) -> list[Ids]:
     return responses
 
 
-def sampled(model: nn.Module, ends: set[int], tokens: int = 12, rows: int = 100) -> list[Ids]:
-    sampler = Sampler(temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=tokens, rows=rows)
+def sampled(model: nn.Module, ends: set[int], tokens: int = 12, rows: int = 100, longest: int = 0) -> list[Ids]:
+    sampler = Sampler(temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=tokens, rows=rows, longest=longest)
     return [group[0] for group in sampler.sample(model, PROMPTS, 1, ends, torch.Generator())]
 
 
@@ -125,9 +125,11 @@ def test_a_batch_scores_as_each_response_by_itself(family: str, folder: Folder) 
 def test_greedy_sampling_is_transformers_generation(family: str, folder: Folder) -> None:
     model = load(folder(family))
     free = generated(model, NEVER)
-    assert sampled(model, NEVER) == sampled(model, NEVER, rows=2) == free
     ends = {free[0][4], free[2][6]}
-    assert sampled(model, ends) == generated(model, ends)
+    ended = generated(model, ends)
+    for longest in (0, scorer_for(model, 4096, [].append).longest):
+        assert sampled(model, NEVER, longest=longest) == sampled(model, NEVER, rows=2, longest=longest) == free
+        assert sampled(model, ends, longest=longest) == ended
 
 
 def test_members_of_a_family_see_far_and_near_tokens(folder: Folder) -> None:
