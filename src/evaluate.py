@@ -27,6 +27,7 @@ from src.config import read_config
 from src.errors import ConfigError, RunError
 from src.files import dump_row, write_text
 from src.match import Match, Request, append_row, play, show
+from src.processor import use_processor
 from src.report import Report
 from src.responses import Responses, read_responses
 from src.saved_policy import SFT, base_of, find_policy
@@ -116,6 +117,7 @@ def evaluate(request: Request) -> Match:
         RunError: if it cannot go on; nothing was written then.
     """
     quiet_libraries()
+    use_processor()
     report = Report()
     with report.live():
         match = play(request, report)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from src.config import RunConfig
     from src.data.splits import Splits
     from src.preferences import Preference
+    from src.processor import use_processor
     from src.report import Report
     from src.reward_config import RewardConfig
 
@@ -55,6 +56,7 @@ def make(plain: dict[str, Any]) -> None:
                 report.say(f"{out} is finished; force=true makes it afresh")
                 facts = found[0]
             else:
+                report.say(use_processor())
                 with report.live():
                     facts = _fitted(config, own, config_hash(plain), report)
     except Timeout:

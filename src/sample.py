@@ -34,6 +34,7 @@ from src.errors import ConfigError, RunError
 from src.files import write_text
 from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
+from src.processor import use_processor
 from src.records import Prompt, Row
 from src.report import Report
 from src.sampler import Sampler
@@ -214,6 +215,7 @@ def _responses(
 def sample(question: Question, console: Console | None = None) -> list[Saying]:
     """Asks, writes what was asked for, and prints a table; returns what was said."""
     quiet_libraries()
+    use_processor()
     report = Report(console)
     with report.live():
         sayings = ask(question, report)

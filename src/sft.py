@@ -28,6 +28,7 @@ def show(plain: dict) -> None:
     from src.config import read_config
     from src.data.splits import tokenize
     from src.models.template import template_of
+    from src.processor import use_processor
     from src.report import Report
     from src.scorer import scorer_for
     from src.seeding import torch_stream
@@ -37,6 +38,7 @@ def show(plain: dict) -> None:
         raise ConfigError(problems)
     quiet_libraries()
     report = Report()
+    report.say(use_processor())
     splits = config.data.load(config.task.name)
     with report.live():
         cache = build_sft_cache(config, splits, report)

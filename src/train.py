@@ -42,6 +42,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     # Torch and transformers are loaded for a run only: help and completion answer at once.
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
     from src.config import read_config
+    from src.processor import use_processor
     from src.report import Report, percent
     from src.run_lock import run_lock
 
@@ -61,6 +62,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         folder = folder.made_from(splits.fingerprint())
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")
+        report.say(use_processor())
         with report.live(), config.logger.tracking(path, folder.identity, plain, report.say) as tracker:
             tracked = replace(folder, tracker=tracker)
             experiment = build_experiment(config, splits, tracked, report)

@@ -29,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from src.command_line import CONF, Job, compose_jobs
 from src.errors import ConfigError
 from src.files import read_rows
+from src.processor import cores
 from src.run_folder import config_hash
 from sweeps.grid import covering, narrowed, read_grid
 
@@ -177,11 +178,6 @@ def check_launcher(name: str) -> None:
     if name not in known:
         how = "; pip install -e '.[joblib]' brings joblib" if name == "joblib" else ""
         raise ConfigError([f"--launcher {name}: Hydra has {', '.join(sorted(known))} here{how}"])
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def room_for(jobs: Sequence[Job]) -> int:
