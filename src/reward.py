@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from src.config import RunConfig
     from src.data.splits import Splits
     from src.preferences import Preference
-    from src.processor import use_processor
     from src.report import Report
     from src.reward_config import RewardConfig
 
@@ -36,6 +35,7 @@ def make(plain: dict[str, Any]) -> None:
 
     from src.build import quiet_libraries
     from src.files import read_rows
+    from src.processor import use_processor
     from src.report import Report
     from src.reward_config import read_reward_config
     from src.run_folder import config_hash
