@@ -22,7 +22,7 @@ def use_processor() -> str:
     if not given:
         torch.set_num_threads(cores())
     threads = torch.get_num_threads()
-    why = "OMP_NUM_THREADS" if given else f"for {cores()} free to use; OMP_NUM_THREADS=N sets another number"
+    why = "OMP_NUM_THREADS" if given else "one a core that is free to use; OMP_NUM_THREADS=N sets another number"
     kept = "; freed memory is kept" if _keep_freed_memory() else ""
     return f"{threads} thread{'s' if threads > 1 else ''} ({why}){kept}"
 
