@@ -1,23 +1,20 @@
 """`data=hub`: data sets of the Hugging Face hub, and local copies of them in Parquet, JSON lines or CSV."""
 
 import csv
-import gzip
-import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 from src.data.dialogue import prompt_and_reply
+from src.data.formats import FORMATS, PACKED, format_of, records
 from src.data.rows import (
     Columns,
     NoText,
-    Record,
     check_preference_columns,
-    json_lines,
     read_rows_of,
     shortened,
     value,
@@ -28,11 +25,6 @@ from src.records import Row
 from src.seeding import numpy_stream
 
 log = logging.getLogger(__name__)
-
-FORMATS = (".parquet", ".jsonl", ".json", ".csv")
-PACKED = ".gz"
-# A field of CSV may be as long as a post.
-LONGEST_FIELD = 2**27
 
 
 @dataclass(frozen=True)
@@ -131,7 +123,7 @@ class HubData:
         if not folder.is_dir():
             hint = "; data.data_dir=null reads data.path itself" if self.data_dir else ""
             return [f"data.path={self.path}: no such folder: {folder}{hint}"]
-        if not any(_format(file) for file in folder.rglob("*")):
+        if not any(format_of(file) for file in folder.rglob("*")):
             return [f"data.path={self.path}: no data files in {folder}; expected one of {', '.join(FORMATS)}"]
         return []
 
@@ -235,7 +227,7 @@ class HubData:
         for file in files:
             bad: list[str] = []
             try:
-                for place, row in read_rows_of(_records(file), self._row):
+                for place, row in read_rows_of(records(file), self._row):
                     if isinstance(row, Row):
                         rows.append(row)
                     else:
@@ -286,49 +278,6 @@ class HubData:
             found = len(own["train"])
             raise ConfigError([f"{self.path}: {cut} leave nothing of the {found} different prompts of its train split"])
         return Splits(train[: self.train], held_out["validation"], held_out.get("test"))
-
-
-def _format(file: Path) -> str | None:
-    """The format of a data file by its name; None for any other file."""
-    suffix = Path(file.name.removesuffix(PACKED)).suffix
-    return suffix if suffix in FORMATS and not file.name.startswith(".") else None
-
-
-def _records(file: Path) -> Iterator[Record]:
-    """The records of a data file.
-
-    Text is read as it stands: `datasets` would make a date of "2020-01-01" and nothing of "NA", and shift the columns
-    of a CSV row that is too long.
-    """
-    suffix = _format(file)
-    if suffix == ".parquet":
-        from datasets import load_dataset
-
-        rows = load_dataset("parquet", data_files=[str(file)], split="train", streaming=True)
-        yield from ((f"row {number}", row) for number, row in enumerate(rows, 1))
-    elif suffix == ".csv":
-        with _opened(file) as opened, io.TextIOWrapper(opened, encoding="utf-8-sig", newline="") as lines:
-            yield from _csv_rows(lines)
-    elif suffix is not None:
-        with _opened(file) as opened:
-            yield from json_lines(opened)
-    else:
-        raise ValueError(f"expected one of {', '.join(FORMATS)}, or one packed with gzip")
-
-
-def _csv_rows(lines: io.TextIOWrapper) -> Iterator[Record]:
-    csv.field_size_limit(LONGEST_FIELD)
-    rows = csv.reader(lines, strict=True)
-    header = next(rows, [])
-    for number, fields in enumerate((row for row in rows if row), 1):
-        if len(fields) == len(header):
-            yield f"row {number}", dict(zip(header, fields, strict=True))
-        else:
-            yield f"row {number}", ValueError(f"{len(fields)} fields, and the header has {len(header)}")
-
-
-def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file, "rb") if file.name.endswith(PACKED) else file.open("rb")  # type: ignore[return-value]
 
 
 @contextmanager
