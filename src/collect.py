@@ -55,11 +55,11 @@ class Collector:
             asked = [prompts[index].ids for index in missing]
             # Only the first attempt is watched: those after it are about the few left.
             watch = ignore if attempt else tick
-            drawn = self.sampler.sample(model, asked, 2, self.template.end_ids, generator, watch)
+            drawn = self.sampler.sample_scored(model, asked, 2, self.template.end_ids, generator, watch)
             tally.generated_responses += 2 * len(missing)
             tally.resampled += len(missing) if attempt else 0
             for index, ids in zip(missing, drawn, strict=True):
-                first, second = (Response(one, self.template.text(one)) for one in ids)
+                first, second = (Response(one, self.template.text(one), logp) for one, logp in ids)
                 if first.text != second.text:
                     candidates[index] = Candidate(prompts[index], (first, second))
             missing = [index for index in missing if candidates[index] is None]

@@ -41,10 +41,17 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Response:
-    """A sampled response. `ids` are the sampled tokens themselves; the end token is there only if it was sampled."""
+    """A sampled response.
+
+    Attributes:
+        ids: the sampled tokens themselves; the end token is there only if it was sampled.
+        logp: their summed log-probability under the policy that sampled them, untempered, nats; None where it was not
+            asked for.
+    """
 
     ids: Ids
     text: str
+    logp: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ class Sampler:
     rows: int
     longest: int
 
-    @torch.no_grad()
     def sample(
         self,
         model: PreTrainedModel,
@@ -48,7 +47,21 @@ class Sampler:
 
         `tick` is called with the number of prompts answered, batch by batch.
         """
-        responses: list[list[Ids]] = [[] for _ in prompts]
+        drawn = self.sample_scored(model, prompts, k, end_ids, generator, tick)
+        return [[ids for ids, _ in group] for group in drawn]
+
+    @torch.no_grad()
+    def sample_scored(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Ids],
+        k: int,
+        end_ids: Set[int],
+        generator: torch.Generator,
+        tick: Callable[[int], None] = ignore,
+    ) -> list[list[tuple[Ids, float]]]:
+        """As `sample`, each with its log-probability under the model itself, whatever the temperature; nats."""
+        responses: list[list[tuple[Ids, float]]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
         size = max(1, self.rows // k)
         for start in range(0, len(order), size):
@@ -62,14 +75,18 @@ class Sampler:
 
     def _batch(
         self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: Set[int], generator: torch.Generator
-    ) -> list[Ids]:
+    ) -> list[tuple[Ids, float]]:
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
         decoder: Decoder = (SharedDecoder if fits else PlainDecoder)(model, prompts, k)
         ends = torch.tensor(sorted(end_ids), device=model.device)
         responses: list[list[int]] = [[] for _ in range(len(prompts) * k)]
+        logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
         alive = torch.arange(len(responses), device=model.device)
         for length in range(1, self.max_new_tokens + 1):
-            tokens = self._draw(decoder.logits, generator)  # (rows,)
+            logits = decoder.logits.float()
+            tokens = self._draw(logits, generator)  # (rows,)
+            # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.
+            logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 responses[row].append(token)
             going = ~torch.isin(tokens, ends)
@@ -80,12 +97,11 @@ class Sampler:
                 alive, tokens = alive[kept], tokens[kept]
                 decoder.keep(kept)
             decoder.step(tokens)
-        return [tuple(response) for response in responses]
+        return [(tuple(ids), logp) for ids, logp in zip(responses, logps.tolist(), strict=True)]
 
     def _draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         if self.temperature == 0:
             return logits.argmax(-1)
-        logits = logits.float()
         if self.temperature != 1:
             logits = logits / self.temperature
         if self.top_k:

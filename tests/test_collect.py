@@ -28,11 +28,11 @@ class Script:
     pairs: dict[Ids, list[tuple[Ids, Ids]]]
     calls: list[list[Ids]] = field(default_factory=list)
 
-    def sample(self, model, prompts, k, end_ids, generator, tick) -> list[list[Ids]]:
+    def sample_scored(self, model, prompts, k, end_ids, generator, tick) -> list[list[tuple[Ids, float]]]:
         assert model is MODEL and k == 2 and end_ids == {END}
         self.calls.append(list(prompts))
         tick(len(prompts))
-        return [list(self.pairs[ids].pop(0)) for ids in prompts]
+        return [[(ids, -float(sum(ids))) for ids in self.pairs[prompt].pop(0)] for prompt in prompts]
 
 
 def collect(pairs: list[list[tuple[Ids, Ids]]], resample: int) -> tuple[list[Candidate | None], Tally, Script]:
@@ -53,6 +53,7 @@ def test_different_responses_make_a_candidate_at_once():
         Candidate(first, (Response((5, END), "f"), Response((6, END), "g"))),
         Candidate(second, (Response((6, END), "g"), Response((7, END), "h"))),
     ]
+    assert [response.logp for response in candidates[0].responses] == [-6, -7]
     assert tally == Tally(generated_responses=4)
 
 

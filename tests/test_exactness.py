@@ -66,11 +66,11 @@ def limit_responses(run: Experiment, tokens: int) -> None:
 def test_token_ids_are_carried_from_the_sampler_to_the_loss(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     run = experiment("F=2", "evaluate.every=0")
     sampled, trained = set(), set()
-    sample, logps = Sampler.sample, type(run.learner.scorer).member_logps
+    sample, logps = Sampler.sample_scored, type(run.learner.scorer).member_logps
 
     def spy_sample(self, model, prompts, k, end_ids, generator, tick=ignore):
         drawn = sample(self, model, prompts, k, end_ids, generator, tick)
-        sampled.update(ids for group in drawn for ids in group)
+        sampled.update(ids for group in drawn for ids, _ in group)
         return drawn
 
     def spy_logps(self, model, members, prompts, responses):
@@ -78,7 +78,7 @@ def test_token_ids_are_carried_from_the_sampler_to_the_loss(experiment: Build, m
             trained.update(tuple(ids) for group in responses for ids in group)
         return logps(self, model, members, prompts, responses)
 
-    monkeypatch.setattr(Sampler, "sample", spy_sample)
+    monkeypatch.setattr(Sampler, "sample_scored", spy_sample)
     monkeypatch.setattr(type(run.learner.scorer), "member_logps", spy_logps)
     run.run()
     assert len(trained) > 8

@@ -10,6 +10,8 @@ from src.files import read_rows
 from src.loop import Experiment
 from src.references.ema import Ema
 from src.references.gold import Gold
+from src.sampler import Sampler
+from src.scorer import Scorer
 
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "ensemble=2")
@@ -46,6 +48,47 @@ def test_gold_is_the_given_policy_in_every_round(experiment: Build, model: tuple
             expected = better.learner.scorer.all_logps(model_, prompts, responses)
         assert torch.allclose(logps(run, number, "reference"), expected, atol=1e-4)
         assert not torch.allclose(expected, logps(run, number, "sft"), atol=1e-2)
+
+
+@pytest.mark.parametrize("model", [(), LORA])
+@pytest.mark.parametrize("F", [1, 2])
+def test_log_probs_of_sampling_stand_in_for_a_pass_over_the_pairs(
+    experiment: Build, model: tuple, F: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+    whole = Scorer.all_logps
+    monkeypatch.setattr(
+        Scorer, "all_logps", lambda self, model, prompts, *rest: scored.append(1) or whole(self, model, prompts, *rest)
+    )
+    runs, passes = [], []
+    for value in ("true", "false"):
+        runs.append(experiment(f"reference.from_sampling={value}", f"F={F}", "evaluate.every=0", *model))
+        scored.clear()
+        runs[-1].run()
+        passes.append(len(scored))
+    captured, computed = runs
+    # One pass less a round: none in the first, where all three policies are one, and the SFT policy's in later ones.
+    assert passes == ([0, 1] if F == 1 else [1, 3])
+    for number in range(F):
+        assert not torch.equal(logps(captured, number, "behavior"), logps(computed, number, "behavior"))
+        assert torch.equal(logps(captured, number, "reference"), logps(captured, number, "behavior"))
+    first = logps(captured, 0, "behavior"), logps(computed, 0, "behavior")
+    torch.testing.assert_close(*first, rtol=0, atol=1e-3)
+
+
+def test_log_probs_of_sampling_that_differ_are_not_used(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = Sampler.sample_scored
+    monkeypatch.setattr(
+        Sampler,
+        "sample_scored",
+        lambda *args: [[(ids, logp + 0.01 * len(ids)) for ids, logp in group] for group in draws(*args)],
+    )
+    said: list[str] = []
+    monkeypatch.setattr("src.report.Report.warn", lambda self, text: said.append(text))
+    run, plain = (experiment(f"reference.from_sampling={value}", "evaluate.every=0") for value in ("true", "false"))
+    run.run(), plain.run()
+    assert torch.equal(logps(run, 0, "behavior"), logps(plain, 0, "behavior"))
+    assert any("differ by 1.0e-02 nats a token" in text for text in said)
 
 
 def test_gold_of_another_model_is_refused(experiment: Build) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from torch import Tensor, nn
+from torch import nn
 
 from src.models.shared_prompt import install
 from src.records import Ids
@@ -187,31 +187,16 @@ def test_k_responses_to_each_prompt_in_the_prompts_order():
     assert sampler().sample(tiny_model(), [], 3, NEVER, generator()) == []
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """The logits that the sampler draws each token from, as they come."""
-    steps: list[Tensor] = []
-    draw = Sampler._draw
-    monkeypatch.setattr(Sampler, "_draw", lambda self, logits, *rest: steps.append(logits) or draw(self, logits, *rest))
-    return steps
-
-
-def test_log_probs_of_the_scorer_are_those_the_tokens_were_drawn_with(monkeypatch):
-    # Longest prompt first is how the sampler batches, so that rows here are rows there.
-    prompts, k, ends = sorted(PROMPTS, key=len, reverse=True), 4, set(range(0, 64, 4))
-    model, steps = tiny_model(), recorded(monkeypatch)
-    sampled = sampler(tokens=10).sample(model, prompts, k, ends, generator())
-    responses = list(itertools.chain(*sampled))
-    lengths = {len(response) for response in responses}
-    assert len(lengths) > 3  # rows leave the batch at different steps
-    drawn_with = torch.zeros(len(responses))
-    for step, logits in enumerate(steps):
-        alive = [row for row, response in enumerate(responses) if len(response) > step]
-        logps = logits.log_softmax(-1)
-        assert len(logps) == len(alive)
-        for place, row in enumerate(alive):
-            drawn_with[row] += logps[place, responses[row][step]]
-    scored = Scorer(tokens=200, longest=0).all_logps(model, prompts, sampled)
-    torch.testing.assert_close(scored.flatten(), drawn_with, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.7, 5), (0.0, 0)])
+def test_log_probs_of_sampling_are_the_scorers_at_temperature_1(temperature, top_k):
+    prompts, k, ends = PROMPTS * 2, 3, set(range(0, 64, 4))
+    model = tiny_model()
+    drawn = sampler(temperature, top_k, tokens=10, rows=9).sample_scored(model, prompts, k, ends, generator())
+    lengths = {len(ids) for group in drawn for ids, _ in group}
+    assert len(lengths) > (3 if temperature else 1)  # rows leave the batch at different steps
+    scored = Scorer(tokens=200, longest=0).all_logps(model, prompts, [[ids for ids, _ in group] for group in drawn])
+    logps = torch.tensor([[logp for _, logp in group] for group in drawn])
+    torch.testing.assert_close(logps, scored, rtol=1e-5, atol=1e-4)
 
 
 def test_the_last_token_costs_no_forward_pass_where_all_have_ended():
