@@ -16,6 +16,9 @@ from analysis.comparability import differences, read_where, selected
 from analysis.errors import AnalysisError
 from analysis.figures import (
     aggregates,
+    allocation,
+    budget,
+    clusters,
     cost,
     ensemble,
     facts,
@@ -39,6 +42,9 @@ KINDS: tuple[Kind, ...] = (
     aggregates.FIGURE,
     rounds.FIGURE,
     steps.FIGURE,
+    allocation.FIGURE,
+    budget.FIGURE,
+    clusters.FIGURE,
     tradeoffs.KL,
     tradeoffs.LENGTH,
     ensemble.FIGURE,
@@ -183,7 +189,9 @@ def _parts(grid: Grid, arguments: argparse.Namespace) -> tuple[list[Part], Part,
             continue
         losses = {cell.loss for cell in cells}
         blocks = [cells] if kind.across_losses else [_of_loss(cells, loss) for loss in sorted(losses)]
-        rest, dropped, lost = _complete(blocks, arguments.allow_incomplete)
+        rest, dropped, lost = (
+            (cells, Dropped(), []) if kind.of_single_runs else _complete(blocks, arguments.allow_incomplete)
+        )
         holes.update(dict.fromkeys(lost))
         if reason := kind.lacking(rest) if rest else "every method or task in it lacks a run":
             lacking[kind.name] = f"{reason} ({dropped})" if str(dropped) else reason
@@ -196,7 +204,7 @@ def _parts(grid: Grid, arguments: argparse.Namespace) -> tuple[list[Part], Part,
         holes.update(dict.fromkeys(lost))
     if holes and not arguments.allow_incomplete:
         hint = "or leave out the methods and tasks concerned: --allow-incomplete"
-        raise AnalysisError([*commands(list(holes), grid), hint])
+        raise AnalysisError(commands(list(holes), grid), hint)
     if arguments.figures and lacking:
         raise AnalysisError([f"{name} cannot be drawn: {reason}" for name, reason in lacking.items()])
     if not rest:
@@ -236,7 +244,8 @@ def _finish(part: Part, study: Study, formats: Sequence[str], progress: Bar) -> 
 
 def read_table(csv: str) -> pd.DataFrame:
     """A table as figures are drawn from it: names stay texts, whatever they look like."""
-    texts = dict.fromkeys(("task", "loss", "method", "over", "scores", "aggregate", "split"), str)
+    names = ("task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt")
+    texts = dict.fromkeys(names, str)
     return pd.read_csv(StringIO(csv), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")
 
 
