@@ -144,5 +144,5 @@ def _shade(variant: str) -> float:
         if value.isdecimal():
             shade += min((0.15 if name == "ensemble" else 0.06) * log2(max(int(value), 1)), 0.45)
         else:
-            shade += 0.06 * (crc32(value.encode()) % 6)
+            shade += 0.06 * (1 + crc32(value.encode()) % 7)
     return min(shade, 0.6)

@@ -92,7 +92,8 @@ def test_a_key_chosen_with_several_values_may_differ_between_tasks_only() -> Non
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("T=64", 24), ("allocation=uniform", 24), ("allocation.depth=1", 24), ("loss=ipo", 12), ("F=T", 8), ("F=1,T", 16), ("F=64", 8), ("seed=0", 12), ("learning_rate=3e-4", 24),
+    [("allocation=uniform", 24), ("allocation.depth=1", 24), ("T=64", 24),
+     ("loss=ipo", 12), ("F=T", 8), ("F=1,T", 16), ("F=64", 8), ("seed=0", 12), ("learning_rate=3e-4", 24),
      ("learning_rate=0.0003", 24), ("loss.beta=0.1", 24), ("evaluate.prompts=null", 24), ("judge_is_oracle=true", 24)],
 )  # fmt: skip
 def test_where(text: str, count: int) -> None:
