@@ -111,7 +111,7 @@ def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
     row = run.row
     rounds = 0 if row["F"] == row["T"] > 2 else row["F"]
     reference = "behavior" if rounds == 1 and row["reference"] == "sft" else row["reference"]
-    known = {"ensemble": row["ensemble"]} | run.settings
+    known = {"ensemble": row["ensemble"], **run.settings}
     variant = ", ".join(
         f"{key.removeprefix('allocation.').replace('_', ' ')} {'null' if known[key] is None else known[key]}"
         for key in sorted(varied)
