@@ -12,7 +12,7 @@ from analysis.names import task_order
 from analysis.runs import Run
 
 # What conf/train.yaml says; a command leaves out what it need not say.
-DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded", "allocation": "uniform"}
+DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded"}
 SEEDS = 5
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.allocations import NO_PART
 from analysis.errors import AnalysisError
 from analysis.methods import method_of
 from analysis.runs import TEXTS, Run
@@ -107,7 +108,9 @@ def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any
         # Another loss may have another gold policy; the offline method has two references, which are one policy there.
         return (row["task"], row["loss"], row["reference"], method_of(run))
     if _within(key, "allocation"):
-        return (row["allocation"],)
+        # Its choices and numbers make it another method; its class, and where its embedding model lies, must agree.
+        another = key.removeprefix("allocation.") not in NO_PART
+        return (run.where,) if another else (row["allocation"], run.settings.get("allocation.embedder"))
     if (
         key in ("n_prompts", FINGERPRINT)
         or _within(key, "task")

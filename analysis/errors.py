@@ -2,9 +2,15 @@
 
 
 class AnalysisError(ValueError):
-    """Runs or choices that give no trustworthy result. Holds every problem found."""
+    """Runs or choices that give no trustworthy result. Holds every problem found.
 
-    def __init__(self, problems: list[str]) -> None:
+    Args:
+        problems: what is wrong, one text each.
+        hint: a way out of all of them together; below them, and none of them.
+    """
+
+    def __init__(self, problems: list[str], hint: str = "") -> None:
         self.problems = problems
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([f"{count}; nothing was written:", *(f"  - {text}" for text in problems)]))
+        lines = [f"{count}; nothing was written:", *(f"  - {text}" for text in problems)]
+        super().__init__("\n".join([*lines, hint] if hint else lines))

@@ -1,9 +1,12 @@
-"""Which method a run is: its name, its place in a legend, its colour and its marker, the same in every figure."""
+"""Which method a run is: its name, its place in a legend, its color and its marker, the same in every figure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
+from zlib import crc32
 
+from analysis import allocations
+from analysis.allocations import UNIFORM, Allocation, allocation_of, between
 from analysis.runs import Run
 
 # From the palette of Okabe and Ito, which stays apart under the common colour blindnesses.
@@ -21,41 +24,63 @@ class Method:
         place: position in legends: offline, on-policy, BPO, the rest.
         F: rounds of collection; 0 stands for F=T, so that runs of other lengths keep the name.
         reference: the reference policy; "behavior" for offline runs, where it is the SFT policy.
+        allocation: which prompts are annotated, with how many pairs each.
         variant: what else sets it apart from other methods here, e.g. "ensemble 5"; empty for nothing.
     """
 
     place: int
     F: int
     reference: str
+    allocation: Allocation = UNIFORM
     variant: str = ""
 
     @property
-    def name(self) -> str:
-        """The name in figures and tables."""
+    def rounds_and_reference(self) -> str:
+        """The name without the allocation and the variant."""
         rounds = f"F={self.F or 'T'}"
         if self.F == 1 and self.reference == "behavior":
-            name = "Offline (F=1)"
-        elif self.F == 0 and self.reference == "sft":
-            name = "On-policy (F=T, sft)"
-        else:
-            name = f"BPO {rounds}" if self.reference == "behavior" else f"{self.reference} {rounds}"
-        return f"{name}, {self.variant}" if self.variant else name
+            return "Offline (F=1)"
+        if self.F == 0 and self.reference == "sft":
+            return "On-policy (F=T, sft)"
+        return f"BPO {rounds}" if self.reference == "behavior" else f"{self.reference} {rounds}"
+
+    @property
+    def how(self) -> str:
+        """The name of the allocation, with what else sets the method apart from others of its rounds and reference."""
+        return f"{self.allocation.name}, {self.variant}" if self.variant else self.allocation.name
+
+    @property
+    def name(self) -> str:
+        """The name in figures and tables; one pair a prompt goes without saying."""
+        allocation = "" if self.allocation == UNIFORM else self.allocation.name
+        return ", ".join(filter(None, (self.rounds_and_reference, allocation, self.variant)))
 
     @property
     def color(self) -> str:
-        """BPO is blue, darker with more rounds; every other reference has a colour of its own; variants are darker."""
+        """By rounds and reference: BPO is blue, darker with more rounds, every other reference has a color of its own.
+
+        An allocation that is not one pair a prompt has its own, darker with more rounds too, with some of the
+        reference's; variants are darker.
+        """
+        rounds = 1.0 if self.F == 0 else min(max(log2(self.F) - 1, 0) / 5, 0.9)
+        bpo = self.reference == "behavior" and self.F != 1
         if self.F == 1 and self.reference == "behavior":
             plain = OFFLINE
-        elif self.reference == "behavior":
-            plain = _between(SKY, BLUE, 1.0 if self.F == 0 else min((log2(self.F) - 1) / 5, 0.9))
+        elif bpo:
+            plain = between(SKY, BLUE, rounds)
         else:
             of_other_rounds = {"sft": PURPLE} if self.F else {}
             plain = (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)
-        return _between(plain, "#000000", _shade(self.variant))
+        if self.allocation != UNIFORM:
+            own = between(self.allocation.look[0], "#ffffff", 0.3 * (1 - rounds))
+            plain = own if bpo else between(own, plain, 0.35)
+        return between(plain, "#000000", _shade(self.variant))
 
     @property
     def marker(self) -> str:
-        """A matplotlib marker, by the number of rounds: colour is never the only difference."""
+        """A matplotlib marker, by the allocation, else by the number of rounds: color is never the only difference."""
+        if self.allocation != UNIFORM:
+            return self.allocation.look[1]
         if self.reference == "sft":
             return "s" if self.F == 0 else "p"
         return {0: "D", 1: "o", 2: "^", 4: "v", 8: "P", 16: "X"}.get(self.F, "h")
@@ -68,10 +93,10 @@ BPO_T = Method(3, 0, "behavior")
 PAPER = (OFFLINE_METHOD, ON_POLICY, BPO_2, BPO_T)
 
 
-def varying(runs: Iterable[Run]) -> frozenset[str]:
-    """Keys beside F and reference that make methods differ among these runs."""
-    rows = [run.row for run in runs]
-    return frozenset(key for key in ("ensemble", "allocation") if len({row[key] for row in rows}) > 1)
+def varying(runs: Sequence[Run]) -> frozenset[str]:
+    """Keys beside F, reference and the allocation's name that make methods differ among these runs."""
+    ensembles = {run.row["ensemble"] for run in runs}
+    return allocations.details(runs) | (frozenset(["ensemble"]) if len(ensembles) > 1 else frozenset())
 
 
 def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
@@ -86,14 +111,17 @@ def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
     row = run.row
     rounds = 0 if row["F"] == row["T"] > 2 else row["F"]
     reference = "behavior" if rounds == 1 and row["reference"] == "sft" else row["reference"]
+    known = {"ensemble": row["ensemble"], **run.settings}
     variant = ", ".join(
-        f"ensemble {row[key]}" if key == "ensemble" else str(row[key]) for key in sorted(varied) if key in row
+        f"{key.removeprefix('allocation.').replace('_', ' ')} {'null' if known[key] is None else known[key]}"
+        for key in sorted(varied)
+        if key in known
     )
     if reference == "behavior":
         place = 0 if rounds == 1 else 3 if rounds == 0 else 2
     else:
         place = (1 if rounds == 0 else 4) if reference == "sft" else 5
-    return Method(place, rounds, reference, variant)
+    return Method(place, rounds, reference, allocation_of(run), variant)
 
 
 def overrides_of(run: Run) -> list[str]:
@@ -105,17 +133,16 @@ def overrides_of(run: Run) -> list[str]:
         for key, value in run.settings.items()
         if key.startswith("reference.") and not key.endswith("._target_")
     ]
-    return [f"F={rounds}", f"reference={row['reference']}", *own]
+    return [f"F={rounds}", f"reference={row['reference']}", *own, *allocations.overrides_of(run)]
 
 
 def _shade(variant: str) -> float:
-    """How much darker a variant is: larger ensembles more, an allocation that is not uniform a step."""
-    words = variant.replace(",", "").split()
-    members = max([int(word) for word in words if word.isdecimal()], default=1)
-    other = any(not word.isdecimal() and word not in ("ensemble", "uniform") for word in words)
-    return min(0.15 * log2(members), 0.45) + 0.2 * other
-
-
-def _between(first: str, second: str, share: float) -> str:
-    ends = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (first, second)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
+    """How much darker a variant is: more for larger ensembles and other larger numbers, a step of its own a word."""
+    shade = 0.0
+    for part in filter(None, variant.split(", ")):
+        name, _, value = part.rpartition(" ")
+        if value.isdecimal():
+            shade += min((0.15 if name == "ensemble" else 0.06) * log2(max(int(value), 1)), 0.45)
+        else:
+            shade += 0.06 * (1 + crc32(value.encode()) % 7)
+    return min(shade, 0.6)

@@ -1,6 +1,9 @@
 """Names that people type and read, in the order shown."""
 
-FIGURES = ("fig1", "fig3", "fig4", "fig5", "kl", "length", "ensemble", "cost", "improvement", "profiles")
+FIGURES = (
+    "fig1", "fig3", "fig4", "fig5", "allocation", "budget", "clusters", "kl", "length", "ensemble", "cost",
+    "improvement", "profiles",
+)  # fmt: skip
 FORMATS = ("svg", "png", "pdf")
 TASKS = {"tldr": "TL;DR", "helpfulness": "Helpfulness", "harmlessness": "Harmlessness"}
 LOSSES = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}

@@ -10,12 +10,15 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from analysis import results_table, traces
+from analysis import remarks, results_table, traces
 from analysis.cells import Dropped, Grid, commands, cut_down, make_grid, methods_of, missing, pairs_of, subgrid
 from analysis.comparability import differences, read_where, selected
 from analysis.errors import AnalysisError
 from analysis.figures import (
     aggregates,
+    allocation,
+    budget,
+    clusters,
     cost,
     ensemble,
     facts,
@@ -39,6 +42,9 @@ KINDS: tuple[Kind, ...] = (
     aggregates.FIGURE,
     rounds.FIGURE,
     steps.FIGURE,
+    allocation.FIGURE,
+    budget.FIGURE,
+    clusters.FIGURE,
     tradeoffs.KL,
     tradeoffs.LENGTH,
     ensemble.FIGURE,
@@ -46,7 +52,6 @@ KINDS: tuple[Kind, ...] = (
     improvement.FIGURE,
     profiles.FIGURE,
 )
-NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,14 @@ def analyse(arguments: argparse.Namespace) -> None:
     for one in skipped:
         console.print(f"[yellow]skipped[/] {escape(one.where)}: {escape(one.why)}")
     if not runs:
-        raise AnalysisError([_nothing_found(arguments, skipped)])
+        raise AnalysisError([remarks.nothing_found(arguments.wandb, arguments.folders, skipped)])
     runs = selected(runs, wanted)
-    if without := _without(runs, arguments.metric):
+    if without := remarks.without(runs, arguments.metric):
         raise AnalysisError([without])
     if problems := differences(runs, wanted):
         raise AnalysisError(problems)
     grid, notes, problems = make_grid(runs)
-    notes += _commits(runs) + _unknown_settings(runs) + _invalid(runs)
+    notes += remarks.commits(runs) + remarks.unknown_settings(runs) + remarks.invalid(runs)
     if problems:
         raise AnalysisError(problems)
     parts, table, lacking = _parts(grid, arguments)
@@ -102,7 +107,7 @@ def analyse(arguments: argparse.Namespace) -> None:
         progress.part("table")
         results = results_table.numbers(table.grid, study)
         progress.done()
-    _write(arguments, study, figures, results, table, grid, [*notes, *_skipped_in_short(skipped)])
+    _write(arguments, study, figures, results, table, grid, [*notes, *remarks.skipped_in_short(skipped)])
     console.print(f"{len(grid)} runs, {len(figures)} figures, in {escape(str(arguments.out))}: report.html, "
                   "figures/, tables/")  # fmt: skip
 
@@ -113,59 +118,6 @@ def _read(arguments: argparse.Namespace) -> tuple[list[Run], list[Skipped]]:
 
         return read_project(arguments.wandb)
     return read_folders(arguments.folders or [Path("outputs")])
-
-
-def _nothing_found(arguments: argparse.Namespace, skipped: Sequence[Skipped]) -> str:
-    place = arguments.wandb or ", ".join(map(str, arguments.folders or ["outputs"]))
-    also = f" ({facts.counted(len(skipped), 'folder')} skipped, named above)" if skipped else ""
-    return f"no finished run in {place}{also}; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
-
-
-def _without(runs: Sequence[Run], metric: str) -> str:
-    """What keeps a metric from being compared, or nothing: a judge that compares gives no scores."""
-    without = [run.where for run in runs if run.row[metric] is None]
-    if not without:
-        return ""
-    named = f"{', '.join(without[:NAMED])}{', ...' if len(without) > NAMED else ''}"
-    return (
-        f"--metric {metric}: {facts.counted(len(without), 'run')} of {len(runs)} have none ({named}); "
-        "their judge compares responses and gives no scores; use --metric win_rate"
-    )
-
-
-def _invalid(runs: Sequence[Run]) -> list[str]:
-    """How many answers of the judge count for nothing, if any do."""
-    lost, asked = (sum(run.row[key] for run in runs) for key in ("n_invalid", "n_prompts"))
-    if not lost:
-        return []
-    return [f"{lost} of {asked} answers of the judge were of no use; win rates are over the other prompts (n_invalid)"]
-
-
-def _commits(runs: Sequence[Run]) -> list[str]:
-    """A warning where runs were made by several versions of the code."""
-    found: dict[str, list[str]] = {}
-    for run in runs:
-        found.setdefault(str(run.row.get("git_sha"))[:10], []).append(run.where)
-    if len(found) < 2:
-        return []
-    parts = [
-        f"{sha} in {facts.counted(len(places), 'run')} ({places[0]}, ...)" for sha, places in sorted(found.items())
-    ]
-    return [f"runs of {len(found)} commits stand together: {'; '.join(parts)}"]
-
-
-def _unknown_settings(runs: Sequence[Run]) -> list[str]:
-    without = [run.where for run in runs if not run.settings]
-    if not without or len(without) == len(runs):
-        return ["no run has a config.yaml: only what stands in the rows could be compared"] if without else []
-    return [f"no config.yaml in {facts.counted(len(without), 'run')} ({without[0]}, ...): only rows could be compared"]
-
-
-def _skipped_in_short(skipped: Sequence[Skipped]) -> list[str]:
-    if not skipped:
-        return []
-    named = ", ".join(f"{one.where} ({one.why})" for one in skipped[:NAMED])
-    return [f"{facts.counted(len(skipped), 'run')} left out: {named}{', ...' if len(skipped) > NAMED else ''}."]
 
 
 def _parts(grid: Grid, arguments: argparse.Namespace) -> tuple[list[Part], Part, dict[str, str]]:
@@ -183,7 +135,9 @@ def _parts(grid: Grid, arguments: argparse.Namespace) -> tuple[list[Part], Part,
             continue
         losses = {cell.loss for cell in cells}
         blocks = [cells] if kind.across_losses else [_of_loss(cells, loss) for loss in sorted(losses)]
-        rest, dropped, lost = _complete(blocks, arguments.allow_incomplete)
+        rest, dropped, lost = (
+            (cells, Dropped(), []) if kind.of_single_runs else _complete(blocks, arguments.allow_incomplete)
+        )
         holes.update(dict.fromkeys(lost))
         if reason := kind.lacking(rest) if rest else "every method or task in it lacks a run":
             lacking[kind.name] = f"{reason} ({dropped})" if str(dropped) else reason
@@ -196,7 +150,7 @@ def _parts(grid: Grid, arguments: argparse.Namespace) -> tuple[list[Part], Part,
         holes.update(dict.fromkeys(lost))
     if holes and not arguments.allow_incomplete:
         hint = "or leave out the methods and tasks concerned: --allow-incomplete"
-        raise AnalysisError([*commands(list(holes), grid), hint])
+        raise AnalysisError(commands(list(holes), grid), hint)
     if arguments.figures and lacking:
         raise AnalysisError([f"{name} cannot be drawn: {reason}" for name, reason in lacking.items()])
     if not rest:
@@ -236,7 +190,8 @@ def _finish(part: Part, study: Study, formats: Sequence[str], progress: Bar) -> 
 
 def read_table(csv: str) -> pd.DataFrame:
     """A table as figures are drawn from it: names stay texts, whatever they look like."""
-    texts = dict.fromkeys(("task", "loss", "method", "over", "scores", "aggregate", "split"), str)
+    names = ("task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt")
+    texts = dict.fromkeys(names, str)
     return pd.read_csv(StringIO(csv), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")
 
 

@@ -9,8 +9,8 @@ from analysis.runs import NULLABLE, Run, Skipped, flattened, row_problem
 # What an evaluation during training needs to stand on a curve; in the history it is validation/win_rate and so on.
 SPLIT = "validation"
 EVALUATION = (
-    "n_prompts", "annotated_pairs", "seconds", "win_rate", "win_rate_length_controlled", "judge_score_mean",
-    "response_tokens_mean", "kl_sft",
+    "n_prompts", "annotated_pairs", "generated_responses", "seconds", "win_rate", "win_rate_length_controlled",
+    "judge_score_mean", "response_tokens_mean", "kl_sft",
 )  # fmt: skip
 
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.cells import Grid, matrix, methods_of, pairs_of, seeds_of
+from analysis.cells import Grid, matrix, methods_of, pairs_of, seeds_of, subgrid
 from analysis.coverage import sentence
 from analysis.figures import facts
 from analysis.figures.figure import Kind, Study
-from analysis.figures.win_rates import cells, lacking
 from analysis.intervals import aggregates
 from analysis.methods import PAPER, Method
 from analysis.metrics import Metric
@@ -59,6 +58,18 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         f"runs resampled within each of {tasks} (task, loss) pairs).{alone} {facts.absent(grid, PAPER)} "
         f"{sentence(seeds, tasks, shown)}"
     )
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    return "" if len(methods_of(grid)) > 1 else (
+        "needs two of its methods: F=1, F=2, F=T reference=sft, F=T; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
+    )  # fmt: skip
+
+
+def cells(grid: Grid) -> Grid:
+    """The paper's methods, of every allocation."""
+    return subgrid(grid, lambda cell: facts.base_of(cell.method) in PAPER)
 
 
 FIGURE = Kind("fig3", "Aggregates over tasks and losses", cells, lacking, numbers, draw, caption, across_losses=True)

@@ -18,7 +18,8 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, study.metric.key)
         run = next(run for cell, run in grid.items() if cell[:3] == (task, loss, method))
-        rows.append({"task": task, "loss": loss, "method": facts.base_of(method).name, "ensemble": run.row["ensemble"],
+        name = facts.without_ensemble(method).name
+        rows.append({"task": task, "loss": loss, "method": name, "ensemble": run.row["ensemble"],
                      "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1)})  # fmt: skip
     return pd.DataFrame(rows).sort_values(["loss", "task", "method", "ensemble"])
 
@@ -30,7 +31,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
     sizes = sorted(set(table["ensemble"]))
     for pair, rows in pairs:
         panel = axes[pair]
-        for method in dict.fromkeys(map(facts.base_of, methods)):
+        for method in dict.fromkeys(map(facts.without_ensemble, methods)):
             own = rows[rows["method"] == method.name]
             if len(own):
                 panel.errorbar(
@@ -66,8 +67,8 @@ def cells(grid: Grid) -> Grid:
     """Methods that were run with more than one size."""
     sizes: dict[Method, set[int]] = {}
     for cell, run in grid.items():
-        sizes.setdefault(facts.base_of(cell.method), set()).add(run.row["ensemble"])
-    return subgrid(grid, lambda cell: len(sizes[facts.base_of(cell.method)]) > 1)
+        sizes.setdefault(facts.without_ensemble(cell.method), set()).add(run.row["ensemble"])
+    return subgrid(grid, lambda cell: len(sizes[facts.without_ensemble(cell.method)]) > 1)
 
 
 FIGURE = Kind("ensemble", "Ensemble size", cells, lacking, numbers, draw, caption)

@@ -1,6 +1,7 @@
 """What captions and tables are computed from: the runs behind a figure, in words and in numbers."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of
+from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of, subgrid
 from analysis.methods import Method
 from analysis.names import LOSSES, TASKS, task_order
 
@@ -89,7 +90,8 @@ def published(task: str, loss: str, method: Method, key: str) -> float:
     """What the paper reports, as a fraction; nan where that is not known."""
     document = yaml.safe_load(files("analysis").joinpath("published.yaml").read_text(encoding="utf-8"))
     for cell in document["cells"]:
-        same_method = not method.variant and (method.F, method.reference) == (cell["F"], cell["reference"])
+        plain = method == base_of(method)
+        same_method = plain and (method.F, method.reference) == (cell["F"], cell["reference"])
         if key == "win_rate" and same_method and (task, loss) == (cell["task"], cell["loss"]):
             return cell["win_rate"] / 100
     return float("nan")
@@ -114,5 +116,36 @@ def absent(grid: Grid, methods: Iterable[Method]) -> str:
 
 
 def base_of(method: Method) -> Method:
-    """A method without what sets it apart in one analysis, such as the ensemble's size."""
+    """A method's rounds and reference alone, one pair a prompt."""
     return Method(method.place, method.F, method.reference)
+
+
+def without_ensemble(method: Method) -> Method:
+    """A method without the size of its ensemble."""
+    return replace(method, variant=", ".join(part for part in _parts(method) if not part.startswith("ensemble ")))
+
+
+def uniform_of(method: Method) -> Method:
+    """The method of the same rounds, reference and ensemble that takes one pair a prompt."""
+    ensemble = ", ".join(part for part in _parts(method) if part.startswith("ensemble "))
+    return replace(base_of(method), variant=ensemble)
+
+
+def _parts(method: Method) -> list[str]:
+    return method.variant.split(", ")
+
+
+def by_uniform(grid: Grid) -> dict[tuple[str, str, Method], list[Method]]:
+    """Methods that differ in the allocation alone, by task, loss and the uniform one among them."""
+    found: dict[tuple[str, str, Method], list[Method]] = {}
+    for task, loss, method in present(grid):
+        found.setdefault((task, loss, uniform_of(method)), []).append(method)
+    return found
+
+
+def one_allocation(grid: Grid) -> Grid:
+    """The runs of one allocation, for figures about rounds and references: one pair a prompt if there are such runs."""
+    if not grid:
+        return grid
+    first = min(cell.method.allocation for cell in grid)
+    return subgrid(grid, lambda cell: cell.method.allocation == first)

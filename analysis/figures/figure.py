@@ -41,6 +41,7 @@ class Kind:
         draw: the figure, from the table and the methods in it.
         caption: what is shown and how it was computed; `facts.basis` is added.
         across_losses: whether it needs every method on every (task, loss) pair, or loss by loss.
+        of_single_runs: whether it shows runs one by one, so that it lacks nothing where others are missing.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Kind:
     draw: Callable[[pd.DataFrame, Sequence[Method], Metric], Figure]
     caption: Callable[[Grid, pd.DataFrame, Study], str]
     across_losses: bool = False
+    of_single_runs: bool = False
 
 
 def look() -> AbstractContextManager[None]:
@@ -83,7 +85,9 @@ def rendered(figure: Figure, format: str) -> bytes:
     """A figure as the bytes of a file, without dates."""
     metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     buffer = BytesIO()
-    figure.savefig(buffer, format=format, metadata=metadata[format])
+    # Of an SVG it is the resolution of points that are drawn as a picture, and decides the size of the file.
+    dpi = 120 if format == "svg" else matplotlib.rcParams["savefig.dpi"]
+    figure.savefig(buffer, format=format, metadata=metadata[format], dpi=dpi)
     return buffer.getvalue()
 
 

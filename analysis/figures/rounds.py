@@ -84,8 +84,11 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """BPO at every F, offline, on-policy."""
-    return subgrid(grid, lambda cell: cell.method.reference == "behavior" or facts.base_of(cell.method) == ON_POLICY)
+    """BPO at every F, offline, on-policy, of one allocation."""
+    return subgrid(
+        facts.one_allocation(grid),
+        lambda cell: cell.method.reference == "behavior" or facts.base_of(cell.method) == ON_POLICY,
+    )
 
 
 FIGURE = Kind("fig4", "Win rate over F", cells, lacking, numbers, draw, caption)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
+from analysis.figures import facts
 from analysis.figures.curves import curves, evaluated_during_training, prompts_of, split_by_final
 from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
 from analysis.methods import Method
@@ -58,8 +59,8 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """Every reference at F=T."""
-    return subgrid(grid, lambda cell: cell.method.F == 0)
+    """Every reference at F=T, of one allocation."""
+    return subgrid(facts.one_allocation(grid), lambda cell: cell.method.F == 0)
 
 
 FIGURE = Kind("fig5", "Win rate over steps by reference", cells, lacking, curves, draw, caption)

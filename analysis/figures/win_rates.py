@@ -94,8 +94,8 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """The paper's methods."""
-    return subgrid(grid, lambda cell: facts.base_of(cell.method) in PAPER)
+    """The paper's methods, of one allocation."""
+    return subgrid(facts.one_allocation(grid), lambda cell: facts.base_of(cell.method) in PAPER)
 
 
 FIGURE = Kind("fig1", "Win rate by method", cells, lacking, numbers, draw, caption)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ IDENTITY: dict[str, Any] = {
     "allocation": "uniform", "oracle": "gold", "judge": "gold", "judge_is_oracle": True, "temperature": 1.0, "seed": 0,
 }  # fmt: skip
 PROMPTS = 200
+DEPTH_1 = {"depth": 1}
+BALANCED = {
+    "mean_depth": 2, "responses": 4, "mode": "label_free", "rule": "pairs", "prompt_clusters": None,
+    "pair_clusters": None, "sketch": 512, "max_depth": None, "min_pool": 64, "embedder": "policy",
+    "embedder_path": None, "temperature": 0.1,
+}  # fmt: skip
+
+
+# What stands in a configuration and not in rows.
+SETTINGS = ("learning_rate", "beta", "reference_settings", "allocation_settings")
 
 
 def row(wins: int = 120, **changes: Any) -> dict[str, Any]:
@@ -31,11 +42,14 @@ def row(wins: int = 120, **changes: Any) -> dict[str, Any]:
 def rows(wins: int = 120, **changes: Any) -> list[dict[str, Any]]:
     """The rows of a finished run: two evaluations on validation, the SFT policy's, the result."""
     T = changes.get("T", 64)
+    spent = {key: changes.get(key, usual) for key, usual in (("annotated_pairs", 2048), ("generated_responses", 4096))}
+    start = {"step": 0, "kl_sft": 0.0, "seconds": 0.0, **dict.fromkeys(spent, 0)}
+    half = {"step": T // 2, "seconds": 25.0, **{key: count // 2 for key, count in spent.items()}}
     return [
-        row(90, **changes, split="validation", round=0, step=0, annotated_pairs=0, kl_sft=0.0, seconds=0.0),
-        row(100, **changes, split="validation", round=0, step=T // 2, annotated_pairs=1024, seconds=25.0),
-        row(92, **changes, round=-1, step=0, annotated_pairs=0, kl_sft=0.0, seconds=0.0),
-        row(wins, **changes, step=T),
+        row(90, **changes | start | {"split": "validation", "round": 0}),
+        row(100, **changes | half | {"split": "validation", "round": 0}),
+        row(92, **changes | start | {"round": -1}),
+        row(wins, **changes | {"step": T}),
     ]
 
 
@@ -51,13 +65,14 @@ def config(**changes: Any) -> dict[str, Any]:
         "model": {"name": made["model"], "rows": 256},
         "loss": {"_target_": made["loss"], "beta": made.get("beta", 0.1)},
         "reference": {"_target_": made["reference"], **made.get("reference_settings", {})},
+        "allocation": {"_target_": made["allocation"], **made.get("allocation_settings", DEPTH_1)},
         "logger": {"name": "jsonl"},
     }  # fmt: skip
 
 
 def make_run(folder: Path, wins: int = 120, samples: int = 0, **changes: Any) -> Path:
     """Writes a run's folder; `changes` are values of its rows and configuration."""
-    settings = {key: changes.pop(key) for key in ("learning_rate", "beta", "reference_settings") if key in changes}
+    settings = {key: changes.pop(key) for key in SETTINGS if key in changes}
     changes = {"run_id": folder.name, "config_hash": folder.name} | changes
     folder.mkdir(parents=True)
     write_rows(folder, rows(wins, **changes))
@@ -76,6 +91,39 @@ def make_run(folder: Path, wins: int = 120, samples: int = 0, **changes: Any) ->
     return folder
 
 
+def plan(
+    round: int = 0, prompts: int = 24, clusters: int = 4, seed: int = 0, fallback: str | None = None
+) -> dict[str, Any]:
+    """A plan as a round leaves it: six candidate pairs a prompt, half as many pairs as responses chosen."""
+    generator = np.random.default_rng(seed)
+    centers = generator.normal(size=(clusters, 2))
+    pairs = []
+    for prompt in range(prompts):
+        for i, j in combinations(range(4), 2):
+            cluster = int(generator.integers(clusters))
+            xy = (0.4 * centers[cluster] + generator.normal(size=2) * 0.1).tolist()
+            pairs.append({"prompt": prompt, "responses": [i, j], "cluster": cluster, "xy": xy,
+                          "closeness": float(generator.random())})  # fmt: skip
+    best = sorted(range(len(pairs)), key=lambda place: -pairs[place]["closeness"])[: 2 * prompts]
+    for place, pair in enumerate(pairs):
+        pair["chosen"] = place in best
+    depths = [sum(pair["chosen"] for pair in pairs if pair["prompt"] == prompt) for prompt in range(prompts)]
+    return {
+        "round": round, "allocation": "balanced", "mode": "label_free", "rule": "pairs", "fallback": fallback,
+        "budget": 2 * prompts, "generated": 4 * prompts, "annotated": 2 * prompts,
+        "prompts": [{"id": prompt, "cluster": prompt % 3, "depth": depth} for prompt, depth in enumerate(depths)],
+        "pairs": [] if fallback else pairs, "seconds": {"embed": 0.1, "sample": 1.0, "features": 0.5, "cluster": 0.1},
+    }  # fmt: skip
+
+
+def write_plan(folder: Path, made: dict[str, Any]) -> Path:
+    """Writes a plan where a run's folder has it."""
+    path = folder / "pairs" / f"plan_{made['round']:03d}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(made))
+    return path
+
+
 def write_rows(folder: Path, content: Sequence[Any]) -> None:
     """Replaces results.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +132,20 @@ def write_rows(folder: Path, content: Sequence[Any]) -> None:
 
 METHODS: dict[str, dict[str, Any]] = {
     "offline": {"F": 1}, "bpo2": {"F": 2}, "bpoT": {"F": 64}, "onpolicy": {"F": 64, "reference": "sft"},
+}  # fmt: skip
+
+
+# One of every allocation with F=2 and reference=behavior.
+ALLOCATIONS: dict[str, dict[str, Any]] = {
+    "uniform": {},
+    "depth2": {"allocation_settings": {"depth": 2}},
+    "balanced": {"allocation": "balanced", "allocation_settings": BALANCED},
+    "pilot": {"allocation": "balanced", "allocation_settings": BALANCED | {"mode": "pilot"}},
+    "paper_order": {"allocation": "balanced", "allocation_settings": BALANCED | {"mode": "paper_order"},
+                    "annotated_pairs": 6144},
+    "random_pairs": {"allocation": "random_pairs", "allocation_settings": {"mean_depth": 2, "responses": 4}},
+    "far_from_center": {"allocation": "far_from_center", "allocation_settings": BALANCED},
+    "embedding_depth": {"allocation": "embedding_depth", "allocation_settings": BALANCED},
 }  # fmt: skip
 
 
@@ -104,6 +166,6 @@ def make_sweep(
                 for seed in seeds:
                     wins = int(generator.integers(110, 122)) + 6 * place
                     name = f"{method},{task},{loss},{seed}"
-                    own = METHODS[method] | changes | {"task": task, "loss": loss, "seed": seed}
+                    own = (METHODS | ALLOCATIONS)[method] | changes | {"task": task, "loss": loss, "seed": seed}
                     make_run(root / name, wins, samples, **own)
     return root

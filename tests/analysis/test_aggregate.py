@@ -15,7 +15,7 @@ import pytest
 from analysis.aggregate import EXAMPLES, main, parser
 from analysis.names import FIGURES
 from analysis.study import KINDS
-from tests.analysis.made_runs import make_run, make_sweep, row, write_rows
+from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, row, write_plan, write_rows
 
 ROOT = Path(__file__).parents[2]
 FAST = ("--reps", "200")
@@ -181,7 +181,10 @@ def test_a_hole_is_refused_with_its_cell_and_command_and_nothing_is_written(swee
     message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST)
     assert "missing: tldr, dpo, BPO F=2, seed 3, 4" in message
     assert "python -m src.train task=tldr loss=dpo F=2 reference=behavior -m seed=3,4" in message
-    assert message.count("missing:") == 1 and "--allow-incomplete" in message
+    assert message.count("missing:") == 1 and message.startswith(
+        "error: 1 problem; nothing was written:\n  - missing: "
+    )
+    assert message.endswith("\nor leave out the methods and tasks concerned: --allow-incomplete")
     assert not (tmp_path / "out").exists()
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--allow-incomplete", *FAST])
     captions = (tmp_path / "out" / "figures" / "captions.md").read_text()
@@ -228,6 +231,25 @@ def test_runs_that_are_not_comparable_are_refused_and_can_be_chosen(sweep: Path,
     assert "T is 32 in 20" in message and "64 in 40" in message and "--where T=32" in message
     main([str(tmp_path / "runs"), "--where", "T=64", "--out", str(tmp_path / "out"), *FAST])
     assert "40 runs" in (tmp_path / "out" / "figures" / "captions.md").read_text()
+
+
+def test_allocations_are_methods_of_one_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("uniform", "depth2", "balanced", "pilot")
+    make_sweep(tmp_path / "runs", methods=names, tasks=("tldr",), seeds=range(2))
+    for seed in range(2):
+        write_plan(tmp_path / "runs" / f"balanced,tldr,dpo,{seed}", plan())
+    assert set(names) <= set(ALLOCATIONS)
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])
+    drawn = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
+    assert {"allocation", "budget", "clusters", "fig3"} <= drawn and "fig1" not in drawn
+    assert "fig1 is not drawn: needs two of its methods" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert 'id="figure-allocation"' in page and 'id="figure-clusters"' in page and "balanced (pilot)" in page
+    assert "data:image/png" in page and "8 runs: 4 methods" in page
+    shutil.rmtree(tmp_path / "runs" / "pilot,tldr,dpo,1")
+    message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "more"), *FAST)
+    assert "missing: tldr, dpo, BPO F=2, balanced (pilot), seed 1; run: " in message
+    assert "allocation=balanced" in message and "allocation.mode=pilot" in message
 
 
 def test_two_runs_with_one_identity_are_refused(sweep: Path, tmp_path: Path) -> None:

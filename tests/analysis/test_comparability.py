@@ -6,11 +6,11 @@ import pytest
 from analysis.comparability import differences, read_where, selected
 from analysis.errors import AnalysisError
 from analysis.runs import Run, flattened
-from tests.analysis.made_runs import config, row
+from tests.analysis.made_runs import ALLOCATIONS, BALANCED, SETTINGS, config, row
 
 
 def run(where: str = "x", **changes: Any) -> Run:
-    rows = {key: value for key, value in changes.items() if key not in ("learning_rate", "beta", "reference_settings")}
+    rows = {key: value for key, value in changes.items() if key not in SETTINGS}
     return Run(where, row(**rows), (), dict(flattened(config(**changes))), None)
 
 
@@ -23,6 +23,20 @@ SWEEP = [
 def test_tasks_losses_methods_and_seeds_may_differ() -> None:
     other = [run("gold", F=64, reference="gold", reference_settings={"path": "a"}), run("e", ensemble=5)]
     assert differences([*SWEEP, *other], {}) == []
+
+
+def test_allocations_and_their_settings_may_differ() -> None:
+    other = [run(name, seed=seed, **own) for name, own in ALLOCATIONS.items() for seed in (0, 1)]
+    other += [run("8", allocation="balanced", allocation_settings=BALANCED | {"responses": 8})]
+    other += [run("old", allocation_settings={})]
+    assert differences([*SWEEP, *other], {}) == []
+
+
+def test_where_an_embedding_model_lies_must_agree_for_one_allocation_and_embedder() -> None:
+    settings = [BALANCED | {"embedder": "embedding", "embedder_path": path} for path in ("here", "there")]
+    here, there = (run(f"run{i}", allocation="balanced", allocation_settings=one) for i, one in enumerate(settings))
+    assert "allocation.embedder_path is here in 1" in differences([here, there], {})[0]
+    assert differences([here, run("b", **ALLOCATIONS["balanced"])], {}) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +92,8 @@ def test_a_key_chosen_with_several_values_may_differ_between_tasks_only() -> Non
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("T=64", 24), ("loss=ipo", 12), ("F=T", 8), ("F=1,T", 16), ("F=64", 8), ("seed=0", 12), ("learning_rate=3e-4", 24),
+    [("allocation=uniform", 24), ("allocation.depth=1", 24), ("T=64", 24),
+     ("loss=ipo", 12), ("F=T", 8), ("F=1,T", 16), ("F=64", 8), ("seed=0", 12), ("learning_rate=3e-4", 24),
      ("learning_rate=0.0003", 24), ("loss.beta=0.1", 24), ("evaluate.prompts=null", 24), ("judge_is_oracle=true", 24)],
 )  # fmt: skip
 def test_where(text: str, count: int) -> None:

@@ -17,6 +17,9 @@ from tests.analysis.made_runs import METHODS, row, rows
 
 STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))
 WIDE = METHODS | {"bpo8": {"F": 8}, "gold": {"F": 64, "reference": "gold"}, "two": {"F": 2, "ensemble": 2}}
+WIDE |= {"random": {"F": 2, "allocation": "random_pairs"}, "balancedT": {"F": 64, "allocation": "balanced"}}
+# Those of runs on disk are tested for themselves.
+OF_ROWS = tuple(kind for kind in KINDS if kind.name != "clusters")
 
 
 def grid(
@@ -50,7 +53,7 @@ def drawn(kind: Kind, cells: Grid) -> tuple[pd.DataFrame, bytes]:
     return table, picture
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", OF_ROWS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize(
     "cells",
     [

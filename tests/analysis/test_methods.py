@@ -1,15 +1,24 @@
+import re
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis.allocations import Allocation
 from analysis.methods import BPO_2, BPO_T, OFFLINE_METHOD, ON_POLICY, PAPER, Method, method_of, overrides_of, varying
-from analysis.runs import Run
-from tests.analysis.made_runs import row
+from analysis.runs import Run, flattened
+from tests.analysis.made_runs import ALLOCATIONS, BALANCED, SETTINGS, config, row
 
 
 def run(settings: dict | None = None, **changes: object) -> Run:
     return Run("x", row(**changes), (), settings or {}, None)
+
+
+def configured(**changes: Any) -> Run:
+    rows = {key: value for key, value in changes.items() if key not in SETTINGS}
+    return Run("x", row(**rows), (), dict(flattened(config(**changes))), None)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,70 @@ def test_the_papers_methods_stay_apart_for_every_sight(sight: str) -> None:
 
 def test_a_figure_has_no_two_methods_that_look_the_same() -> None:
     methods = [Method(2, rounds, "behavior") for rounds in (2, 4, 8, 16)] + list(PAPER)
-    methods += [Method(2, 2, "behavior", variant) for variant in ("ensemble 2", "ensemble 5", "balanced")]
+    methods += [Method(2, 2, "behavior", variant=f"ensemble {size}") for size in (2, 5)]
     methods += [Method(4, 2, "sft"), Method(5, 0, "gold"), Method(5, 0, "ema")]
-    looks = {(method.color, method.marker) for method in methods}
-    assert len(looks) == len(set(methods))
+    allocations = [method_of(configured(**own)).allocation for own in ALLOCATIONS.values()]
+    allocations += [Allocation(0, depth=4), Allocation(10, "balanced", rule="prompts"), Allocation(90, "mine")]
+    of_places = [replace(method, allocation=allocation) for method in methods for allocation in allocations]
+    of_places += [replace(methods[0], variant=f"embedder {name}") for name in ("policy", "embedding", "tfidf")]
+    looks = {(method.color, method.marker) for method in of_places}
+    assert len(looks) == len(set(of_places)) > 100
+    assert all(re.fullmatch("#[0-9a-f]{6}", color) for color, _ in looks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "BPO F=2"),
+        ({"allocation_settings": {}}, "BPO F=2"),
+        ({"allocation_settings": {"depth": 2}}, "BPO F=2, uniform, depth 2"),
+        (ALLOCATIONS["balanced"], "BPO F=2, balanced"),
+        (ALLOCATIONS["pilot"], "BPO F=2, balanced (pilot)"),
+        (ALLOCATIONS["paper_order"], "BPO F=2, balanced (paper order)"),
+        ({"allocation": "balanced", "allocation_settings": BALANCED | {"rule": "prompts", "mode": "pilot"}},
+         "BPO F=2, balanced (pilot, rule prompts)"),
+        (ALLOCATIONS["random_pairs"], "BPO F=2, random pairs"),
+        (ALLOCATIONS["far_from_center"] | {"F": 64, "reference": "sft"}, "On-policy (F=T, sft), far from center"),
+        ({"allocation": "my_own", "allocation_settings": {"depth": 3}, "F": 1}, "Offline (F=1), my own"),
+    ],
+)  # fmt: skip
+def test_names_of_allocations(changes: dict, name: str) -> None:
+    assert method_of(configured(**changes)).name == name
+
+
+def test_a_run_without_a_configuration_has_the_name_of_its_allocation() -> None:
+    assert method_of(run(allocation="balanced")).name == "BPO F=2, balanced"
+
+
+def test_allocations_stand_in_legends_as_uniform_balanced_controls() -> None:
+    names = [method.name for method in sorted(method_of(configured(**own)) for own in ALLOCATIONS.values())]
+    assert names == [f"BPO F=2{name}" for name in (
+        "", ", uniform, depth 2", ", balanced", ", balanced (pilot)", ", balanced (paper order)", ", random pairs",
+        ", far from center", ", embedding depth")]  # fmt: skip
+
+
+def test_any_other_setting_of_an_allocation_stands_in_the_name_where_it_differs() -> None:
+    four, eight = (
+        configured(allocation="balanced", allocation_settings=BALANCED | {"responses": count, "embedder_path": path})
+        for count, path in ((4, "a"), (8, "b"))
+    )
+    assert varying([four, eight, run()]) == {"allocation.responses"}
+    names = [method_of(one, varying([four, eight])).name for one in (four, eight, run())]
+    assert names == ["BPO F=2, balanced, responses 4", "BPO F=2, balanced, responses 8", "BPO F=2"]
+    assert varying([four, configured(**ALLOCATIONS["pilot"]), run()]) == frozenset()
+
+
+def test_the_command_of_a_method_has_the_settings_of_its_allocation() -> None:
+    assert overrides_of(configured()) == ["F=2", "reference=behavior"]
+    assert overrides_of(configured(**ALLOCATIONS["depth2"]))[2:] == ["allocation=uniform", "allocation.depth=2"]
+    assert overrides_of(configured(**ALLOCATIONS["pilot"]))[2:] == [
+        "allocation=balanced", "allocation.mean_depth=2", "allocation.responses=4", "allocation.mode=pilot",
+        "allocation.rule=pairs", "allocation.sketch=512", "allocation.min_pool=64", "allocation.embedder=policy",
+        "allocation.temperature=0.1",
+    ]  # fmt: skip
+
+
+def test_allocations_of_one_figure_stay_apart_for_every_sight_by_color_or_marker() -> None:
+    methods = [method_of(configured(**own)) for own in ALLOCATIONS.values()]
+    for first, second in combinations(methods, 2):
+        assert first.marker != second.marker, (first.name, second.name)

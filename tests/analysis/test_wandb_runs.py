@@ -64,7 +64,7 @@ def test_the_summary_is_the_row_and_the_config_the_settings() -> None:
     assert run.settings["learning_rate"] == 0.5 and run.settings["task.name"] == "tldr"
     assert [(line["split"], line["step"]) for line in run.evaluations] == [("validation", 0), ("validation", 32)]
     assert not any(key.startswith("run.") for key in run.settings)
-    assert run.evaluations[1]["win_rate"] == 0.5
+    assert run.evaluations[1]["win_rate"] == 0.5 and run.evaluations[1]["generated_responses"] == 2048
 
 
 def test_a_judge_without_scores_leaves_its_curve() -> None:

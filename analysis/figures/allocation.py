@@ -1,0 +1,183 @@
+"""What the allocation of one annotation budget is worth: every allocation of the same rounds and reference."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid, subgrid
+from analysis.coverage import sentence
+from analysis.figures import facts
+from analysis.figures.figure import GREY, Kind, Study, by_pair
+from analysis.intervals import Interval, aggregates, comparison
+from analysis.methods import Method
+from analysis.metrics import Metric
+from analysis.names import LOSSES, TASKS
+from analysis.plans import read_plans
+
+BUDGETS = ("annotated_pairs", "generated_responses")
+# Identical responses are sampled again, so that no two runs generate quite the same number.
+SLACK = 1.05
+# What stands beside a line, and the right ends of it, as shares of the width.
+HEADINGS = ("minus uniform", "annotated", "generated")
+COLUMNS = (0.5, 0.74, 0.99)
+
+
+def numbers(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a (task, loss, method): the final mean over seeds with its interval, and what was spent on it.
+
+    `over_uniform` is the difference to one pair a prompt with the same rounds and reference. `annotated_pairs` and
+    `generated_responses` are means over seeds, and `equal_...` says whether that is within 5 % of the least that any
+    method of the same rounds and reference spent. `fallback` is the share of planned rounds that were uniform after
+    all; empty where no plan was found.
+    """
+    rows = []
+    for (task, loss, uniform), methods in facts.by_uniform(grid).items():
+        scores = {method: facts.scores(grid, task, loss, method, study.metric.key) for method in methods}
+        spent = {
+            (method, budget): facts.scores(grid, task, loss, method, budget).mean()
+            for method in methods
+            for budget in BUDGETS
+        }
+        least = {budget: min(spent[method, budget] for method in methods) for budget in BUDGETS}
+        for method in methods:
+            mean = aggregates(scores[method][:, None], study.bootstrap, None)["mean"]
+            over = _over(uniform, method, scores, study)
+            rows.append(
+                {
+                    "task": task, "loss": loss, "group": uniform.name, "method": method.name,
+                    "how": facts.without_ensemble(method).how,
+                    "seeds": len(scores[method]), "mean": mean.point, "std": scores[method].std(ddof=1),
+                    "low": mean.low, "high": mean.high, "over_uniform": over.point, "over_low": over.low,
+                    "over_high": over.high, "scores": " ".join(map(repr, map(float, scores[method]))),
+                    **{budget: spent[method, budget] for budget in BUDGETS},
+                    **{f"equal_{budget}": spent[method, budget] <= SLACK * least[budget] for budget in BUDGETS},
+                    "fallback": _fallback(grid, task, loss, method),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _over(uniform: Method, method: Method, scores: Mapping[Method, np.ndarray], study: Study) -> Interval:
+    if method == uniform or uniform not in scores:
+        return Interval(np.nan, np.nan, np.nan)
+    return comparison(scores[method][:, None], scores[uniform][:, None], study.bootstrap)[1][0]
+
+
+def _fallback(grid: Grid, task: str, loss: str, method: Method) -> float:
+    plans = [plan for cell, run in grid.items() if cell[:3] == (task, loss, method) for plan in read_plans(run)]
+    return sum(plan.fallback is not None for plan in plans) / len(plans) if plans else float("nan")
+
+
+def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """A line a method, in groups of the same rounds and reference; beside it, as numbers, what it spent."""
+    pairs = by_pair(table)
+    lines = [len(rows) + rows["group"].nunique() for _, rows in pairs]
+    figure = Figure(figsize=(7.6, 0.26 * sum(lines) + 0.8 * len(pairs)), layout="constrained")
+    panels = figure.subplots(len(pairs), 2, squeeze=False, sharex="col", sharey="row", height_ratios=lines,
+                             width_ratios=(1.0, 0.85))  # fmt: skip
+    of = {method.name: method for method in methods}
+    for (panel, beside), ((task, loss), rows) in zip(panels, pairs, strict=True):
+        place, names = 0, []
+        for group, own in rows.groupby("group", sort=False):
+            names.append((place, str(group), "bold"))
+            uniform = own.loc[own["how"] == "uniform", "mean"] * metric.scale
+            panel.vlines(uniform, place + 0.5, place + len(own) + 0.5, color=GREY, linewidth=1, linestyle=":")
+            for row in own.to_dict("records"):
+                place += 1
+                names.append((place, row["how"], "normal"))
+                _draw_score(panel, row, place, of[row["method"]], metric)
+                _write_numbers(beside, row, place, metric)
+            place += 1
+        panel.set_yticks([place for place, _, _ in names], [name for _, name, _ in names])
+        for label, (_, _, weight) in zip(panel.get_yticklabels(), names, strict=True):
+            label.set_fontweight(weight)
+        panel.set_ylim(place - 0.4, -0.6)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="y", visible=False)
+        panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+        for x, heading in zip(COLUMNS, HEADINGS, strict=True):
+            beside.text(x, 0.1, heading, ha="right", va="center", fontsize=8, color=GREY)
+        beside.set_xlim(0, 1)
+        beside.set_axis_off()
+    panels[-1][0].set_xlabel(metric.label)
+    return figure
+
+
+def _draw_score(panel: Axes, row: Mapping, place: int, method: Method, metric: Metric) -> None:
+    """Interval, mean and seeds; hollow where more was spent than by others."""
+    mean, low, high = (row[name] * metric.scale for name in ("mean", "low", "high"))
+    equal = all(row[f"equal_{budget}"] for budget in BUDGETS)
+    dots = np.array([float(score) for score in row["scores"].split()]) * metric.scale
+    panel.plot(dots, np.full(len(dots), place + 0.3), ".", color=method.color, alpha=0.55, markersize=4)
+    panel.errorbar(
+        mean, place, xerr=[[max(mean - low, 0)], [max(high - mean, 0)]], fmt=method.marker, color=method.color,
+        capsize=3, elinewidth=1.8, markersize=6, markerfacecolor=method.color if equal else "white",
+    )  # fmt: skip
+
+
+def _write_numbers(panel: Axes, row: Mapping, place: int, metric: Metric) -> None:
+    """The difference to uniform and both budgets; bold where more was spent than by others."""
+    over, low, high = (metric.show(row[f"over_{name}"], True) for name in ("uniform", "low", "high"))
+    known = np.isfinite(row["over_uniform"])
+    panel.text(COLUMNS[0], place, f"{over} [{low}, {high}]".replace("-", "−") if known else "–", ha="right",
+               va="center", fontsize=8)  # fmt: skip
+    for x, budget in zip(COLUMNS[1:], BUDGETS, strict=True):
+        weight = "normal" if row[f"equal_{budget}"] else "bold"
+        panel.text(x, place, f"{row[budget]:,.0f}", ha="right", va="center", fontsize=8, fontweight=weight)
+
+
+def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    return (
+        f"{study.metric.label} of the final policy by allocation of the annotation budget: mean over seeds and its "
+        f"95 % percentile bootstrap interval ({study.bootstrap.reps:,} repetitions); dots are seeds. Uniform is one "
+        "pair a prompt, (n, 2); only methods of the same rounds and reference are compared. Minus uniform: the "
+        "difference of the means with its interval (unpaired, not corrected for the number of methods). At the right, "
+        "pairs annotated and responses generated in a run, means over seeds. "
+        f"{_spending(table)} {_fallbacks(table)} {_without_uniform(table)} "
+        f"{sentence(int(table['seeds'].min()), 1, ('mean', 'difference'))}"
+    )
+
+
+def _spending(table: pd.DataFrame) -> str:
+    """Which methods are compared at an equal budget, and which spent more."""
+    words = {"annotated_pairs": "pairs annotated", "generated_responses": "responses generated"}
+    equal = [name for budget, name in words.items() if table[f"equal_{budget}"].all()]
+    parts = [f"All are at equal numbers of {' and of '.join(equal)} (within 5 %)."] if equal else []
+    for budget, name in words.items():
+        if more := list(dict.fromkeys(table.loc[~table[f"equal_{budget}"], "method"])):
+            parts.append(f"Not at an equal number of {name} (hollow marks, bold numbers): {', '.join(more)}.")
+    return " ".join(parts)
+
+
+def _fallbacks(table: pd.DataFrame) -> str:
+    """Which methods were uniform in some of their rounds after all."""
+    found = table[table["fallback"] > 0].groupby("method", sort=False)["fallback"].mean()
+    each = ", ".join(f"{name} in {share:.0%} of them" for name, share in found.items())
+    return f"Rounds too small for it were allocated uniformly: {each}." if each else ""
+
+
+def _without_uniform(table: pd.DataFrame) -> str:
+    lacking = [str(group) for group, own in table.groupby("group", sort=False) if "uniform" not in set(own["how"])]
+    return f"Nothing to compare with, because uniform was never run: {', '.join(lacking)}." if lacking else ""
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    return "" if grid else (
+        "needs two allocations with the same rounds and reference; run: "
+        "python -m src.train -m allocation=uniform,balanced seed=0,1,2,3,4"
+    )  # fmt: skip
+
+
+def cells(grid: Grid) -> Grid:
+    """Methods of which there is another that differs in the allocation alone."""
+    several = {(task, loss, method) for (task, loss, _), methods in facts.by_uniform(grid).items() if len(methods) > 1
+               for method in methods}  # fmt: skip
+    return subgrid(grid, lambda cell: cell[:3] in several)
+
+
+FIGURE = Kind("allocation", "Allocations at one budget", cells, lacking, numbers, draw, caption)

@@ -1,0 +1,116 @@
+"""Win rate against what had been spent so far: annotated pairs, and generated responses, by allocation."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.cells import Grid
+from analysis.coverage import sentence
+from analysis.figures import facts
+from analysis.figures.allocation import BUDGETS, cells
+from analysis.figures.allocation import lacking as no_allocations
+from analysis.figures.curves import evaluated_during_training
+from analysis.figures.figure import Kind, Study, by_pair, legend_below
+from analysis.intervals import aggregates
+from analysis.methods import Method
+from analysis.metrics import Metric
+from analysis.names import LOSSES, TASKS
+
+AXES = dict(zip(BUDGETS, ("annotated pairs", "generated responses"), strict=True))
+# Methods stand beside each other by this share of the axis, so that their intervals do not lie on each other.
+BESIDE = 0.011
+
+
+def numbers(grid: Grid, study: Study) -> pd.DataFrame:
+    """A row a (task, loss, method, pairs annotated so far): the last evaluation before more were annotated.
+
+    Mean over seeds of both budgets and of the score, with its interval. The final evaluation is one of them only where
+    its prompts are the same.
+    """
+    rows = []
+    for task, loss, method in facts.present(grid):
+        runs = [run for cell, run in grid.items() if cell[:3] == (task, loss, method)]
+        by_step: dict[int, list] = {}
+        for run in runs:
+            for row in (*run.evaluations, run.row):
+                if row["round"] >= 0 and _same_prompts(row, run.evaluations) and row[study.metric.key] is not None:
+                    by_step.setdefault(row["step"], []).append(row)
+        last = {}  # of a round's evaluations the last replaces the others, which had spent the same
+        for step, found in sorted(by_step.items()):
+            if len(found) == len(runs):
+                last[round(float(np.mean([row["annotated_pairs"] for row in found])), 3)] = (step, found)
+        for step, found in last.values():
+            scores = np.array([row[study.metric.key] for row in found], dtype=float)
+            mean = aggregates(scores[:, None], study.bootstrap, None)["mean"]
+            rows.append(
+                {
+                    "task": task, "loss": loss, "method": method.name, "step": step, "T": runs[0].row["T"],
+                    "split": found[0]["split"], "n_prompts": found[0]["n_prompts"], "seeds": len(scores),
+                    "mean": mean.point, "std": scores.std(ddof=1), "low": mean.low, "high": mean.high,
+                    **{budget: np.mean([row[budget] for row in found]) for budget in BUDGETS},
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _same_prompts(row: Mapping, evaluations: Sequence[Mapping]) -> bool:
+    during = next(one for one in evaluations if one["round"] >= 0)
+    return all(row[key] == during[key] for key in ("split", "n_prompts"))
+
+
+def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
+    """A row a (task, loss), a column a budget, a line a method."""
+    pairs = by_pair(table)
+    figure = Figure(figsize=(7.2, 2.9 * len(pairs) + 0.7), layout="constrained")
+    grid = figure.subplots(len(pairs), 2, squeeze=False, sharey="row", sharex="col")
+    for panels, ((task, loss), rows) in zip(grid, pairs, strict=True):
+        there = [method for method in methods if method.name in set(rows["method"])]
+        for panel, budget in zip(panels, AXES, strict=True):
+            width = table[budget].max() * BESIDE
+            for place, method in enumerate(there):
+                own = rows[rows["method"] == method.name]
+                mean, low, high = (own[name] * metric.scale for name in ("mean", "low", "high"))
+                beside = width * (place - (len(there) - 1) / 2) * (own[budget] > 0)
+                panel.errorbar(
+                    own[budget] + beside, mean,
+                    [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
+                    color=method.color, markersize=4.5, elinewidth=1.1, linewidth=1.1, label=method.name,
+                )  # fmt: skip
+            panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+            panel.margins(x=0.04)
+            panel.locator_params(axis="x", nbins=5)
+        panels[0].set_ylabel(metric.label)
+    for panel, label in zip(grid[-1], AXES.values(), strict=True):
+        panel.set_xlabel(label)
+    legend_below(figure, list(grid.ravel()), columns=3)
+    return figure
+
+
+def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
+    """What stands below the figure."""
+    return (
+        f"{study.metric.label} against pairs annotated and against responses generated so far, by allocation: each "
+        "point is the last evaluation before more were collected, the mean over seeds with its 95 % percentile "
+        f"bootstrap interval ({study.bootstrap.reps:,} repetitions), on {facts.values(table['n_prompts'])} "
+        f"{facts.values(table['split'])} prompts; where lines cross a vertical, methods have spent the same. Methods "
+        "stand a little beside each other to be seen. A point midway is of an unfinished run, whose learning rate "
+        "falls over all steps: a run with that budget alone would end elsewhere. The last points stand at step "
+        f"{facts.values(table.groupby(['task', 'loss', 'method'])['step'].max())} of {facts.values(table['T'])}. "
+        "The finished policies are in the figure of the allocations. "
+        f"{sentence(int(table['seeds'].min()), 1, ('mean',))}"
+    )
+
+
+def lacking(grid: Grid) -> str:
+    """What has to be run first."""
+    if reason := no_allocations(grid):
+        return reason
+    return "" if evaluated_during_training(grid) else (
+        "needs evaluations during training; run: python -m src.train evaluate.every=8 -m allocation=uniform,balanced "
+        "seed=0,1,2,3,4"
+    )  # fmt: skip
+
+
+FIGURE = Kind("budget", "Win rate by what was spent", cells, lacking, numbers, draw, caption)

@@ -1,0 +1,78 @@
+"""What a run wrote down of its allocation: a plan a round, `pairs/plan_XX.json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from analysis.runs import Run
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """A candidate of a round: two responses to a prompt.
+
+    Attributes:
+        prompt: its id.
+        cluster: which cluster of pairs it is in.
+        closeness: how close to the cluster's center, 1 is on it.
+        chosen: whether it was taken for training.
+        x, y: its place along the first two principal directions of all features of the round.
+    """
+
+    prompt: int | str
+    cluster: int
+    closeness: float
+    chosen: bool
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the pairs of a round were chosen.
+
+    Attributes:
+        round: from 0.
+        fallback: why the round was allocated uniformly after all; None if it was not.
+        depths: prompt -> its number of pairs.
+        pairs: the candidates that have a cluster and a place; empty where the allocation looks at none.
+    """
+
+    round: int
+    fallback: str | None
+    depths: dict[int | str, int]
+    pairs: Sequence[PlannedPair]
+
+
+def read_plans(run: Run) -> list[Plan]:
+    """The plans of a run's rounds, in order; none for a run without a folder. What is no plan is left out."""
+    found = [_read(path) for path in plan_files(run)]
+    return sorted((plan for plan in found if plan is not None), key=lambda plan: plan.round)
+
+
+def plan_files(run: Run) -> list[Path]:
+    """Where a run's plans lie."""
+    return sorted((run.folder / "pairs").glob("plan_*.json")) if run.folder is not None else []
+
+
+def _read(path: Path) -> Plan | None:
+    try:
+        written = json.loads(path.read_bytes())
+        return Plan(
+            int(written["round"]),
+            written["fallback"],
+            {prompt["id"]: int(prompt["depth"]) for prompt in written["prompts"]},
+            [_pair(pair) for pair in written["pairs"] if pair.get("xy") and pair["cluster"] is not None],
+        )
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _pair(pair: dict[str, Any]) -> PlannedPair:
+    x, y = map(float, pair["xy"])
+    if not (isfinite(x) and isfinite(y)):
+        raise ValueError(f"a pair at ({x}, {y})")
+    return PlannedPair(pair["prompt"], int(pair["cluster"]), float(pair["closeness"]), bool(pair["chosen"]), x, y)
