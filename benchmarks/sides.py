@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 from unittest import mock
@@ -51,7 +51,7 @@ class Turns:
         try:
             if not self._connection.recv():
                 raise Over
-        except EOFError:  # the driver is gone
+        except (EOFError, OSError):  # the driver is gone
             raise Over from None
         self._check = product_seconds(self._device, CHECK_SIZE[self._device.type])
         synchronize(self._device)
@@ -84,7 +84,8 @@ class Side:
 
     def turn(self) -> Turn:
         """One unit of work."""
-        self._connection.send(True)
+        with suppress(OSError):  # of a process that is gone, which the answer says
+            self._connection.send(True)
         return self._answer()
 
     def _answer(self) -> Turn:
@@ -95,7 +96,7 @@ class Side:
         """
         try:
             answer = self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._worker.join()
             raise RunError(
                 f"{self.name}: its process ended ({getattr(self._worker, 'exitcode', None)}; -9 is most likely the "
@@ -125,7 +126,8 @@ def side(name: str, work: Work, task: Any, device: torch.device, threads: int) -
         theirs.close()  # so that its end is noticed
     try:
         yield Side(name, worker, ours)
-        ours.send(False)
+        with suppress(OSError):  # a side that has no more turns of its own is gone already
+            ours.send(False)
         worker.join(timeout=20)
     finally:
         ours.close()
@@ -144,6 +146,8 @@ def _serve(connection: Connection, work: Work, task: Any, device: str, threads: 
         pass
     except Exception as error:  # whatever it is, the driver has to hear of it
         connection.send(f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()
 
 
 def alternate(
