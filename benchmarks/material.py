@@ -71,7 +71,7 @@ def material(bench: Bench, report: Report) -> Iterator[Material]:
         rows = [splits.train[place] for place in numpy_stream(config.seed, "bench").permutation(len(splits.train))]
         prompts = tokenize(
             rows, template, config.task.max_prompt_tokens, "train", turns * bench.keys.pairs,
-            config.task.max_label_tokens or config.task.max_new_tokens,
+            config.task.max_label_tokens,
         )  # fmt: skip
         # The label of the prompt before is the rejected response.
         pairs = [Pair(one.ids, one.label_ids, prompts[place - 1].label_ids) for place, one in enumerate(prompts)]

@@ -50,7 +50,7 @@ def measured(name: str, *arguments: str) -> dict[str, Any]:
 class TestSmallest:
     def test_step(self, smallest: list[str], tmp_path: Path) -> None:
         row = measured("step", *smallest, f"json={tmp_path}/F=2,a.json")
-        assert 0 < row["rate_share"] and row["seconds"] > 0 and row["peak_bytes"] > 2**20
+        assert row["rate_share"] > 0 and row["seconds"] > 0 and row["peak_bytes"] > 2**20
         assert "ratio_trl" not in row and row["skipped"] == "peer=none"
         assert row["machine"]["versions"]["torch"] and row["config"]["pairs"] == 2
 
@@ -172,6 +172,22 @@ def test_tokens_count_up_to_and_with_the_end() -> None:
 def test_mistakes(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         read_bench(arguments, ("peer", "sizes"))
+
+
+README = (ROOT / "benchmarks" / "README.md").read_text()
+LINES = re.findall(r"^python -m benchmarks\.(\w+) (.*)$", README, re.MULTILINE)
+
+
+def test_the_readme_shows_every_command() -> None:
+    assert {name for name, _ in LINES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("name", "arguments"), LINES, ids=[" ".join(line) for line in LINES])
+def test_every_command_of_the_readme(name: str, arguments: str, tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text(f'{{"prompt": "{split}", "label": "b"}}\n')
+    (tmp_path / "config.json").write_text("{}")
+    read_bench([part.replace("=DIR", f"={tmp_path}") for part in arguments.split()], TAKEN[name])
 
 
 def test_a_path_of_data_means_files(tmp_path: Path) -> None:
