@@ -46,7 +46,7 @@ def measure(bench: Bench) -> dict[str, Any]:
                 {name: (ours.learn, changed)}, device, threads, bench.keys.warmup, bench.keys.repeats, report
             )[name]
             found.append((quantity, side))
-            taken = max(side.peak() - side.facts["peak_bytes"], 0)
+            taken = max(side.peak() - side.facts["resident_bytes"], 0)
             seconds = statistics.median(side.seconds())
             rows.setdefault(quantity, []).append({"size": size, "seconds": seconds, "step_bytes": taken})
     exponents = {

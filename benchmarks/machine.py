@@ -5,9 +5,11 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from src.memory import peak_gib
@@ -94,8 +96,22 @@ def product_rate(device: torch.device, dtype: torch.dtype, times: int = 5) -> fl
     return 2 * size**3 / product_seconds(device, size, dtype, times)
 
 
+def resident_bytes(device: torch.device) -> int:
+    """The memory that is taken now: of the GPU by tensors, or by the process on the CPU."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+
+
+def forget_peak(device: torch.device) -> None:
+    """Lets `peak_bytes` begin anew, where the system can do that."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_bytes(device: torch.device) -> int:
-    """The most memory taken so far: of the GPU by tensors, or by the process on the CPU."""
+    """The most memory taken since `forget_peak`: of the GPU by tensors, or by the process on the CPU."""
     status = Path("/proc/self/status")
     if device.type == "cpu" and status.is_file():
         # Not getrusage: a process starts there with the peak of the one that started it.

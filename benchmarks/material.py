@@ -17,6 +17,7 @@ from src.models.template import Template
 from src.records import Ids, Prompt
 from src.report import Report
 from src.seeding import numpy_stream
+from src.sft_cache import SftCache
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ def material(bench: Bench, report: Report) -> Iterator[Material]:
     cache = build_sft_cache(config, splits, report)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if bench.keys.start == "sft":
-            base = _folded(bench, cache.base(), Path(folder) / "sft", report)
+            base = _folded(cache, Path(folder) / "sft")
         else:
             # A base from scratch as it is before any training: how it was trained takes no part in what it costs.
             base = replace(cache, spec=replace(config.model, pretrain=None, lora=None, dtype="float32")).base()
@@ -86,11 +87,11 @@ def _batches(items: list[T], count: int, size: int) -> list[list[T]]:
     return [list(itertools.islice(endless, size)) for _ in range(count)]
 
 
-def _folded(bench: Bench, base: str, folder: Path, report: Report) -> str:
+def _folded(cache: SftCache, folder: Path) -> str:
     """The SFT policy as a model folder."""
-    policy = build_sft_cache(bench.config, bench.config.data.load(bench.config.task.name), report).policy(1)
-    model = load_model(base, policy.model.dtype)
+    policy = cache.policy(1)
+    model = load_model(policy.base, policy.model.dtype)
     model.load_state_dict(policy.mean(), strict=False)
     model.save_pretrained(folder)
-    load_tokenizer(base).save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
     return str(folder)

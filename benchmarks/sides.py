@@ -15,7 +15,15 @@ from unittest import mock
 
 import torch
 
-from benchmarks.machine import CHECK_SIZE, peak_bytes, process_settings, product_seconds, synchronize
+from benchmarks.machine import (
+    CHECK_SIZE,
+    forget_peak,
+    peak_bytes,
+    process_settings,
+    product_seconds,
+    resident_bytes,
+    synchronize,
+)
 from src.build import quiet_libraries
 from src.errors import RunError
 from src.report import Report
@@ -40,7 +48,7 @@ class Turns:
 
     def ready(self, **facts: Any) -> None:
         """Everything is loaded; `facts` are for the driver."""
-        self._connection.send({**facts, "peak_bytes": peak_bytes(self._device)})
+        self._connection.send({**facts, "resident_bytes": resident_bytes(self._device)})
 
     def wait(self) -> None:
         """Returns when it is this side's turn, the clock started.
@@ -55,6 +63,7 @@ class Turns:
             raise Over from None
         self._check = product_seconds(self._device, CHECK_SIZE[self._device.type])
         synchronize(self._device)
+        forget_peak(self._device)
         self._started = time.perf_counter()
 
     def done(self, **found: Any) -> None:
@@ -111,7 +120,7 @@ class Side:
         return [turn["seconds"] for turn in self.turns]
 
     def peak(self) -> int:
-        """Bytes, warm-up included."""
+        """Bytes, the most of any turn."""
         return max(turn["peak_bytes"] for turn in self.turns)
 
 

@@ -65,10 +65,10 @@ class TestSmallest:
         assert measured("memory", *smallest)["peak_bytes"] > 2**20
 
     def test_sampling(self, smallest: list[str]) -> None:
-        row = measured("sampling", *smallest, "task.max_new_tokens=5")
+        row = measured("sampling", *smallest, "start=sft")
         assert row["tokens_per_second"] > 0
         fixed, ends = (one["turns"][0]["tokens"] for one in row["sides"])
-        assert fixed == 2 * 2 * 5 and 0 < ends <= fixed
+        assert fixed == 2 * 2 * 12 and 0 < ends <= fixed
 
     def test_round(self, smallest: list[str]) -> None:
         row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64")
