@@ -1,0 +1,1 @@
+"""Ours and its peers, measured in turn in one run: see benchmarks/README.md."""

@@ -1,0 +1,102 @@
+"""Our side of the learning benchmarks: steps of `src.learner` on given pairs."""
+
+from dataclasses import asdict
+
+import torch
+from transformers import PreTrainedModel
+
+from benchmarks.flops import shape_of
+from benchmarks.machine import product_rate
+from benchmarks.material import Material, Pair
+from benchmarks.sides import Turns
+from src.config import choose_device
+from src.learner import Learner
+from src.models.policy import Policy
+from src.models.pretrained import load_model, load_tokenizer
+from src.records import Comparison, Prompt, Response, Row
+from src.report import Report
+from src.scorer import scorer_for
+
+
+def learn(turns: Turns, given: Material) -> None:
+    """A step of all members at a time."""
+    learner = new_learner(given, given.config.ensemble)
+    _steps(turns, given, learner, times=1)
+
+
+def learn_singly(turns: Turns, given: Material) -> None:
+    """As many steps of one member, one after the other."""
+    _steps(turns, given, new_learner(given, 1), times=given.config.ensemble)
+
+
+def _steps(turns: Turns, given: Material, learner: Learner, times: int) -> None:
+    batches = [compared(learner, pairs) for pairs in given.pairs]
+    device, dtype = learner.policy.device, learner.policy.model.dtype
+    spec = given.config.model.lora
+    turns.ready(
+        rate=product_rate(device, dtype),
+        shape=asdict(shape_of(learner.policy.model, spec.rank if spec else None)),
+        tokens=[token_counts(pairs) for pairs in given.pairs],
+        reference=[[one.logps["reference"] for one in batch] for batch in batches],
+    )
+    turn = 0
+    while True:
+        turns.wait()
+        for _ in range(times):
+            # Step 0 each time: the schedule stands still, and its end is never reached.
+            learner.step(0, batches[turn % len(batches)])
+        turns.done()
+        turn += 1
+
+
+def new_learner(given: Material, members: int) -> Learner:
+    """A learner with fresh adapters on the base, or of all weights."""
+    policy = new_policy(given, members)
+    scorer = scorer_for(policy.model, given.config.model.tokens, Report().warn)
+    return Learner(policy, given.config.loss, scorer, given.config.optimizer, given.config.learning_rate, 1)
+
+
+def new_policy(given: Material, members: int) -> Policy:
+    """The base with fresh adapters, so many members."""
+    spec = given.config.model
+    policy = Policy(
+        plain_model(given).to(choose_device(given.config.device)),  # type: ignore[arg-type]
+        load_tokenizer(given.base),
+        base=given.base,
+        lora=spec.lora,
+        members=members,
+        gradient_checkpointing=spec.gradient_checkpointing,
+    )
+    policy.initialize_adapters(given.config.seed)
+    return policy
+
+
+def plain_model(given: Material) -> PreTrainedModel:
+    """The model as every side loads it."""
+    model = load_model(given.base, getattr(torch, given.config.model.dtype))
+    if given.vocabulary is not None:
+        model.resize_token_embeddings(given.vocabulary, mean_resizing=False)
+    return model
+
+
+def token_counts(pairs: list[Pair]) -> tuple[int, int]:
+    """Tokens of the rows of a usual step (every response behind a copy of its prompt), and of the responses in them."""
+    responses = sum(len(pair.chosen) + len(pair.rejected) for pair in pairs)
+    return 2 * sum(len(pair.prompt) for pair in pairs) + responses, responses
+
+
+def compared(learner: Learner, pairs: list[Pair]) -> list[Comparison]:
+    """Pairs with the log-probs of the base as reference, as a round leaves them."""
+    with learner.policy.using(learner.policy.mean()) as model:
+        prompts, responses = [pair.prompt for pair in pairs], [pair[1:] for pair in pairs]
+        scored = learner.scorer.all_logps(model, prompts, responses).tolist()
+    return [
+        Comparison(
+            prompt=Prompt(place, Row("", ""), pair.prompt, ()),
+            responses=(Response(pair.chosen, ""), Response(pair.rejected, "")),
+            scores=None,
+            chosen=0,
+            logps=dict.fromkeys(("behavior", "reference", "sft"), tuple(logps)),
+        )
+        for place, (pair, logps) in enumerate(zip(pairs, scored, strict=True))
+    ]

@@ -1,0 +1,65 @@
+"""The result of a benchmark: a table for a person, a file for whatever comes after."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.arguments import Bench
+from benchmarks.machine import facts, thread_count
+from benchmarks.sides import Side
+from src.build import git_sha
+from src.config import choose_device
+from src.files import write_text
+from src.report import Report
+
+
+def finish(
+    name: str, bench: Bench, figures: Mapping[str, Any], sides: Sequence[tuple[str, Side]], report: Report
+) -> dict[str, Any]:
+    """Prints the figures, and writes them whole with everything they depend on.
+
+    Args:
+        name: of the benchmark.
+        figures: name -> value, at the top of the file.
+        sides: setting and side, in the order measured.
+
+    Returns:
+        What is written.
+    """
+    measured = Table("setting", "side", "median s", "from", "to", "peak GiB", title=f"benchmarks.{name}")
+    for setting, side in sides:
+        seconds = side.seconds()
+        measured.add_row(
+            setting,
+            side.name,
+            *(f"{value:.4g}" for value in (statistics.median(seconds), min(seconds), max(seconds))),
+            f"{side.peak() / 2**30:.2f}",
+        )
+    report.console.print(measured)
+    for key, value in figures.items():
+        if value is not None:
+            report.say(f"{key}: {shown(value)}")
+    row = {
+        "benchmark": name,
+        **figures,
+        "sides": [{"setting": setting, "side": side.name, "turns": side.turns} for setting, side in sides],
+        "machine": facts(choose_device(bench.config.device), thread_count(bench.keys.threads)),
+        "git_sha": git_sha(),
+        "config": bench.plain,
+    }
+    if bench.json is not None:
+        write_text(bench.json, json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+        report.say(f"Written: {bench.json}")
+    return row
+
+
+def shown(value: Any) -> str:
+    """A figure for a person."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " to ".join(map(shown, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,130 @@
+"""A whole round at F=T: sample two responses to each prompt, annotate, score the reference, take one step.
+
+    python -m benchmarks.round model=smollm2_135m model.path=DIR data.path=DIR json=FILE
+
+ratio_trl_online              pairs a second of ours to those of TRL's experimental OnlineDPOTrainer, best settings
+ratio_trl_online_as_it_comes  to the same with gradient checkpointing, its default, so that it samples without a cache
+pairs_per_second              of ours
+
+The same prompts in the same order, temperature 1, the same limit on tokens, the same reward, which costs nothing; the
+reference is the policy at the start. start=sft begins with the SFT policy, whose responses are as long as labels.
+as_it_comes=false leaves out the last one, by far the slowest. Own keys, with their values: conf/bench.yaml; the others:
+src.train --help.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.console import Console
+
+from benchmarks import trl_peer
+from benchmarks.arguments import Bench, command
+from benchmarks.figures import ratio
+from benchmarks.machine import thread_count
+from benchmarks.material import Material, material
+from benchmarks.ours import new_learner
+from benchmarks.outcome import finish
+from benchmarks.sides import Side, Turns, Work, alternate
+from src.allocation.base import Propose
+from src.collect import Collector, Tally
+from src.collection_round import CollectionRound
+from src.config import choose_device
+from src.data.world import World
+from src.errors import RunError
+from src.models.template import template_of
+from src.oracles.base import Comparer
+from src.prompt_stream import PromptStream
+from src.records import Candidate, Prompt
+from src.report import Report
+from src.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class CheapOracle:
+    """`trl_peer.cheap_reward` as an oracle."""
+
+    temperature: ClassVar[float] = 0.0
+    flip: ClassVar[float] = 0.0
+    name: ClassVar[str] = "cheap"
+
+    def problems(self) -> list[str]:
+        return []
+
+    def load(self) -> None:
+        return
+
+    def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        return [trl_peer.cheap_reward(text) for text in texts]
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """An allocation that takes the prompts of every turn as they are given, one pair each."""
+
+    batches: list[list[Prompt]]
+
+    def problems(self) -> list[str]:
+        return []
+
+    def __call__(self, stream: PromptStream, budget: int, propose: Propose) -> list[Candidate]:
+        proposed = propose(self.batches[stream.position // budget])
+        return [candidate for candidate in proposed if candidate is not None]
+
+
+def ours(turns: Turns, given: Material) -> None:
+    """A round of ours, reference=sft, pairs not written to disk."""
+    config, batches = given.config, given.batches
+    learner = new_learner(given, config.ensemble)
+    policy, template = learner.policy, template_of(learner.policy, config.model.template)
+    sampler = Sampler(1.0, 0, 1.0, config.task.max_new_tokens, config.model.rows)
+    collect = CollectionRound(
+        policy=policy,
+        prompts=[prompt for batch in batches for prompt in batch],
+        allocation=InOrder(batches),
+        collector=Collector(sampler, template, resample=0),
+        oracle=Comparer(CheapOracle(), None),
+        scorer=learner.scorer,
+        seed=config.seed,
+        report=Report(Console(quiet=True)),
+    )
+    start, tally, size = policy.mean(), Tally(), len(batches[0])
+    turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in batches])
+    for turn in range(len(batches)):
+        turns.wait()
+        policies = {"behavior": policy.mean(), "reference": start, "sft": start}
+        pairs, _ = collect(turn, size, turn * size, tally, policies, {})
+        learner.step(0, pairs)
+        turns.done(tokens=sum(len(response.ids) for pair in pairs for response in pair.responses))
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    """Measures, prints and writes; what is written."""
+    report = Report()
+    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
+    skipped = trl_peer.skipped(bench, report)
+    rivals: dict[str, Work | None] = {"": None}
+    if skipped is None:
+        rivals = {"trl_online": trl_peer.online}
+        rivals |= {"trl_online_as_it_comes": trl_peer.online_as_it_comes} if bench.keys.as_it_comes else {}
+    found: list[tuple[str, Side]] = []
+    figures: dict[str, Any] = {}
+    with report.live(), material(bench, report) as given:
+        given = given.at(bench.precisions()[0])
+        for rival, work in rivals.items():
+            sides: dict[str, tuple[Work, Any]] = {"ours": (ours, given)}
+            if work is not None:
+                sides[rival] = work, given
+            done = alternate(sides, device, threads, bench.keys.warmup, bench.keys.repeats, report)
+            found += [(bench.precisions()[0], side) for side in done.values()]
+            figures.setdefault("pairs_per_second", bench.keys.pairs / statistics.median(done["ours"].seconds()))
+            if work is not None:
+                if done[rival].facts["tokens"] != done["ours"].facts["tokens"]:
+                    raise RunError(f"{rival} read other tokens than ours in the same prompts: not the same work")
+                figures |= ratio(done[rival].seconds(), done["ours"].seconds()).named(f"ratio_{rival}")
+    return finish("round", bench, figures | {"skipped": skipped}, found, report)
+
+
+if __name__ == "__main__":
+    command(__doc__ or "", ("peer", "start", "as_it_comes"), measure)
