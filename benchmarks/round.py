@@ -78,7 +78,7 @@ def ours(turns: Turns, given: Material) -> None:
     config, batches = given.config, given.batches
     learner = new_learner(given, config.ensemble)
     policy, template = learner.policy, template_of(learner.policy, config.model.template)
-    sampler = Sampler(1.0, 0, 1.0, config.task.max_new_tokens, config.model.rows)
+    sampler = Sampler(1.0, 0, 1.0, config.task.max_new_tokens, config.model.rows, learner.scorer.longest)
     collect = CollectionRound(
         policy=policy,
         prompts=[prompt for batch in batches for prompt in batch],
@@ -86,6 +86,7 @@ def ours(turns: Turns, given: Material) -> None:
         collector=Collector(sampler, template, resample=0),
         oracle=Comparer(CheapOracle(), None),
         scorer=learner.scorer,
+        from_sampling=False,
         seed=config.seed,
         report=Report(Console(quiet=True)),
     )

@@ -29,6 +29,7 @@ from src.models.pretrained import load_tokenizer
 from src.models.template import template_of
 from src.report import Report
 from src.sampler import Sampler
+from src.scorer import scorer_for
 from src.seeding import stream_seed, torch_stream
 
 K = 2
@@ -47,7 +48,8 @@ def ours_ends(turns: Turns, given: Material) -> None:
 def _ours(turns: Turns, given: Material, ends: bool) -> None:
     policy = new_policy(given, given.config.ensemble)
     end_ids = template_of(policy, given.config.model.template).end_ids if ends else frozenset()
-    sampler = Sampler(1.0, 0, 1.0, given.config.task.max_new_tokens, given.config.model.rows)
+    scorer = scorer_for(policy.model, given.config.model.tokens, Report().warn)
+    sampler = Sampler(1.0, 0, 1.0, given.config.task.max_new_tokens, given.config.model.rows, scorer.longest)
     turns.ready()
     for turn, batch in enumerate(given.batches):
         generator = torch_stream(given.config.seed, "bench", turn, device=policy.device)
