@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from src import stop
 from src.memory import naming
 from src.records import Ids
 from src.scorer import ignore
@@ -84,6 +85,7 @@ class Sampler:
         responses: list[list[int]] = [[] for _ in range(len(prompts) * k)]
         alive = torch.arange(len(responses), device=device)
         for length in range(1, self.max_new_tokens + 1):
+            stop.check()
             tokens = self._draw(logits, generator)  # (rows,)
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 responses[row].append(token)
