@@ -143,6 +143,15 @@ def is_signed(row: Mapping[str, Any]) -> bool:
     return CHECKSUM in row and signed(row)[CHECKSUM] == row[CHECKSUM]
 
 
+def read_signed(path: Path) -> dict[str, Any] | None:
+    """The one row of a file that was written from `signed`; None if it is missing or anything else."""
+    try:
+        rows = read_rows(path)
+    except RunError:
+        return None
+    return rows[0] if len(rows) == 1 and is_signed(rows[0]) else None
+
+
 @dataclass
 class GrowingFile:
     """A file that rows are appended to, and the checksum of what was read of it; every byte is read once.

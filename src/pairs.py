@@ -7,7 +7,7 @@ from typing import Any
 
 from src.collect import Tally
 from src.errors import RunError
-from src.files import checksum, dump_row, is_signed, read_rows, signed, write_text
+from src.files import checksum, dump_row, read_rows, read_signed, signed, write_text
 from src.records import Comparison, Prompt, Response, Row
 
 
@@ -27,11 +27,8 @@ def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
     for file in (pairs, summary):
         if not file.is_file():
             return f"{file} is missing"
-    try:
-        facts = next(iter(read_rows(summary)), {})
-    except RunError:
-        facts = {}
-    if not is_signed(facts) or facts["round"] != number:
+    facts = read_signed(summary)
+    if facts is None or facts["round"] != number:
         return f"{summary} is damaged: it is not what the run wrote"
     if facts["config_hash"] != config_hash:
         return f"{summary} is of a run of another configuration"

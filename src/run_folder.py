@@ -11,7 +11,7 @@ from typing import Any
 
 from src.checksums import SUMS, damage, write_sums
 from src.errors import RunError
-from src.files import GrowingFile, append_rows, is_signed, new_folder, read_rows, signed, write_text
+from src.files import GrowingFile, append_rows, new_folder, read_rows, read_signed, signed, write_text
 from src.loggers.base import Tracker, Untracked
 from src.models.policy import Policy
 from src.oracles.answers import Ledger
@@ -125,11 +125,7 @@ class RunFolder:
     def _found_identity(self) -> dict[str, Any] | None:
         """What identity.json says, if it is there and as it was written. Checkpoints and pairs say themselves whose
         they are, so that it can be written again."""
-        try:
-            rows = read_rows(self.path / "identity.json")
-        except RunError:
-            return None
-        return rows[0] if rows and is_signed(rows[0]) else None
+        return read_signed(self.path / "identity.json")
 
     def finished(self, T: int) -> dict[str, Any] | None:
         """The run's result, if it is finished.

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from src.data.splits import fingerprint, tokenize
 from src.errors import RunError
-from src.files import checksum, is_signed, new_folder, read_rows, signed, write_text, writing
+from src.files import checksum, new_folder, read_rows, read_signed, signed, write_text, writing
 from src.finetune import finetune
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
@@ -27,8 +27,6 @@ from src.report import Report
 from src.scorer import scorer_for
 
 FORMAT = 1
-# What made.json had in a version without checksums; what was made then is taken as it is.
-EARLIER = ({"what", "key"}, {"what", "loss", "rows", "seconds", "key"})
 
 
 @dataclass(frozen=True)
@@ -144,13 +142,10 @@ class SftCache:
         made = folder / "made.json"
         if not made.is_file():
             return False
-        try:
-            facts = read_rows(made)[0]
-        except (RunError, IndexError):
-            facts = {}
-        if facts.keys() in EARLIER:
+        facts = read_signed(made)
+        if facts is None and _is_earlier(made):
             return True
-        if not is_signed(facts):
+        if facts is None:
             self.report.warn(f"{made} is damaged; what is in {folder} is made again")
             return False
         for name, digest in facts["files"].items():
@@ -208,6 +203,15 @@ class SftCache:
             )
         model.to(self.device)  # type: ignore[arg-type]
         return model, tokenizer
+
+
+def _is_earlier(made: Path) -> bool:
+    """Whether made.json is of a version without checksums; what was made then is taken as it is."""
+    try:
+        rows = read_rows(made)
+    except RunError:
+        return False
+    return len(rows) == 1 and rows[0].keys() in ({"what", "key"}, {"what", "loss", "rows", "seconds", "key"})
 
 
 def model_fingerprint(path: str) -> str:

@@ -170,7 +170,9 @@ def test_a_checkpoint_of_an_earlier_version_is_named(tmp_path: Path, cache: Path
     run = built(tmp_path / "run", cache)
     run.folder.checkpoint.mkdir()
     (run.folder.checkpoint / "state.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(RunError, match="force=true starts the run afresh:\n.*state.pt is no checkpoint of this version"):
+    with pytest.raises(
+        RunError, match="force=true starts the run afresh:\n.*state.pt is no checkpoint of this version"
+    ):
         run.run()
 
 
