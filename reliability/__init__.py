@@ -1,1 +1,1 @@
-"""Trials of what the project promises: kills, damage and faults by the hundred. What they found: docs/reliability.md."""
+"""Trials of what the project promises: kills, damage and faults by the hundred. See docs/reliability.md."""

@@ -45,7 +45,7 @@ def spoil(file: Path, others: list[Path], kind: str, rng: random.Random) -> None
     elif kind == "cut off":
         content = content[: rng.randrange(len(content) or 1)]
     elif kind == "a part twice":
-        lines = content.splitlines(keepends=True) or [b""]
+        lines = content.splitlines(keepends=True) or [bytearray()]
         place = rng.randrange(len(lines))
         content = bytearray(b"".join([*lines[: place + 1], *lines[place:]]))
     else:
@@ -57,7 +57,7 @@ def spoil(file: Path, others: list[Path], kind: str, rng: random.Random) -> None
 
 def states(job: Composed, watch: Watch, log: Path, place: Path) -> list[tuple[str, Path]]:
     """Copies of a run's folder and cache: killed at two moments, and finished."""
-    found = []
+    found: list[tuple[str, Path]] = []
     for name, stage, times in (("killed while learning", "learning", 5), ("killed at the end", "final write", 1)):
         clear(job.folder, Path(job.plain["cache"]))
         seen = [-1, 0]

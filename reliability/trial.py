@@ -181,7 +181,7 @@ def attempt(job: Composed, watch: Watch, log: Path, until: Callable[[], int | No
     """
     child = os.fork()
     if child == 0:
-        _child(job, watch, log)
+        run_here(job, watch, log)
     started, stage = time.perf_counter(), -1
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -197,8 +197,8 @@ def attempt(job: Composed, watch: Watch, log: Path, until: Callable[[], int | No
     return Outcome(code, said, STAGES[watch.now()[0] if stage < 0 else stage], time.perf_counter() - started)
 
 
-def _child(job: Composed, watch: Watch, log: Path) -> None:
-    """What a fork does; never returns."""
+def run_here(job: Composed, watch: Watch, log: Path) -> None:
+    """Runs a configuration in this process, which ends with it; its own output goes to the log."""
     from src import train
 
     status = 70
@@ -213,7 +213,7 @@ def _child(job: Composed, watch: Watch, log: Path) -> None:
             status = 0
         except Stopped as stopped:
             sys.stderr.write(f"{job.folder}: {stopped}\n")
-            status = int(stopped.code)
+            status = 128 + stopped.args[0]
         except (ConfigError, RunError, FloatingPointError, OSError) as error:
             sys.stderr.write(f"{job.folder}: {error}\n")
             status = 1

@@ -199,7 +199,8 @@ def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
     run.run()
     names = {path.name for path in (tmp_path / "run").iterdir()} - {".lock"}
     assert names == {
-        "SHA256SUMS", "config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs", "policy"
+        "SHA256SUMS", "config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs",
+        "policy",
     }  # fmt: skip
     row = read_rows(tmp_path / "run" / "results.jsonl")[-1]
     wanted = (

@@ -161,7 +161,7 @@ class Comparer:
         scores = _numbers(answers)
         if scores.shape != (len(texts),):
             raise RunError(
-                f"{oracle.name} gave scores of shape {np.shape(scores)} for {len(texts)} responses; expected one number "
+                f"{oracle.name} gave scores of shape {np.shape(scores)} for {len(texts)} responses; expected a number "
                 f"each, and it begins {str(answers)[:80]}"
             )
         if not np.isfinite(scores).all():
