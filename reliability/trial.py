@@ -16,7 +16,7 @@ from typing import Any
 
 from src.errors import ConfigError, RunError
 from src.files import read_rows
-from src.stop import Stopped
+from src.stop import Stopped, listening
 
 STAGES = (
     "getting ready",
@@ -179,6 +179,7 @@ def attempt(job: Composed, watch: Watch, log: Path, until: Callable[[], int | No
         log: file for what it prints.
         until: asked every millisecond; a signal it gives is sent.
     """
+    watch.set(-1, 0)  # until the child says otherwise
     child = os.fork()
     if child == 0:
         run_here(job, watch, log)
@@ -207,9 +208,10 @@ def run_here(job: Composed, watch: Watch, log: Path) -> None:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        watch.mark_all()
         try:
-            train.run(job.plain, job.choices, job.folder)
+            with listening():  # as main() does, before anything else
+                watch.mark_all()
+                train.run(job.plain, job.choices, job.folder)
             status = 0
         except Stopped as stopped:
             sys.stderr.write(f"{job.folder}: {stopped}\n")

@@ -47,7 +47,7 @@ def check_goes_on(run: Callable[[], Experiment], tmp_path: Path, whole: Path) ->
 # The disk ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("room", [0, 5, 20, 40])
+@pytest.mark.parametrize("room", [0, 5, 15, 25])
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     run: Callable[[], Experiment], tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
