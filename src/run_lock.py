@@ -36,8 +36,10 @@ def run_lock(path: Path) -> Iterator[None]:
                 ) from None
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n")
-        yield
-        holder.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
     finally:
         lock.release()
 

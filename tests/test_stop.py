@@ -157,7 +157,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
-    process = start(tmp_path, *SMOKE, "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
+    process = start(tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
     wait_for(lambda: any(tmp_path.glob("outputs/*/metrics.jsonl")))
     process.send_signal(number)
     sent = time.monotonic()
