@@ -112,7 +112,7 @@ def case(
         return done, "refused", "" if named else f"the file is not named: {outcome.said[-1000:]}"
     wrong = difference(left_by(job.folder), whole)
     same = file.is_file() and file.read_bytes() == before
-    return done, "unharmed" if same else "mended", f"another result: {wrong}" if wrong else ""
+    return done, "mended" if same else "not read", f"another result: {wrong}" if wrong else ""
 
 
 def run(cases: int, seed: int) -> int:
