@@ -1,8 +1,8 @@
-# make setup | demo | figures | test | test-fast | check | clean. Everything runs in .venv; nothing else has to be typed.
+# make setup | demo | figures | test | test-fast | check | reliability | clean. Everything runs in .venv; nothing else has to be typed.
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo figures test test-fast check clean
+.PHONY: setup demo figures test test-fast check reliability clean
 
 setup: .venv/ready
 
@@ -30,6 +30,12 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The whole version of docs/reliability.md; CI runs a quick one with the tests.
+reliability: setup
+	$(BIN)/python -m reliability.kills cases=100 stops=40 real=4
+	$(BIN)/python -m reliability.damage cases=500
+	$(BIN)/python -m reliability.crowd jobs=8
 
 clean:
 	rm -rf .venv .cache outputs

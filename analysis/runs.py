@@ -1,5 +1,6 @@
 """Runs as they lie on disk: every finished one as a `Run`, every other one named with the reason."""
 
+import hashlib
 import json
 import os
 import re
@@ -102,6 +103,7 @@ def read_run(path: Path) -> Run | Skipped:
     """A run's folder: the run if it is finished and its files are sound, else why not."""
     where = str(path)
     try:
+        _check_sums(path)
         text = (path / "results.jsonl").read_bytes().decode()
         rows = list(_rows(text))
         problem = row_problem(rows) if rows else "unfinished: no evaluation yet; the same command goes on"
@@ -189,6 +191,19 @@ def _rows(text: str) -> Iterator[Any]:
                     "the same command goes on"
                 ) from None
             raise _Unsound(f"line {number} of results.jsonl is not JSON") from None
+
+
+def _check_sums(path: Path) -> None:
+    """Compares what is read here with the checksums that a finished run has left; earlier versions left none."""
+    sums = path / "SHA256SUMS"
+    if not sums.is_file():
+        return
+    listed = dict(line.split("  ", 1)[::-1] for line in sums.read_text(errors="replace").splitlines() if "  " in line)
+    for name in ("results.jsonl", "config.yaml"):
+        file = path / name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != listed.get(name):
+            what = "damaged" if file.is_file() else "missing"
+            raise _Unsound(f"{name} is {what}: it is not what the run has left (SHA256SUMS); force=true runs it again")
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

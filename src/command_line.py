@@ -6,6 +6,7 @@ nothing is written.
 """
 
 import difflib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Job:
         plain: its resolved configuration, empty if it cannot be composed.
         problems: what is wrong with it, a line each.
         choices: group -> the yaml chosen; over a saved run's configuration, of the groups named in the command alone.
+        alone: where it runs without -m.
     """
 
     overrides: tuple[str, ...]
@@ -62,6 +64,7 @@ class Job:
     plain: dict[str, Any]
     problems: tuple[str, ...]
     choices: Mapping[str, str] = field(default_factory=dict)
+    alone: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,21 @@ def problems_of(arguments: Sequence[str]) -> list[str]:
     if any(argument.split("=")[0] in (*HYDRAS_OWN, "--cfg") for argument in arguments):
         return []
     jobs, problems = compose_jobs(arguments)
-    return list(dict.fromkeys(problems + [line for job in jobs for line in job.problems]))
+    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    places = {job.folder if multirun else job.alone for job in jobs} - {None}
+    problems += [line for job in jobs for line in job.problems]
+    problems += [line for place in sorted(map(str, places)) for line in place_problems(Path(place))]
+    return list(dict.fromkeys(problems))
+
+
+def place_problems(place: Path) -> list[str]:
+    """Why a run's folder could not be made or written to: Hydra would end in a traceback there."""
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        return [f"{place}: {there} is a file; choose another folder with hydra.run.dir=DIR (hydra.sweep.dir with -m)"]
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return [f"{place}: no right to write in {there}; hydra.run.dir=DIR (hydra.sweep.dir with -m) goes elsewhere"]
+    return []
 
 
 TRAIN = Taken()
@@ -218,21 +235,22 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
         if saved is not None:
             for override in fine:
                 OmegaConf.update(tree, override.key_or_group, override.value())
-            names, folder, plain = {str(o.key_or_group): str(o.value()) for o in chosen}, None, plain_config(tree)
+            names, folder, alone = {str(o.key_or_group): str(o.value()) for o in chosen}, None, None
+            plain = plain_config(tree)
         else:
             lines = [*choices, *map(_line, fine), *places]
             config = compose(taken.name, overrides=lines, return_hydra_config=True)
             # What ${hydra:...} in a yaml is read from.
             HydraConfig.instance().set_config(config)
             names, plain = dict(config.hydra.runtime.choices), plain_config(config)
-            folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir)
+            folder, alone = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir), Path(config.hydra.run.dir)
     except (HydraException, OmegaConfBaseException) as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
     if taken.problems_in is not None:
         return Job(tuple(job), folder, plain, (*found, *taken.problems_in(plain)), names)
     from src.config import read_config  # brings torch, which Hydra's own flags do without
 
-    return Job(tuple(job), folder, plain, (*found, *read_config(plain, taken.keys)[1]), names)
+    return Job(tuple(job), folder, plain, (*found, *read_config(plain, taken.keys)[1]), names, alone)
 
 
 def _over(saved: Mapping[str, Any], composed: DictConfig, chosen: Sequence[Override]) -> DictConfig:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from src import stop
 from src.memory import naming
 from src.models.policy import Policy, Weights
 from src.models.template import Template
@@ -84,6 +85,7 @@ class Evaluator:
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
         total = 0.0
         for batch in self.scorer.batches(rows, given):
+            stop.check()
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:

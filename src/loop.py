@@ -1,12 +1,12 @@
 """The algorithm: F rounds of collecting, annotating and learning (Algorithm 1 of arXiv:2406.12168)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from src import checkpoint
+from src import checkpoint, stop
 from src.checkpoint import Progress
 from src.clock import timed
 from src.collection_round import CollectionRound
@@ -15,7 +15,7 @@ from src.evaluator import Evaluator
 from src.learner import Learner
 from src.memory import peak_gib
 from src.models.policy import Policy, Weights
-from src.pairs import load_round, save_round
+from src.pairs import load_round, round_problem, save_round
 from src.records import Comparison
 from src.references.base import Reference
 from src.report import Report
@@ -57,13 +57,26 @@ class Experiment:
 
         Raises:
             RunError: if the run cannot go on; the folder then holds the last checkpoint.
+            Stopped: if it was asked to leave; the folder then holds a checkpoint of the last step.
         """
-        started = time.perf_counter()
-        progress = checkpoint.load(self.folder.checkpoint, self.policy, self.learner)
-        self.folder.forget_after(progress.step, self.T)
-        started -= progress.seconds
-        if self.evaluate_every and progress.step == 0:
-            self.evaluate(self.sft, "validation", 0, progress)
+        progress, saved = checkpoint.load(
+            self.folder.checkpoint, self.policy, self.learner, self.problems, self.report.warn
+        )
+        self.folder.go_back_to(saved)
+        try:
+            with stop.deferred():
+                self.rounds(progress, time.perf_counter() - progress.seconds)
+        except stop.Stopped as stopped:
+            if progress.step > checkpoint.newest_step(self.folder.checkpoint):
+                self.save(progress)
+            stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, every collected round in pairs/"
+            raise
+
+    def rounds(self, progress: Progress, started: float) -> None:
+        """The algorithm, from where `progress` is; `started` is when it began, in seconds of the performance counter.
+
+        Weights, optimizer, progress and rows belong together at every `stop.check`.
+        """
         start = 0
         for number, steps in enumerate(round_sizes(self.T, self.F)):
             if progress.step < start + steps:
@@ -72,20 +85,39 @@ class Experiment:
                 for step, batch in enumerate(split_evenly(pairs, steps), start):
                     if step < progress.step:
                         continue
+                    stop.check()
+                    if self.evaluate_every and step % self.evaluate_every == 0 and step > progress.evaluated:
+                        with timed(seconds, "time/evaluate"):
+                            # A row has the round in which the last step was taken.
+                            self.validate(number - 1 if 0 < step == start else number, progress)
                     with timed(seconds, "time/learn"), self.naming_checkpoint():
                         metrics = self.learner.step(step, batch)
                     progress.step, progress.seconds = step + 1, time.perf_counter() - started
-                    if self.evaluate_every and progress.step % self.evaluate_every == 0 and progress.step < self.T:
-                        with timed(seconds, "time/evaluate"):
-                            self.evaluate(self.policy.mean(), "validation", number, progress)
                     spent = seconds | rates(batch, seconds) | {"memory/peak": peak_gib(self.policy.device)}
                     self.folder.log_metrics({"round": number, "step": step} | metrics | spent)
                     self.report.step(number, step, metrics)
                     seconds = dict.fromkeys(STAGES, 0.0)
                     if progress.step % self.checkpoint_every == 0 or progress.step == self.T:
-                        checkpoint.save(self.folder.checkpoint, self.policy, self.learner, progress)
+                        self.save(progress)
             start += steps
         self.finish(progress)
+
+    def save(self, progress: Progress) -> None:
+        """Writes a checkpoint."""
+        checkpoint.save(self.folder.checkpoint, self.policy, self.learner, progress, self.folder.state())
+
+    def problems(self, state: Mapping[str, Any], step: int) -> list[str]:
+        """Why a checkpoint of a step cannot be gone on from: rows or pairs before it are not as they were."""
+        found, start = self.folder.problems(state), 0
+        for number, steps in enumerate(round_sizes(self.T, self.F)):
+            if start < step and (problem := self.round_problem(number)):
+                found.append(problem)
+            start += steps
+        return found
+
+    def round_problem(self, number: int) -> str | None:
+        """What is wrong with the file of a round."""
+        return round_problem(self.folder.pairs, number, self.folder.identity["config_hash"])
 
     @contextmanager
     def naming_checkpoint(self) -> Iterator[None]:
@@ -95,8 +127,8 @@ class Experiment:
         except RunError as error:
             saved = self.folder.checkpoint
             place = (
-                f"the last good checkpoint is {saved}, and the same command goes on from it"
-                if saved.is_dir()
+                f"the last good checkpoint is of step {step} in {saved}, and the same command goes on from it"
+                if (step := checkpoint.newest_step(saved))
                 else "there is no checkpoint yet, and the same command starts afresh"
             )
             raise RunError(f"{error}; {place}") from None
@@ -105,34 +137,38 @@ class Experiment:
         self, number: int, start: int, steps: int, progress: Progress, seconds: dict[str, float]
     ) -> list[Comparison]:
         """The annotated pairs of a round: from its file where it was collected before, or collected now."""
-        saved = load_round(self.folder.pairs, number, self.collect.prompts)
-        if progress.step > start:
-            if saved is None:
-                raise RunError(
-                    f"step {progress.step} needs the pairs of round {number}, and {self.folder.pairs} lacks them; "
-                    "force=true starts the run afresh"
-                )
-            return saved[0]
+        problem = self.round_problem(number)
+        if progress.step > start:  # the checkpoint was taken for what is in the file
+            return load_round(self.folder.pairs, number, self.collect.prompts)[0]
         behavior = self.policy.mean() if start else self.sft
-        since = start - progress.reference_step
-        reference = self.reference.weights(self.policy, behavior, self.sft, progress.reference, since)
+        reference = progress.reference
+        if reference is None or progress.reference_step < start:
+            since = start - progress.reference_step
+            reference = self.reference.weights(self.policy, behavior, self.sft, reference, since)
+        tally = replace(progress.tally)
+        if problem is None:
+            pairs, drawn, tally = load_round(self.folder.pairs, number, self.collect.prompts)
+        else:
+            if "missing" not in problem:
+                self.report.warn(f"{problem}; the round is collected again")
+            budget = steps * self.batch_size
+            policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
+            pairs, drawn = self.collect(number, budget, progress.drawn, tally, policies, seconds)
+            if len(pairs) < budget:
+                self.report.warn(
+                    f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts there were no two "
+                    "different responses"
+                )
+            save_round(self.folder.pairs, number, pairs, drawn, tally, self.folder.identity["config_hash"])
+        progress.drawn, progress.tally = drawn, tally
         if self.reference.trails:
             progress.reference, progress.reference_step = reference, start
-        if saved is not None:
-            pairs, progress.drawn, progress.tally = saved
-            return pairs
-        budget = steps * self.batch_size
-        policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
-        tally = replace(progress.tally)
-        pairs, drawn = self.collect(number, budget, progress.drawn, tally, policies, seconds)
-        if len(pairs) < budget:
-            self.report.warn(
-                f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts there were no two "
-                "different responses"
-            )
-        save_round(self.folder.pairs, number, pairs, drawn, tally)
-        progress.drawn, progress.tally = drawn, tally
         return pairs
+
+    def validate(self, round: int, progress: Progress) -> None:
+        """The evaluation on validation during training."""
+        self.evaluate(self.policy.mean() if progress.step else self.sft, "validation", round, progress)
+        progress.evaluated = progress.step
 
     def evaluate(self, weights: Weights, split: str, round: int, progress: Progress) -> dict[str, Any]:
         """Evaluates weights on a split and appends the row and the samples."""
@@ -149,12 +185,12 @@ class Experiment:
     def finish(self, progress: Progress) -> None:
         """The final evaluation, of the SFT policy and the trained one on the same prompts; the saved policy.
 
-        The trained policy's row is written last: a run is finished when it is there.
+        The trained policy's row is the last one, and a run is finished when the checksums of its files are there.
         """
         sft_row = self.evaluate(self.sft, self.final_split, -1, Progress())
         self.folder.save_policy(self.policy)
         row = self.evaluate(self.policy.mean(), self.final_split, self.F - 1, progress)
-        self.folder.drop_checkpoint()
+        self.folder.seal()
         self.report.result(sft_row, row, self.folder.path)
 
 

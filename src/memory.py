@@ -12,15 +12,17 @@ from src.errors import RunError
 
 @contextmanager
 def naming(key: str, value: int) -> Iterator[None]:
-    """Turns torch's out-of-memory errors into one that names the key to lower.
+    """Turns torch's and Python's out-of-memory errors into one that names the key to lower.
 
     Raises:
-        RunError: in place of torch's error.
+        RunError: in place of theirs.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise RunError(f"out of memory ({str(error).split('.')[0]}); lower {key}={value}") from error
+    except MemoryError as error:
+        raise RunError(f"out of memory ({error or 'Python has none left'}); lower {key}={value}") from error
     except RuntimeError as error:
         # The CPU's allocator has no error class of its own.
         if "DefaultCPUAllocator" not in str(error):

@@ -1,31 +1,51 @@
 """The pairs of a round on disk: what was collected, how it was annotated, and its log-probs."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from src.collect import Tally
 from src.errors import RunError
-from src.files import dump_row, read_rows, write_text
+from src.files import checksum, dump_row, read_rows, read_signed, signed, write_text
 from src.records import Comparison, Prompt, Response, Row
 
 
-def save_round(folder: Path, number: int, comparisons: list[Comparison], drawn: int, tally: Tally) -> None:
-    """Writes a round's comparisons, a line each, then what the run has drawn and spent up to here."""
-    write_text(folder / f"round_{number:03d}.jsonl", "".join(dump_row(_row(number, one)) for one in comparisons))
-    write_text(folder / f"round_{number:03d}.json", dump_row({"round": number, "drawn": drawn, **asdict(tally)}))
+def save_round(
+    folder: Path, number: int, comparisons: list[Comparison], drawn: int, tally: Tally, config_hash: str
+) -> None:
+    """Writes a round's comparisons, a line each, then what the run has drawn and spent up to here, with checksums."""
+    pairs, summary = _files(folder, number)
+    write_text(pairs, "".join(dump_row(_row(number, one)) for one in comparisons))
+    facts = {"round": number, "drawn": drawn, **asdict(tally), "config_hash": config_hash, "pairs": checksum(pairs)}
+    write_text(summary, dump_row(signed(facts)))
 
 
-def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[Comparison], int, Tally] | None:
-    """What `save_round` wrote, or None if the round was not written to its end."""
-    summary = read_rows(folder / f"round_{number:03d}.json")
-    if not summary:
-        return None
-    fields = {key: value for key, value in summary[0].items() if key not in ("round", "drawn")}
+def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
+    """Why the files of a round are not what `save_round` wrote for a run, or None if they are."""
+    pairs, summary = _files(folder, number)
+    for file in (pairs, summary):
+        if not file.is_file():
+            return f"{file} is missing"
+    facts = read_signed(summary)
+    if facts is None or facts["round"] != number:
+        return f"{summary} is damaged: it is not what the run wrote"
+    if facts["config_hash"] != config_hash:
+        return f"{summary} is of a run of another configuration"
+    return None if checksum(pairs) == facts["pairs"] else f"{pairs} is damaged: its checksum is not that of {summary}"
+
+
+def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[Comparison], int, Tally]:
+    """What `save_round` wrote, where there is no `round_problem`."""
+    pairs, summary = _files(folder, number)
+    facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
-    comparisons = [_comparison(row, by_id) for row in read_rows(folder / f"round_{number:03d}.jsonl")]
-    return comparisons, summary[0]["drawn"], Tally(**fields)
+    comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
+    return comparisons, facts["drawn"], Tally(**{field.name: facts[field.name] for field in fields(Tally)})
+
+
+def _files(folder: Path, number: int) -> tuple[Path, Path]:
+    return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
 
 
 def _row(number: int, comparison: Comparison) -> dict[str, Any]:
@@ -64,7 +84,7 @@ def read_pairs(folder: Path) -> list[Comparison]:
     """The comparisons of every round in a run's `pairs/`, with prompts as they stand there: no label, no facts.
 
     Raises:
-        RunError: if a file has a line that `save_round` did not write.
+        RunError: if a file has a line that `save_round` did not write, or not the checksum of its summary.
     """
     found = []
     for file in sorted(folder.glob("round_*.jsonl")):
@@ -80,4 +100,8 @@ def read_pairs(folder: Path) -> list[Comparison]:
                     found.append(comparison)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise RunError(f"{file}, line {number}: no comparison of a run; the file is damaged") from error
+        facts = next(iter(read_rows(file.with_suffix(".json"))), {})
+        # Runs of an earlier version have no checksums.
+        if "pairs" in facts and facts["pairs"] != checksum(file):
+            raise RunError(f"{file} is damaged: its checksum is not that of {file.with_suffix('.json')}")
     return found

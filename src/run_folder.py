@@ -5,17 +5,20 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from src.checksums import SUMS, damage, write_sums
 from src.errors import RunError
-from src.files import append_rows, keep_rows, new_folder, read_rows, write_text
+from src.files import GrowingFile, append_rows, new_folder, read_rows, read_signed, signed, write_text
 from src.loggers.base import Tracker, Untracked
 from src.models.policy import Policy
 from src.oracles.answers import Ledger
 
 SCHEMA_VERSION = 1
+# Files that rows are appended to, an evaluation or a step each.
+GROWING = ("metrics.jsonl", "results.jsonl", "samples.jsonl")
 LONGEST_VALUE, LONGEST_NAME = 40, 180
 
 
@@ -67,6 +70,10 @@ class RunFolder:
     path: Path
     identity: Mapping[str, Any]
     tracker: Tracker = Untracked()
+    _growing: dict[str, GrowingFile] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._growing.update({name: GrowingFile(self.path / name) for name in GROWING})
 
     def made_from(self, data_fingerprint: str) -> "RunFolder":
         """The folder with the fingerprint of the run's rows in its identity."""
@@ -93,37 +100,75 @@ class RunFolder:
             RunError: if the folder holds a run of another configuration, or of other rows.
         """
         if force:
-            for name in ("checkpoint", ".checkpoint.old", ".checkpoint.partial", "pairs", "policy", "answers", "wandb"):
+            for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            for name in ("config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl"):
+            for name in ("config.yaml", "identity.json", SUMS, *GROWING):
                 (self.path / name).unlink(missing_ok=True)
-        found = read_rows(self.path / "identity.json")
-        if found and found[0]["config_hash"] != self.identity["config_hash"]:
+        found = self._found_identity()
+        if found is not None and found["config_hash"] != self.identity["config_hash"]:
             raise RunError(
                 f"{self.path} holds a run of another configuration (its defaults were others); "
                 "force=true starts afresh there, hydra.run.dir=DIR goes elsewhere"
             )
-        # Runs of an earlier version have no fingerprint, and say nothing of their rows.
         ours = self.identity.get("data_fingerprint")
-        if found and ours != (theirs := found[0].get("data_fingerprint", ours)):
+        if found is not None and ours != (theirs := found.get("data_fingerprint", ours)):
             raise RunError(
                 f"{self.path} holds a run on other rows (their fingerprint is {theirs}, and that of the data now is "
                 f"{ours}); force=true starts afresh there, hydra.run.dir=DIR goes elsewhere"
             )
-        if not found:
-            write_text(self.path / "config.yaml", config_yaml)
-            write_text(self.path / "identity.json", json.dumps(dict(self.identity)) + "\n")
+        config = self.path / "config.yaml"
+        if not config.is_file() or config.read_bytes() != config_yaml.encode():
+            write_text(config, config_yaml)
+        if found is None:
+            write_text(self.path / "identity.json", json.dumps(signed(self.identity)) + "\n")
+
+    def _found_identity(self) -> dict[str, Any] | None:
+        """What identity.json says, if it is there and as it was written. Checkpoints and pairs say themselves whose
+        they are, so that it can be written again."""
+        return read_signed(self.path / "identity.json")
 
     def finished(self, T: int) -> dict[str, Any] | None:
-        """The run's result, if it is finished."""
-        rows = read_rows(self.path / "results.jsonl")
-        return rows[-1] if rows and rows[-1]["step"] == T else None
+        """The run's result, if it is finished.
 
-    def forget_after(self, step: int, T: int) -> None:
-        """Drops the rows that an interrupted run wrote after its last checkpoint, and those of a final evaluation."""
-        keep_rows(self.path / "metrics.jsonl", lambda row: row["step"] < step)
-        for name in ("results.jsonl", "samples.jsonl"):
-            keep_rows(self.path / name, lambda row: step > 0 and row["round"] >= 0 and row["step"] <= min(step, T - 1))
+        Raises:
+            RunError: if it is, and its files are no longer what it has left.
+        """
+        sealed = (self.path / SUMS).is_file()
+        # Runs of an earlier version have no checksums; they are finished if nothing is left to go on from.
+        if not sealed and (self.checkpoint.is_dir() or not (self.path / "policy").is_dir()):
+            return None
+        again = "put back what is damaged, or force=true runs it again"
+        if found := damage(self.path):
+            raise RunError(
+                "\n".join([f"this run is finished, and its files are damaged; {again}:", *map(_item, found)])
+            )
+        rows = read_rows(self.path / "results.jsonl")
+        if not rows or rows[-1].get("step") != T or "win_rate" not in rows[-1] or "config_hash" not in rows[-1]:
+            raise RunError(f"{self.path / 'results.jsonl'} lacks the result of a run that has left a policy; {again}")
+        return rows[-1]
+
+    def state(self) -> dict[str, Any]:
+        """Whose run this is and what its growing files hold now, for a checkpoint to vouch for."""
+        return {**self._whose(), "files": {name: file.seal() for name, file in self._growing.items()}}
+
+    def problems(self, state: Mapping[str, Any]) -> list[str]:
+        """What in the folder is no longer as a checkpoint's `state` says, a line each."""
+        if any(state[key] != value for key, value in self._whose().items()):
+            return [f"the checkpoints in {self.checkpoint} are of another configuration, or of other rows"]
+        return [
+            f"{self.path / name} is damaged: it does not begin with the rows that were there at a checkpoint"
+            for name, file in self._growing.items()
+            if not file.begins_as(state["files"][name])
+        ]
+
+    def go_back_to(self, state: Mapping[str, Any] | None) -> None:
+        """Drops the rows written after a checkpoint; all of them where there is none."""
+        for name, file in self._growing.items():
+            file.begins_as(state["files"][name] if state else (0, ""))
+            file.cut()
+
+    def _whose(self) -> dict[str, Any]:
+        return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint")}
 
     def log_metrics(self, row: Mapping[str, Any]) -> None:
         """Appends a step's metrics."""
@@ -148,9 +193,18 @@ class RunFolder:
             policy.save(folder)
             write_text(folder / "README.md", model_card(self.identity, policy))
 
+    def seal(self) -> None:
+        """Ends the run: writes the checksums of all it leaves, then removes what only an unfinished run needs."""
+        write_sums(self.path)
+        self.drop_checkpoint()
+
     def drop_checkpoint(self) -> None:
-        """Removes what only an unfinished run needs."""
+        """Removes the checkpoints."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)
+
+
+def _item(line: str) -> str:
+    return f"  - {line}"
 
 
 def model_card(identity: Mapping[str, Any], policy: Policy) -> str:

@@ -1,5 +1,9 @@
 """One process a run's folder."""
 
+import json
+import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from src.errors import RunError
+from src.files import write_text, writing
 
 
 @contextmanager
@@ -14,11 +19,35 @@ def run_lock(path: Path) -> Iterator[None]:
     """Holds a run's folder during the block. The lock goes with the process, however it ends.
 
     Raises:
-        RunError: if another process holds it.
+        RunError: if another process holds it, or the folder cannot be written to.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    # Not in the lock's own file: to try the lock empties that.
+    holder = path / ".holder.json"
+    lock = FileLock(path / ".lock", timeout=0)
     try:
-        with FileLock(path / ".lock", timeout=0):
+        with writing(path / ".lock"):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise RunError(
+                    f"another process is running here{_who(holder)}; wait for it, or choose other overrides"
+                ) from None
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n")
+        try:
             yield
-    except Timeout:
-        raise RunError("another process is running here; wait for it, or choose other overrides") from None
+        finally:
+            holder.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    """The process that holds a folder, as it says itself; nothing where it has not said yet."""
+    try:
+        row = json.loads(holder.read_text(encoding="utf-8"))
+        return f" (process {int(row['pid'])} on {row['host']}, since {row['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

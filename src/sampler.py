@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from src import stop
 from src.memory import naming
 from src.models.decoding import Decoder, PlainDecoder, SharedDecoder
 from src.records import Ids
@@ -83,6 +84,7 @@ class Sampler:
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
         alive = torch.arange(len(responses), device=model.device)
         for length in range(1, self.max_new_tokens + 1):
+            stop.check()
             logits = decoder.logits.float()
             tokens = self._draw(logits, generator)  # (rows,)
             # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.

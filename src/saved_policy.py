@@ -8,8 +8,9 @@ from typing import Any
 import torch
 import yaml
 
+from src.checksums import damage
 from src.errors import RunError
-from src.files import read_rows
+from src.files import CHECKSUM, read_rows
 from src.models.policy import Policy, Weights
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.spec import LoraSpec
@@ -47,7 +48,8 @@ class SavedPolicy:
             return {}
         rows = read_rows(self.run / "results.jsonl")
         finished = [row for row in rows[-1:] if row["step"] == row["T"]]
-        return (finished or read_rows(self.run / "identity.json") or [{}])[0]
+        found = (finished or read_rows(self.run / "identity.json") or [{}])[0]
+        return {key: value for key, value in found.items() if key != CHECKSUM}
 
     def settings(self) -> dict[str, Any] | None:
         """Its run's resolved configuration; None without a run."""
@@ -74,6 +76,9 @@ def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
         return None, [f"policy={text}: an adapter without adapter_model.safetensors; other formats are not read"]
     run = folder.parent
     by_run = folder.name == "policy" and (run / "config.yaml").is_file() and (run / "identity.json").is_file()
+    found = damage(run, ("policy/", "config.yaml", "results.jsonl")) if by_run else []
+    if found:
+        return None, [f"policy={text}: {line}" for line in found]
     return SavedPolicy(run.name if by_run else folder.name, folder, run if by_run else None), []
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from src import stop
 from src.layout import Layout, batches, plain_layout, shared_layout
 from src.memory import naming
 from src.models.shared_prompt import install, uninstall
@@ -87,6 +88,7 @@ class Scorer:
         k = len(responses[0]) if responses else 2
         out = torch.zeros(len(prompts), k)
         for batch in self.batches(prompts, responses):
+            stop.check()
             with naming("model.tokens", self.tokens):
                 out[batch] = self.logps(model, [prompts[i] for i in batch], [responses[i] for i in batch]).cpu()
             tick(len(batch))

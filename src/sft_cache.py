@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from src.data.splits import fingerprint, tokenize
 from src.errors import RunError
-from src.files import new_folder, write_text
+from src.files import checksum, new_folder, read_rows, read_signed, signed, write_text, writing
 from src.finetune import finetune
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
@@ -118,9 +118,10 @@ class SftCache:
         }
         text = json.dumps(common | key, sort_keys=True)
         folder = self.folder.absolute() / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        if (folder / "made.json").is_file():
+        if self._is_whole(folder):
             return folder
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / f"{folder.name}.lock")
         try:
             held = lock.acquire(blocking=False)
@@ -128,11 +129,31 @@ class SftCache:
             self.report.say(f"waiting for another process, which is making {folder}")
             held = lock.acquire()
         with held:
-            if not (folder / "made.json").is_file():
+            if not self._is_whole(folder):
                 with new_folder(folder) as partial:
                     facts = make(partial) | {"key": common | key}
-                    write_text(partial / "made.json", json.dumps(facts) + "\n")
+                    files = sorted(file for file in partial.rglob("*") if file.is_file())
+                    facts["files"] = {str(file.relative_to(partial)): checksum(file) for file in files}
+                    write_text(partial / "made.json", json.dumps(signed(facts)) + "\n")
         return folder
+
+    def _is_whole(self, folder: Path) -> bool:
+        """Whether a folder was made and is as it was made; a damaged one is named, and made again to the same bits."""
+        made = folder / "made.json"
+        if not made.is_file():
+            return False
+        facts = read_signed(made)
+        if facts is None and _is_earlier(made):
+            return True
+        if facts is None:
+            self.report.warn(f"{made} is damaged; what is in {folder} is made again")
+            return False
+        for name, digest in facts["files"].items():
+            file = folder / name
+            if not file.is_file() or checksum(file) != digest:
+                self.report.warn(f"{file} is {'damaged' if file.is_file() else 'missing'}; it is made again")
+                return False
+        return True
 
     def _train(self, policy: Policy, member: int, spec: SftSpec, title: str, folder: Path) -> dict[str, Any]:
         """Trains member 0 of a policy with the data order of the given member, and saves it."""
@@ -182,6 +203,15 @@ class SftCache:
             )
         model.to(self.device)  # type: ignore[arg-type]
         return model, tokenizer
+
+
+def _is_earlier(made: Path) -> bool:
+    """Whether made.json is of a version without checksums; what was made then is taken as it is."""
+    try:
+        rows = read_rows(made)
+    except RunError:
+        return False
+    return len(rows) == 1 and rows[0].keys() in ({"what", "key"}, {"what", "loss", "rows", "seconds", "key"})
 
 
 def model_fingerprint(path: str) -> str:

@@ -14,17 +14,22 @@ from omegaconf import DictConfig
 
 from src.command_line import CONF, flags_first, plain_config, problems_of
 from src.errors import ConfigError, RunError
+from src.stop import Stopped, listening
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
 def job(composed: DictConfig) -> None:
     """One job of Hydra: a run in its folder. Another job of a multirun goes on when this one fails."""
     hydra_config = HydraConfig.get()
+    place = hydra_config.runtime.output_dir
     try:
-        run(plain_config(composed), hydra_config.runtime.choices, Path(hydra_config.runtime.output_dir))
-    except (ConfigError, RunError, FloatingPointError) as error:
-        sys.stderr.write(f"\n{hydra_config.runtime.output_dir}: {error}\n")
-        raise CompactHydraException(f"failed: {hydra_config.runtime.output_dir}") from None
+        run(plain_config(composed), hydra_config.runtime.choices, Path(place))
+    except Stopped as stopped:
+        sys.stderr.write(f"\n{place}: {stopped}\n")
+        raise
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
+        sys.stderr.write(f"\n{place}: {error}\n")
+        raise CompactHydraException(f"failed: {place}") from None
 
 
 def run(plain: dict, choices: dict, path: Path) -> None:
@@ -38,6 +43,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     Raises:
         ConfigError: if the configuration cannot run.
         RunError: if the run cannot go on.
+        Stopped: if SIGTERM or SIGINT asked the run to leave.
     """
     # Torch and transformers are loaded for a run only: help and completion answer at once.
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
@@ -52,9 +58,11 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         raise ConfigError(problems)
     report = Report()
     folder = build_folder(config, plain, choices, path)
-    with run_lock(path):
-        row = folder.finished(config.T)
-        if row is not None and not config.force and row["config_hash"] == folder.identity["config_hash"]:
+    # Hydra's launchers may run a job in a process of its own, which has to hear the signals too.
+    with listening(), run_lock(path):
+        row = None if config.force else folder.finished(config.T)
+        if row is not None and row["config_hash"] == folder.identity["config_hash"]:
+            folder.drop_checkpoint()
             report.say(f"{path} is finished (win rate {percent(row['win_rate'])}); force=true runs it again")
             return
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
@@ -72,12 +80,13 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
-    arguments = flags_first(sys.argv[1:])
-    problems = problems_of(arguments)
-    if problems:
-        sys.exit(f"error: {ConfigError(problems)}")
-    sys.argv[1:] = arguments
-    job()
+    with listening():
+        arguments = flags_first(sys.argv[1:])
+        problems = problems_of(arguments)
+        if problems:
+            sys.exit(f"error: {ConfigError(problems)}")
+        sys.argv[1:] = arguments
+        job()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from src.command_line import CONF, Job, compose_jobs
-from src.errors import ConfigError
+from src.errors import ConfigError, RunError
 from src.files import read_rows
 from src.processor import cores
 from src.run_folder import config_hash
@@ -141,7 +141,10 @@ def needed(jobs: Sequence[Job]) -> list[Job]:
 def result(job: Job) -> dict[str, Any] | None:
     """The last row of a job's run, if that is finished."""
     assert job.folder is not None
-    row = next(iter(read_rows(job.folder / "results.jsonl")[-1:]), None)
+    try:
+        row = next(iter(read_rows(job.folder / "results.jsonl")[-1:]), None)
+    except RunError:  # the job itself says which file is damaged
+        return None
     fits = row is not None and row.get("step") == job.plain["T"] and row.get("config_hash") == config_hash(job.plain)
     return row if fits else None
 

@@ -26,7 +26,7 @@ def comparison(number: int, chosen: int | None = 0) -> Comparison:
 
 def run_folder(folder: Path, rounds: list[list[Comparison]], oracle: str = "{temperature: 0.25, flip: 0.1}") -> Path:
     for number, comparisons in enumerate(rounds):
-        save_round(folder / "pairs", number, comparisons, 1, Tally())
+        save_round(folder / "pairs", number, comparisons, 1, Tally(), "hash")
     (folder / "config.yaml").write_text(f"oracle: {oracle}\n")
     return folder
 

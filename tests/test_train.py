@@ -166,11 +166,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_loads(
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, cache: Path) -> None:
+def test_a_checkpoint_of_an_earlier_version_is_named(tmp_path: Path, cache: Path) -> None:
     run = built(tmp_path / "run", cache)
     run.folder.checkpoint.mkdir()
     (run.folder.checkpoint / "state.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(RunError, match="state.pt cannot be read: it is damaged .* force=true"):
+    with pytest.raises(
+        RunError, match="force=true starts the run afresh:\n.*state.pt is no checkpoint of this version"
+    ):
         run.run()
 
 
@@ -197,7 +199,8 @@ def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
     run.run()
     names = {path.name for path in (tmp_path / "run").iterdir()} - {".lock"}
     assert names == {
-        "config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs", "policy"
+        "SHA256SUMS", "config.yaml", "identity.json", "metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs",
+        "policy",
     }  # fmt: skip
     row = read_rows(tmp_path / "run" / "results.jsonl")[-1]
     wanted = (

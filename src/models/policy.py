@@ -12,6 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.pytorch_utils import Conv1D
 
 from src.errors import RunError
+from src.files import writing
 from src.models.lora import LoraSpec, attach, folded, load_adapter, save_adapter
 from src.models.pretrained import load_model
 from src.seeding import torch_stream
@@ -148,14 +149,19 @@ class Policy:
                 layer.B[index].copy_(B)
 
     def save(self, folder: Path) -> None:
-        """Writes the mean policy: a PEFT adapter with the members beside it, or a model folder; and the tokenizer."""
-        if self.layers:
-            save_adapter(folder, self.layers, list(range(self.members)), self.base)
-            for index in range(self.members):
-                save_adapter(folder / "members" / str(index), self.layers, [index], self.base)
-        else:
-            self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Writes the mean policy: a PEFT adapter with the members beside it, or a model folder; and the tokenizer.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        with writing(folder):
+            if self.layers:
+                save_adapter(folder, self.layers, list(range(self.members)), self.base)
+                for index in range(self.members):
+                    save_adapter(folder / "members" / str(index), self.layers, [index], self.base)
+            else:
+                self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def read_weights(self, folder: Path) -> Weights:
         """The weights of a saved policy (PEFT adapter or model folder) of the same base model, as `using` takes them.

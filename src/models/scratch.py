@@ -6,6 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from src.files import writing
 from src.models.spec import ScratchSpec
 from src.records import Row
 from src.seeding import stream_seed
@@ -46,5 +47,6 @@ def make_base(folder: Path, rows: list[Row], spec: ScratchSpec) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(spec.seed, "scratch"))
         model = LlamaForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with writing(folder):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

@@ -9,7 +9,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from src.files import append_rows, keep_rows, read_rows, write_text
+from src.errors import RunError
+from src.files import CHECKSUM, append_rows, is_signed, keep_rows, read_rows, signed, write_text
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,14 @@ class Answer:
     text: str
     prompt_tokens: int
     completion_tokens: int
+
+
+EARLIER = {"question", "text", "prompt_tokens", "completion_tokens"}
+
+
+def _signature(key: str, answer: Answer) -> str:
+    """The checksum of an answer to the question of a key: another question's answer has another one."""
+    return str(signed({"key": key, **vars(answer)})[CHECKSUM])
 
 
 @dataclass(frozen=True)
@@ -32,16 +41,19 @@ class AnswerCache:
     folder: Path
 
     def find(self, key: str) -> Answer | None:
-        """The answer to a question; None if there is none, or its file is not whole."""
+        """The answer to a question; None if there is none, or its file is not as it was written."""
         try:
             row = json.loads(self._path(key).read_text(encoding="utf-8"))
-            return Answer(str(row["text"]), int(row["prompt_tokens"]), int(row["completion_tokens"]))
+            answer = Answer(str(row["text"]), int(row["prompt_tokens"]), int(row["completion_tokens"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+        # Answers of an earlier version have no checksum; they were paid for, and are taken as they are.
+        sound = row.keys() == EARLIER if CHECKSUM not in row else row[CHECKSUM] == _signature(key, answer)
+        return answer if sound else None
 
     def keep(self, key: str, question: Mapping[str, Any], answer: Answer) -> None:
         """Writes an answer, whole, with the question, for people to read."""
-        row = {"question": question, **vars(answer)}
+        row = {"question": question, **vars(answer), CHECKSUM: _signature(key, answer)}
         write_text(self._path(key), json.dumps(row, ensure_ascii=False, indent=1) + "\n")
 
     @contextmanager
@@ -73,7 +85,10 @@ class Ledger:
     It is read back by a run that goes on, so the totals are those of all its attempts.
 
     Args:
-        path: a file of JSON lines; None counts without one.
+        path: a file of JSON lines, each with its checksum; None counts without one.
+
+    Raises:
+        RunError: if a line is damaged.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -82,6 +97,12 @@ class Ledger:
         if path is not None:
             keep_rows(path, lambda row: True)  # a torn end would spoil the next line
             self._rows = read_rows(path)
+            for number, row in enumerate(self._rows, 1):
+                if not is_signed(row):
+                    raise RunError(
+                        f"{path}, line {number}: not what the run wrote; the file is damaged. Put it back, or remove "
+                        "the line: what its answer has cost is then not counted"
+                    )
         self._known = {row["key"] for row in self._rows}
 
     def paid(self, key: str, answer: Answer) -> None:
@@ -94,7 +115,7 @@ class Ledger:
             self._note(key, answer, cached=True)
 
     def _note(self, key: str, answer: Answer, cached: bool) -> None:
-        row = {"key": key, "cached": cached, **vars(answer)}
+        row = signed({"key": key, "cached": cached, **vars(answer)})
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             append_rows(self._path, [row])

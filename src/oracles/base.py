@@ -4,13 +4,14 @@ An oracle scores texts one by one (`score`: the embedded gold score, embeddings,
 (`compare`: a language model that is asked which is better). `Comparer` asks either kind about pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import expit
 
+from src import stop
 from src.data.world import World
 from src.errors import RunError
 from src.oracles.answers import Ledger
@@ -118,17 +119,18 @@ class Comparer:
             RunError: if there are not as many answers as questions, or one is not what it may be.
         """
         if isinstance(self.oracle, Comparing):
-            if isinstance(self.oracle, Costing):
-                answers = self.oracle.ask(prompts, first, second, self.ledger)
-            else:
-                answers = self.oracle.compare(prompts, first, second)
-            preferred = np.array(answers, dtype=int).reshape(-1)
+            with stop.at_once():
+                if isinstance(self.oracle, Costing):
+                    answers = self.oracle.ask(prompts, first, second, self.ledger)
+                else:
+                    answers = self.oracle.compare(prompts, first, second)
+            preferred = _numbers(answers)
             if preferred.shape != (len(first),) or not np.isin(preferred, (FIRST, SECOND, TIE, INVALID)).all():
                 raise RunError(
-                    f"{self.oracle.name} gave {len(preferred)} answers for {len(first)} pairs; expected one of "
-                    f"{FIRST}, {SECOND}, {TIE}, {INVALID} each"
+                    f"{self.oracle.name} gave {_count(answers)} for {len(first)} pairs; expected one of "
+                    f"{FIRST}, {SECOND}, {TIE}, {INVALID} each, and it begins {str(answers)[:80]}"
                 )
-            return Verdicts(preferred, None)
+            return Verdicts(preferred.astype(int), None)
         scores = self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T
         better = np.where(scores[:, 0] > scores[:, 1], FIRST, SECOND)
         return Verdicts(np.where(scores[:, 0] == scores[:, 1], TIE, better), scores)
@@ -154,10 +156,13 @@ class Comparer:
         oracle = self.oracle
         if not isinstance(oracle, Scoring):
             raise TypeError(f"{oracle.name} neither scores nor compares")
-        scores = np.asarray(oracle.score(self.world, prompts, texts), dtype=float)
+        with stop.at_once():
+            answers = oracle.score(self.world, prompts, texts)
+        scores = _numbers(answers)
         if scores.shape != (len(texts),):
             raise RunError(
-                f"{oracle.name} gave scores of shape {scores.shape} for {len(texts)} responses; expected one each"
+                f"{oracle.name} gave scores of shape {np.shape(scores)} for {len(texts)} responses; expected a number "
+                f"each, and it begins {str(answers)[:80]}"
             )
         if not np.isfinite(scores).all():
             place = int(np.flatnonzero(~np.isfinite(scores))[0])
@@ -165,6 +170,18 @@ class Comparer:
                 f"{oracle.name} gave the score {scores[place]} to {texts[place][:80]!r}; expected a finite number"
             )
         return scores
+
+
+def _numbers(answers: object) -> np.ndarray:
+    """What an oracle gave, as numbers; a shape that fits nothing where it is something else."""
+    try:
+        return np.asarray(answers, dtype=float)
+    except (TypeError, ValueError):
+        return np.empty((0, 0))
+
+
+def _count(answers: object) -> str:
+    return f"{len(answers)} answers" if isinstance(answers, Sized) else "no list of answers"
 
 
 def draw_labels(verdicts: Verdicts, temperature: float, flip: float, rng: np.random.Generator) -> np.ndarray:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from src.checksums import damage
+from src.errors import RunError
+
 if TYPE_CHECKING:
     from src.models.policy import Policy, Weights
 
@@ -34,6 +37,8 @@ class Gold:
     def weights(
         self, policy: "Policy", behavior: "Weights", sft: "Weights", previous: "Weights | None", steps: int
     ) -> "Weights":
+        if found := damage(self.folder.parent, ("policy/",)):
+            raise RunError("; ".join(found))
         return policy.read_weights(self.folder)
 
 

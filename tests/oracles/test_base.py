@@ -116,9 +116,13 @@ def test_an_oracle_that_compares_gives_no_scores():
     assert said.preferred.tolist() == [SECOND, INVALID] and said.scores is None
 
 
-@pytest.mark.parametrize("answers", [[], [FIRST], [FIRST, SECOND, TIE], [FIRST, 7]])
+@pytest.mark.parametrize(
+    "answers",
+    [[], [FIRST], [FIRST, SECOND, TIE], [FIRST, 7], [FIRST, 0.5], [FIRST, math.nan], [FIRST, None], ["A", "B"],
+     [[FIRST], [SECOND]], [[FIRST], [SECOND, TIE]], None, "01"],
+)  # fmt: skip
 def test_wrong_answers_are_refused_with_the_oracle(answers):
-    with pytest.raises(RunError, match="my judge gave . answers for 2 pairs"):
+    with pytest.raises(RunError, match="my judge gave (. answers|no list of answers) for 2 pairs"):
         Comparer(Opinion(answers), None)(numbered_prompts(2), ["a", "b"], ["c", "d"])
 
 
@@ -129,7 +133,9 @@ def test_a_score_that_is_not_finite_is_refused_with_oracle_and_text(bad):
         Comparer(oracle, None).scores(numbered_prompts(2), ["good", "bad one"])
 
 
-@pytest.mark.parametrize("given", [[], [1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0])
+@pytest.mark.parametrize(
+    "given", [[], [1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0, None, "12", ["good", "bad"], [[1.0], [2.0, 3.0]]]
+)
 def test_a_wrong_number_of_scores_is_refused_with_the_oracle(given):
     class Wrong(Scripted):
         def score(self, world, prompts, texts):

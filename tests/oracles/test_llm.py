@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from src.errors import RunError
 from src.oracles import endpoint, llm
@@ -434,6 +435,25 @@ def test_processes_that_share_a_cache_pay_once(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.lock")) and not list(tmp_path.rglob("*.partial"))
 
 
+def test_an_endpoint_that_is_down_for_a_minute_is_outlasted(
+    make: Callable[..., LlmOracle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the retries of conf/oracle/llm.yaml, on a clock that only the waits between tries move."""
+    settings = yaml.safe_load((ROOT / "conf" / "oracle" / "llm.yaml").read_text(encoding="utf-8"))
+    now = [0.0]
+
+    async def pause(self: endpoint.Asking, seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(endpoint, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(endpoint.Asking, "_pause", pause)
+    down = [Reply(status=503), Reply(trouble="close"), Reply(body="<html>bad gateway</html>")]
+    with served(lambda request, tries: down[tries % 3] if now[0] < 60 else by_length(request)) as server:
+        oracle = make(server, concurrency=1, retries=settings["retries"])
+        assert oracle.compare(*pairs(3)) == EXPECTED[:3]
+    assert now[0] >= 60
+
+
 # Costs ---------------------------------------------------------------------------------------------------------------
 
 
@@ -451,6 +471,36 @@ def test_the_ledger_of_a_run_that_goes_on(tmp_path: Path) -> None:
     ledger.paid("c", Answer("three", 30, 3))
     expected = {"calls": 2, "cached": 1, "tokens": 45, "completion_tokens": 5}
     assert ledger.totals() == Ledger(path).totals() == expected
+
+
+@pytest.mark.parametrize("spoilt", [b'"prompt_tokens": 11', b'"cached": true', b'"key": "b"'])
+def test_a_damaged_line_of_the_ledger_is_named(tmp_path: Path, spoilt: bytes) -> None:
+    path = tmp_path / "judge.jsonl"
+    Ledger(path).paid("a", Answer("one", 10, 2))
+    Ledger(path).paid("c", Answer("two", 10, 2))
+    written = {b"prompt": b'"prompt_tokens": 10', b"cached": b'"cached": false', b"key": b'"key": "c"'}
+    first, second = path.read_bytes().splitlines(keepends=True)
+    old = written[spoilt[1:].split(b'"')[0].split(b"_")[0]]
+    path.write_bytes(first + second.replace(old, spoilt))
+    with pytest.raises(RunError, match="judge.jsonl, line 2: not what the run wrote"):
+        Ledger(path)
+
+
+def test_a_damaged_answer_is_not_taken_and_one_of_an_earlier_version_is(tmp_path: Path) -> None:
+    cache, answer = AnswerCache(tmp_path), Answer("Verdict: A", 10, 2)
+    for key in ("aa", "ab"):
+        cache.keep(key, {"model": "m"}, answer)
+    files = {key: tmp_path / key / f"{key}.json" for key in ("aa", "ab")}
+    assert cache.find("aa") == answer
+    whole = files["aa"].read_text()
+    files["aa"].write_text(whole.replace("Verdict: A", "Verdict: B"))
+    assert cache.find("aa") is None
+    files["aa"].write_text(files["ab"].read_text())  # another question's
+    assert cache.find("aa") is None
+    row = json.loads(whole)
+    del row["sha256"]
+    files["aa"].write_text(json.dumps(row))
+    assert cache.find("aa") == answer
 
 
 def test_a_kill_between_ledger_and_cache_is_paid_twice_and_counted_twice(

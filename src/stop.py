@@ -1,0 +1,109 @@
+"""SIGTERM and SIGINT (Ctrl-C): what is under way leaves at a safe place, with a message and an exit status of its own.
+
+While a run learns, a signal is noted and `check`, which stands where nothing is half-done, raises `Stopped`. Anywhere
+else (making things ready, waiting for an oracle) there is nothing to spoil, and `Stopped` is raised where it hits.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(SystemExit):
+    """A run that was asked to leave; the exit status is 128 + the signal's number: 143 for SIGTERM, 130 for SIGINT.
+
+    Args:
+        number: of the signal.
+
+    Attributes:
+        kept: what is on the disk, in words.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = 128 + number
+        self.kept = "it was still being made ready; SFT policies that are complete are kept in the cache"
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.args[0]).name}: {self.kept}. The same command goes on from there."
+
+
+class _Heard:
+    """What the process has heard. Signals are the process's, so there is one of it."""
+
+    number: int | None = None
+    deferred = False
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Hears the signals during the block. Only the main thread can; in another one nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _hear) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _Heard.number = None
+
+
+def check() -> None:
+    """A safe place: leaves if that was asked for.
+
+    Raises:
+        Stopped: after a signal.
+    """
+    if _Heard.number is not None:
+        raise Stopped(_Heard.number)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Signals wait for the next `check` during the block."""
+    with _set(True):
+        yield
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Within `deferred`: signals do not wait during the block, in which nothing of the run's state may change.
+
+    Raises:
+        Stopped: after a signal, before the block or in it.
+    """
+    with _set(False):
+        check()
+        yield
+
+
+@contextmanager
+def _set(deferred: bool) -> Iterator[None]:
+    before, _Heard.deferred = _Heard.deferred, deferred
+    try:
+        yield
+    finally:
+        _Heard.deferred = before
+
+
+def _hear(number: int, frame: FrameType | None) -> None:
+    if _Heard.number is not None:
+        # A scheduler may say it twice, a person means it. What is half-written is a temporary file.
+        if number == signal.SIGINT:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the progress bars have hidden the cursor
+            os._exit(128 + number)
+        return
+    _Heard.number = number
+    if not _Heard.deferred:
+        raise Stopped(number)
+    name = signal.Signals(number).name
+    os.write(2, f"\n{name}: leaving as soon as the step is done; Ctrl-C (again) leaves at once.\n".encode())
