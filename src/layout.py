@@ -15,7 +15,8 @@ class Layout:
 
     Attributes:
         ids, positions: (rows, L).
-        mask: what `attention_mask` takes: (rows, L), or (rows, 1, S, L) for `src.models.shared_prompt`.
+        mask: what `attention_mask` takes: (rows, L), or what `src.models.shared_prompt` reads: (rows, 1, S, L), or
+            lengths (1, 1, B, 1 + k).
         where: place, in the flattened rows, of the hidden state that predicts each response token; (n,).
         targets: those tokens; (n,).
         owner: response of each token, counted over all prompts, 0 .. B k - 1; (n,).
@@ -70,6 +71,32 @@ def shared_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], de
     return _on(device, ids, positions, mask, where, targets, owner, number)
 
 
+def packed_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], device: torch.device) -> Layout:
+    """As `shared_layout`, all of it one row without any padding: each prompt, its responses, the next prompt."""
+    ids: list[int] = []
+    positions: list[int] = []
+    lengths: list[list[int]] = []
+    where: list[int] = []
+    targets: list[int] = []
+    owner: list[int] = []
+    number = 0
+    for prompt, group in zip(prompts, responses, strict=True):
+        last = len(ids) + len(prompt) - 1
+        ids += prompt
+        positions += range(len(prompt))
+        lengths.append([len(prompt), *(max(len(response) - 1, 0) for response in group)])
+        for response in group:
+            if response:
+                where += [last, *range(len(ids), len(ids) + len(response) - 1)]
+                targets += response
+                owner += [number] * len(response)
+            ids += response[:-1]
+            positions += range(len(prompt), len(prompt) + max(len(response) - 1, 0))
+            number += 1
+    row, places, mask = (torch.tensor(values, dtype=torch.long) for values in ([ids], [positions], [[lengths]]))
+    return _on(device, row, places, mask, where, targets, owner, number)
+
+
 def plain_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], device: torch.device) -> Layout:
     """A row a response behind a copy of its prompt, padded on the right."""
     rows = [(prompt, response) for prompt, group in zip(prompts, responses, strict=True) for response in group]
@@ -112,10 +139,22 @@ def _on(
     )
 
 
-def batches(lengths: Sequence[tuple[int, int]], tokens: int) -> list[list[int]]:
-    """Rows sorted by length, the longest first, in batches of at most so many tokens, padding included.
+def packed_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Rows sorted by length, the longest first, in batches of at most so many tokens; a longer row is one by itself."""
+    found: list[list[int]] = []
+    filled = 0
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row], reverse=True):
+        if found and filled + lengths[row] <= tokens:
+            found[-1].append(row)
+            filled += lengths[row]
+        else:
+            found.append([row])
+            filled = lengths[row]
+    return found
 
-    A row that is longer than that is a batch of its own.
+
+def batches(lengths: Sequence[tuple[int, int]], tokens: int) -> list[list[int]]:
+    """As `packed_batches`, padding included in the tokens of a batch.
 
     Args:
         lengths: of the two parts of each row, which are padded apart: prompts to the longest prompt, responses to the

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from src import stop
-from src.layout import Layout, batches, plain_layout, shared_layout
+from src.layout import Layout, batches, packed_batches, packed_layout, plain_layout, shared_layout
 from src.memory import naming
 from src.models.shared_prompt import install, uninstall
 from src.next_token import Head, token_logps
@@ -31,10 +31,13 @@ class Scorer:
     Args:
         tokens: most tokens in one forward pass, padding included; results do not depend on it.
         longest: rows of up to so many tokens share their prompt; 0: none.
+        packed: whether such rows stand one behind the other, without padding. Better on a processor, where the rows'
+            attention one after another costs nothing; on a GPU rows side by side are.
     """
 
     tokens: int
     longest: int
+    packed: bool = False
 
     def logps(self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]) -> Tensor:
         """Summed log-probability of every response, in one forward pass, with gradients where they are enabled.
@@ -70,7 +73,11 @@ class Scorer:
         for shared in (True, False):
             rows = [i for i, one in enumerate(map(self._shares, prompts, responses)) if one == shared]
             lengths = [_lengths(prompts[i], responses[i], shared, members) for i in rows]
-            found += [[rows[place] for place in batch] for batch in batches(lengths, self.tokens)]
+            if shared and self.packed:
+                cut = packed_batches([sum(both) for both in lengths], self.tokens)
+            else:
+                cut = batches(lengths, self.tokens)
+            found += [[rows[place] for place in batch] for batch in cut]
         return found
 
     @torch.no_grad()
@@ -99,10 +106,12 @@ class Scorer:
     ) -> tuple[Layout, Tensor, Head]:
         """The layout, the states that predict its targets, member by member (members * n, d), and their head."""
         shared = all(map(self._shares, prompts, responses))
-        layout = (shared_layout if shared else plain_layout)(prompts, responses, model.device)
+        lay_out = plain_layout if not shared else packed_layout if self.packed else shared_layout
+        layout = lay_out(prompts, responses, model.device)
+        lengths = shared and self.packed  # of one row, the same for all members
         inputs = {
             "input_ids": layout.ids.repeat(members, 1),
-            "attention_mask": layout.mask.repeat(members, *[1] * (layout.mask.dim() - 1)),
+            "attention_mask": layout.mask if lengths else layout.mask.repeat(members, *[1] * (layout.mask.dim() - 1)),
             "position_ids": layout.positions.repeat(members, 1),
             "use_cache": False,
         }
@@ -134,7 +143,7 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
         warn(f"{type(model).__name__} has an attention of its own: {SLOWER}")
         return plain
     window = getattr(model.config, "sliding_window", None)
-    shared = Scorer(tokens, longest=window or 2**62)
+    shared = Scorer(tokens, longest=window or 2**62, packed=model.device.type == "cpu")
     generator = torch.Generator().manual_seed(0)
     top = min(model.config.get_text_config().vocab_size, 1000)
     prompts, *answers = (

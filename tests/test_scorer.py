@@ -39,7 +39,11 @@ def plain_logps(model: nn.Module, prompts: list[Ids], responses: list[list[Ids]]
 
 
 ALL = 2**62
-WAYS = {"shared": Scorer(tokens=ALL, longest=ALL), "plain": Scorer(tokens=ALL, longest=0)}
+WAYS = {
+    "packed": Scorer(tokens=ALL, longest=ALL, packed=True),
+    "shared": Scorer(tokens=ALL, longest=ALL),
+    "plain": Scorer(tokens=ALL, longest=0),
+}
 
 
 @pytest.fixture(params=WAYS)
@@ -158,7 +162,7 @@ def test_padding_never_matters_and_gets_no_gradient(scorer):
     model, other = ready(tiny_model()), ready(tiny_model())
     noise = Noise(other)
     one, two = scorer.logps(model, PROMPTS, RESPONSES), scorer.logps(other, PROMPTS, RESPONSES)
-    assert noise.padded > 5
+    assert noise.padded == 0 if scorer.packed else noise.padded > 5
     torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
     one.sum().backward()
     two.sum().backward()
@@ -181,8 +185,8 @@ def test_states_and_their_head_give_the_log_probs(scorer):
 
 def test_a_model_that_takes_shared_prompts_is_given_them():
     warnings: list[str] = []
-    assert scorer_for(tiny_model(), 100, warnings.append) == Scorer(100, ALL)
-    assert scorer_for(tiny_gpt2(), 100, warnings.append) == Scorer(100, ALL)
+    assert scorer_for(tiny_model(), 100, warnings.append) == Scorer(100, ALL, packed=True)
+    assert scorer_for(tiny_gpt2(), 100, warnings.append) == Scorer(100, ALL, packed=True)
     assert not warnings
 
 
@@ -218,7 +222,7 @@ def test_rows_longer_than_a_sliding_window_go_the_plain_way():
     model = tiny_model()
     model.config.sliding_window = 12
     scorer = scorer_for(model, ALL, pytest.fail)
-    assert scorer == Scorer(ALL, 12)
+    assert scorer == Scorer(ALL, 12, packed=True)
     seen = []
     model.base_model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True)
     scorer.logps(model, [(7,)], [[(2, 3), (4, 1)]])
