@@ -12,7 +12,6 @@ on a processor, where a product over more tokens at once is no faster, padding i
 """
 
 import functools
-
 from typing import Any
 
 import torch
