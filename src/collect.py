@@ -65,3 +65,17 @@ class Collector:
             missing = [index for index in missing if candidates[index] is None]
         tally.passed_over += len(missing)
         return candidates
+
+    def several(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Prompt],
+        k: int,
+        generator: torch.Generator,
+        tally: Tally,
+        tick: Callable[[int], None] = ignore,
+    ) -> list[list[Response]]:
+        """k responses to each prompt as drawn, identical ones among them. Counts in the tally."""
+        drawn = self.sampler.sample(model, [p.ids for p in prompts], k, self.template.end_ids, generator, tick)
+        tally.generated_responses += k * len(prompts)
+        return [[Response(ids, self.template.text(ids)) for ids in group] for group in drawn]

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from src.allocation.plan import Plan
 from src.collect import Tally
 from src.errors import RunError
 from src.files import dump_row, read_rows, write_text
@@ -26,6 +27,17 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(folder / f"round_{number:03d}.jsonl")]
     return comparisons, summary[0]["drawn"], Tally(**fields)
+
+
+def save_plan(folder: Path, number: int, plan: Plan) -> None:
+    """Writes how a round's budget was spent."""
+    write_text(folder / f"plan_{number:03d}.json", dump_row({"round": number, **asdict(plan)}))
+
+
+def load_plan(folder: Path, number: int) -> Plan | None:
+    """What `save_plan` wrote, or None if it is not there."""
+    found = read_rows(folder / f"plan_{number:03d}.json")
+    return Plan(**{key: value for key, value in found[0].items() if key != "round"}) if found else None
 
 
 def _row(number: int, comparison: Comparison) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def _sampled(
     from src.models.template import template_of
     from src.oracles.base import Comparer
     from src.preferences import sample_preferences
+    from src.scorer import scorer_for
 
     if not config.collect.from_data:
         config.oracle.load()
@@ -137,6 +138,7 @@ def _sampled(
         allocation=config.allocation,
         collector=build_collector(config, template),
         oracle=Comparer(config.oracle, splits.world),
+        scorer=scorer_for(policy.model, config.model.tokens, report.warn),
         count=own.reward.count,
         seed=config.seed,
         report=report,

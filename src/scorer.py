@@ -67,7 +67,7 @@ class Scorer:
         """The prompts, by index, of every forward pass: sorted by length, each within `tokens`."""
         found = []
         for shared in (True, False):
-            rows = [i for i, one in enumerate(map(self._shares, prompts, responses)) if one == shared]
+            rows = [i for i, one in enumerate(map(self.shares, prompts, responses)) if one == shared]
             lengths = [_lengths(prompts[i], responses[i], shared, members) for i in rows]
             found += [[rows[place] for place in batch] for batch in batches(lengths, self.tokens)]
         return found
@@ -96,7 +96,7 @@ class Scorer:
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> tuple[Layout, Tensor, Head]:
         """The layout, the states that predict its targets, member by member (members * n, d), and their head."""
-        shared = all(map(self._shares, prompts, responses))
+        shared = all(map(self.shares, prompts, responses))
         layout = (shared_layout if shared else plain_layout)(prompts, responses, model.device)
         inputs = {
             "input_ids": layout.ids.repeat(members, 1),
@@ -109,7 +109,8 @@ class Scorer:
         states = out.reshape(members, -1, out.shape[-1])[:, layout.where].flatten(0, 1)
         return layout, states, Head.of(model) if shared else Head(None, None, None)
 
-    def _shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
+    def shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
+        """Whether a prompt is encoded once for these responses."""
         return len(prompt) + sum(map(len, group)) <= self.longest
 
 

@@ -59,8 +59,16 @@ def left_behind(folder: Path) -> dict[str, Any]:
     }
     for row in timeless["results"]:
         row.pop("config_hash")
-    pairs = {file.name: file.read_text() for file in sorted((folder / "pairs").iterdir())}
+    pairs = {file.name: _timeless(file) for file in sorted((folder / "pairs").iterdir())}
     policy = {
         str(file.relative_to(folder)): file.read_bytes() for file in sorted((folder / "policy").rglob("*.safetensors"))
     }
     return timeless | {"pairs": pairs, "policy": policy}
+
+
+def _timeless(file: Path) -> str | dict[str, Any]:
+    """The text of a file of pairs, or a round's plan without its seconds."""
+    if not file.name.startswith("plan_"):
+        return file.read_text()
+    [plan] = read_rows(file)
+    return {key: value for key, value in plan.items() if key != "seconds"}
