@@ -61,6 +61,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             scorer=scorer,
             seed=config.seed,
             report=report,
+            length_normalize=config.loss.length_normalize,
         ),
         learner=Learner(policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T),
         evaluator=Evaluator(

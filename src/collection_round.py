@@ -25,6 +25,9 @@ class CollectionRound:
     """Makes the annotated pairs of a round, with the log-probs that learning needs.
 
     Every random draw comes from a stream named by the round, so a round can be made again at any time.
+
+    Attributes:
+        length_normalize: whether the loss divides log-probs by their tokens.
     """
 
     policy: Policy
@@ -35,6 +38,7 @@ class CollectionRound:
     scorer: Scorer
     seed: int
     report: Report
+    length_normalize: bool
 
     def __call__(
         self,
@@ -74,6 +78,7 @@ class CollectionRound:
                 generator=torch_stream(self.seed, "collect", number, device=self.policy.device),
                 labels=numpy_stream(self.seed, "annotate", number),
                 report=self.report,
+                length_normalize=self.length_normalize,
                 title=title,
                 listed=listed,
                 seconds=seconds,

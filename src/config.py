@@ -211,8 +211,8 @@ def _dataset_problems(parts: dict[str, Any]) -> list[str]:
     found = []
     if parts.get("allocation") is not None and parts["allocation"].samples:
         found.append(
-            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, and any "
-            "other allocation samples more; collect=sample goes with it"
+            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, any "
+            "other allocation samples more; collect=sample goes with them"
         )
     if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
         found.append(

@@ -28,6 +28,7 @@ class PolicyOffer:
 
     Attributes:
         behavior: the weights that sample.
+        length_normalize: whether the loss divides a response's log-prob by its tokens; its gradient is then too.
         generator, labels: random streams of the sampler and of the annotator.
         title: what stands before the stages in the report, "round 3: " for example.
         listed: whether stages are printed.
@@ -47,6 +48,7 @@ class PolicyOffer:
     generator: torch.Generator
     labels: np.random.Generator
     report: Report
+    length_normalize: bool
     title: str = ""
     listed: bool = True
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,6 +89,9 @@ class PolicyOffer:
         with self.report.stage(title, count, self.listed) as tick:
             sketch = CountSketch(size, self.seed)
             found = gradient_sketches(self.policy, self.scorer, prompts, responses, sketch, tick)
+        if self.length_normalize:
+            lengths = [torch.tensor([[len(response)] for response in group]) for group in responses]
+            found = [sketches / length for sketches, length in zip(found, lengths, strict=True)]
         return [sketches.numpy() for sketches in found]
 
     def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:

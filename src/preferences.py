@@ -87,6 +87,7 @@ def sample_preferences(
             generator=torch_stream(seed, "reward", "collect", device=policy.device),
             labels=numpy_stream(seed, "reward", "annotate"),
             report=report,
+            length_normalize=False,  # a reward model's loss has no log-probs
             tick=tick,
         )
         allocated = allocation(offer)

@@ -49,7 +49,7 @@ class Offer(Protocol):
         ...
 
     def gradients(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], size: int) -> list[np.ndarray]:
-        """For each prompt the sketched gradients of its k log-probs, (k, size): `src.allocation.features`."""
+        """For each prompt the sketched gradients of its k log-probs, as the loss takes them: (k, size)."""
         ...
 
     def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:

@@ -13,8 +13,9 @@ from src.records import Prompt, Response
 def by_gradient(offer: Offer, size: int) -> Represent:
     """By where each would move the policy: the gradients of their log-probs, sketched in `size` numbers.
 
-    The gradient of DPO, IPO and SLiC (inside its margin) at a pair is a multiple of the difference of the two, and the
-    label sets nothing but its sign; so a pair's direction is known before its label.
+    The gradient of DPO, IPO and SLiC (inside its margin) at a pair is a multiple of the difference of the two (each
+    divided by its tokens where the loss does so), and the label sets nothing but its sign; so a pair's direction is
+    known before its label.
     """
 
     def represent(prompts: Sequence[Prompt], responses: Sequence[Sequence[Response]]) -> list[np.ndarray]:
