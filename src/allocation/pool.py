@@ -92,7 +92,6 @@ class Pool:
             responses are not represented.
         caps: most pairs of each prompt, (m,).
         duplicates: responses dropped because the prompt had the same one.
-        undirected: pairs dropped because their direction is 0.
         passed_over: prompts without two different responses.
         seconds: spent on "embed", "sample", "features" and "cluster"; the last is for others to add to.
     """
@@ -105,7 +104,6 @@ class Pool:
     features: np.ndarray | None
     caps: np.ndarray
     duplicates: int
-    undirected: int
     passed_over: int
     seconds: dict[str, float]
 
@@ -165,7 +163,8 @@ class _Gathering:
         while True:
             if sum(map(self._cap, self.responses)) >= offer.budget:
                 pool = self._built()
-                if pool.caps.sum() >= offer.budget:
+                # Where not one pair has a direction, more of them would not either.
+                if pool.caps.sum() >= offer.budget or not len(pool.owners):
                     return pool
             if not self._grow():
                 return self._built()
@@ -216,7 +215,7 @@ class _Gathering:
         prompts, responses = [self.prompts[id] for id in ids], [self.responses[id] for id in ids]
         pairs = [(o, i, j) for o, group in enumerate(responses) for j in range(len(group)) for i in range(j)]
         table = np.array(sorted(pairs), dtype=int).reshape(-1, 3)
-        features, undirected = None, 0
+        features = None
         if self.represent is not None and ids:
             with timed(self.seconds, "features"):
                 vectors = self.represent(prompts, responses)
@@ -225,7 +224,6 @@ class _Gathering:
                 raise RunError("a gradient or embedding of a response is not finite; lower learning_rate")
             lengths = np.linalg.norm(features, axis=1)
             directed = lengths > 0
-            undirected = int((~directed).sum())
             table, features = table[directed], features[directed] / lengths[directed, None]
         present = sorted(set(table[:, 0].tolist()))
         place = {owner: number for number, owner in enumerate(present)}
@@ -242,7 +240,6 @@ class _Gathering:
             features=features,
             caps=caps,
             duplicates=self.duplicates,
-            undirected=undirected,
             passed_over=len(self.responses) - len(ids),
             seconds=self.seconds,
         )

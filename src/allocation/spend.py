@@ -27,7 +27,7 @@ def spend(
 ) -> Allocated:
     """Spends a round's budget on the pairs of a pool.
 
-    A round that is too small for that, or whose pairs all point nowhere, is made uniformly, one pair a prompt.
+    A round that is too small for that, or without a pair that points anywhere, is made uniformly, one pair a prompt.
 
     Args:
         represent: gives responses the vectors that pairs are ranked by; None where they are ranked without.
@@ -44,9 +44,9 @@ def spend(
         reason = f"a budget of {offer.budget} pairs, fewer than two for each of {clusters} clusters"
     if reason is None:
         pool = gather(offer, breadth, represent)
-        if pool.undirected and not len(pool.owners):
+        if not len(pool.owners):
             offer.stream.position = position
-            reason = "no two responses differ in what tells them apart"
+            reason = "no prompt has two responses that differ in what tells them apart"
     if reason is not None:
         offer.warn(f"allocation={said['allocation']} made this round uniformly: {reason}")
         allocated = Uniform(1)(offer)

@@ -13,7 +13,7 @@ from src.seeding import numpy_stream
 
 def different(prompt: Prompt, number: int) -> str:
     """The text of the number-th response sampled for a prompt."""
-    return f"{prompt.id}:{number}"
+    return f"prompt{prompt.id} says{number}"
 
 
 @dataclass
