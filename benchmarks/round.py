@@ -14,7 +14,7 @@ src.train --help.
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from rich.console import Console
@@ -27,16 +27,17 @@ from benchmarks.material import Material, material
 from benchmarks.ours import new_learner
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, Work, alternate
-from src.allocation.base import Propose
+from src.allocation.base import Allocated
+from src.allocation.uniform import Uniform
 from src.collect import Collector, Tally
 from src.collection_round import CollectionRound
 from src.config import choose_device
 from src.data.world import World
 from src.errors import RunError
+from src.loop import STAGES
 from src.models.template import template_of
 from src.oracles.base import Comparer
-from src.prompt_stream import PromptStream
-from src.records import Candidate, Prompt
+from src.records import Prompt
 from src.report import Report
 from src.sampler import Sampler
 
@@ -59,18 +60,30 @@ class CheapOracle:
         return [trl_peer.cheap_reward(text) for text in texts]
 
 
+@dataclass
+class Given:
+    """A stream of these prompts in their order."""
+
+    prompts: list[Prompt]
+
+    def take(self, count: int) -> list[Prompt]:
+        taken, self.prompts = self.prompts[:count], self.prompts[count:]
+        return taken
+
+
 @dataclass(frozen=True)
 class InOrder:
-    """An allocation that takes the prompts of every turn as they are given, one pair each."""
+    """One pair a prompt, the prompts of every turn as they are given."""
 
     batches: list[list[Prompt]]
+    samples: ClassVar[bool] = False
 
     def problems(self) -> list[str]:
         return []
 
-    def __call__(self, stream: PromptStream, budget: int, propose: Propose) -> list[Candidate]:
-        proposed = propose(self.batches[stream.position // budget])
-        return [candidate for candidate in proposed if candidate is not None]
+    def __call__(self, offer: Any) -> Allocated:
+        batch = self.batches[offer.stream.position // offer.budget]
+        return Uniform(depth=1)(replace(offer, stream=Given(list(batch))))
 
 
 def ours(turns: Turns, given: Material) -> None:
@@ -89,13 +102,14 @@ def ours(turns: Turns, given: Material) -> None:
         from_sampling=False,
         seed=config.seed,
         report=Report(Console(quiet=True)),
+        length_normalize=config.loss.length_normalize,
     )
     start, tally, size = policy.mean(), Tally(), len(batches[0])
     turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in batches])
     for turn in range(len(batches)):
         turns.wait()
         policies = {"behavior": policy.mean(), "reference": start, "sft": start}
-        pairs, _ = collect(turn, size, turn * size, tally, policies, {})
+        pairs, *_ = collect(turn, size, turn * size, tally, policies, dict.fromkeys(STAGES, 0.0))
         learner.step(0, pairs)
         turns.done(tokens=sum(len(response.ids) for pair in pairs for response in pair.responses))
 

@@ -63,6 +63,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             from_sampling=isinstance(config.reference, Behavior) and config.reference.from_sampling,
             seed=config.seed,
             report=report,
+            length_normalize=config.loss.length_normalize,
         ),
         learner=Learner(policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T),
         evaluator=Evaluator(

@@ -65,3 +65,18 @@ class Collector:
             missing = [index for index in missing if candidates[index] is None]
         tally.passed_over += len(missing)
         return candidates
+
+    def several(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Prompt],
+        k: int,
+        generator: torch.Generator,
+        tally: Tally,
+        tick: Callable[[int], None] = ignore,
+    ) -> list[list[Response]]:
+        """k responses to each prompt as drawn, identical ones among them. Counts in the tally."""
+        ids = [prompt.ids for prompt in prompts]
+        drawn = self.sampler.sample_scored(model, ids, k, self.template.end_ids, generator, tick)
+        tally.generated_responses += k * len(prompts)
+        return [[Response(one, self.template.text(one), logp) for one, logp in group] for group in drawn]

@@ -1,19 +1,20 @@
-"""The first half of a round: allocate, collect, annotate, score. The second half, learning, is in `src.loop`."""
+"""The first half of a round: allocate (which collects and annotates) and score. The second half is in `src.loop`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from src.allocation.base import Allocation
-from src.annotate import label
+from src.allocation.plan import Plan
 from src.clock import timed
-from src.collect import Tally
+from src.collect import Collector, Tally
+from src.collect_dataset import DatasetCollector
 from src.models.policy import Policy, Weights
+from src.offer import PolicyOffer
 from src.oracles.base import Comparer
 from src.prompt_stream import PromptStream
-from src.records import Candidate, Comparison, Prompt
+from src.records import Comparison, Prompt
 from src.report import Report
 from src.scorer import Scorer
-from src.seeding import numpy_stream, torch_stream
+from src.seeding import numpy_stream, stream_seed, torch_stream
 
 # In a log file, the stages of hundreds of rounds of a step each would bury everything else.
 LISTED = 3
@@ -26,17 +27,21 @@ class CollectionRound:
     """Makes the annotated pairs of a round, with the log-probs that learning needs.
 
     Every random draw comes from a stream named by the round, so a round can be made again at any time.
+
+    Attributes:
+        length_normalize: whether the loss divides log-probs by their tokens.
     """
 
     policy: Policy
     prompts: list[Prompt]
     allocation: Allocation
-    collector: Callable[..., list[Candidate | None]]
+    collector: Collector | DatasetCollector
     oracle: Comparer
     scorer: Scorer
     from_sampling: bool
     seed: int
     report: Report
+    length_normalize: bool
 
     def __call__(
         self,
@@ -46,7 +51,7 @@ class CollectionRound:
         tally: Tally,
         policies: dict[str, Weights],
         seconds: dict[str, float],
-    ) -> tuple[list[Comparison], int]:
+    ) -> tuple[list[Comparison], int, Plan]:
         """One round.
 
         Args:
@@ -58,25 +63,38 @@ class CollectionRound:
             seconds: gets the time of each stage.
 
         Returns:
-            The comparisons, and the prompts taken from the stream so far.
+            The comparisons, the prompts taken from the stream so far, and how the budget was spent.
         """
-        stream = PromptStream(self.prompts, self.seed, drawn)
-        generator = torch_stream(self.seed, "collect", number, device=self.policy.device)
         listed = number < LISTED
-        with (
-            self.report.stage(f"round {number}: collecting {budget} pairs", budget, listed) as tick,
-            timed(seconds, "time/collect"),
-            self.policy.using(policies["behavior"]) as model,
-        ):
-            candidates = self.allocation(
-                stream, budget, lambda prompts: self.collector(model, prompts, generator, tally, tick)
+        title = f"round {number}: "
+        with self.report.stage(f"{title}collecting {budget} pairs", budget, listed) as tick:
+            offer = PolicyOffer(
+                stream=PromptStream(self.prompts, self.seed, drawn),
+                budget=budget,
+                seed=stream_seed(self.seed, "allocate", number),
+                tally=tally,
+                policy=self.policy,
+                behavior=policies["behavior"],
+                collector=self.collector,
+                oracle=self.oracle,
+                scorer=self.scorer,
+                generator=torch_stream(self.seed, "collect", number, device=self.policy.device),
+                labels=numpy_stream(self.seed, "annotate", number),
+                report=self.report,
+                length_normalize=self.length_normalize,
+                title=title,
+                listed=listed,
+                seconds=seconds,
+                tick=tick,
             )
-        count = len(candidates)
-        with self.report.stage(f"round {number}: annotating {count} pairs", 1, listed), timed(seconds, "time/annotate"):
-            comparisons = label(self.oracle, candidates, numpy_stream(self.seed, "annotate", number), tally)
+            with timed(seconds, "time/collect"):
+                allocated = self.allocation(offer)
+        # What is left is sampling, embedding and clustering.
+        seconds["time/collect"] -= seconds["time/annotate"] + allocated.plan.seconds["features"]
+        comparisons = allocated.comparisons
         with timed(seconds, "time/reference"):
-            comparisons = self._score(comparisons, policies, f"round {number}: scoring {count} pairs", listed)
-        return comparisons, stream.position
+            comparisons = self._score(comparisons, policies, f"{title}scoring {len(comparisons)} pairs", listed)
+        return comparisons, offer.stream.position, allocated.plan
 
     def _score(
         self, comparisons: list[Comparison], policies: dict[str, Weights], title: str, listed: bool

@@ -209,6 +209,11 @@ def _across(parts: dict[str, Any]) -> list[str]:
 def _dataset_problems(parts: dict[str, Any]) -> list[str]:
     """What keeps the data's own pairs from being used."""
     found = []
+    if parts.get("allocation") is not None and parts["allocation"].samples:
+        found.append(
+            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, any "
+            "other allocation samples more; collect=sample goes with them"
+        )
     if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
         found.append(
             f"collect=dataset needs F=1, and F={parts['F']}: the data's pairs are there once, before the first step; "

@@ -15,7 +15,7 @@ from src.evaluator import Evaluator
 from src.learner import Learner
 from src.memory import peak_gib
 from src.models.policy import Policy, Weights
-from src.pairs import load_round, round_problem, save_round
+from src.pairs import load_plan, load_round, round_problem, save_plan, save_round
 from src.records import Comparison
 from src.references.base import Reference
 from src.report import Report
@@ -94,7 +94,10 @@ class Experiment:
                         metrics = self.learner.step(step, batch)
                     progress.step, progress.seconds = step + 1, time.perf_counter() - started
                     spent = seconds | rates(batch, seconds) | {"memory/peak": peak_gib(self.policy.device)}
-                    self.folder.log_metrics({"round": number, "step": step} | metrics | spent)
+                    # From the file, so that a round collected by an earlier attempt has them too.
+                    plan = load_plan(self.folder.pairs, number) if step == start else None
+                    figures = plan.figures() if plan else {}
+                    self.folder.log_metrics({"round": number, "step": step} | metrics | spent | figures)
                     self.report.step(number, step, metrics)
                     seconds = dict.fromkeys(STAGES, 0.0)
                     if progress.step % self.checkpoint_every == 0 or progress.step == self.T:
@@ -153,12 +156,13 @@ class Experiment:
                 self.report.warn(f"{problem}; the round is collected again")
             budget = steps * self.batch_size
             policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
-            pairs, drawn = self.collect(number, budget, progress.drawn, tally, policies, seconds)
+            pairs, drawn, plan = self.collect(number, budget, progress.drawn, tally, policies, seconds)
             if len(pairs) < budget:
                 self.report.warn(
                     f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts there were no two "
                     "different responses"
                 )
+            save_plan(self.folder.pairs, number, plan)
             save_round(self.folder.pairs, number, pairs, drawn, tally, self.folder.identity["config_hash"])
         progress.drawn, progress.tally = drawn, tally
         if self.reference.trails:

@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from src.allocation.plan import Plan
 from src.collect import Tally
 from src.errors import RunError
 from src.files import checksum, dump_row, read_rows, read_signed, signed, write_text
@@ -46,6 +47,17 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
+
+
+def save_plan(folder: Path, number: int, plan: Plan) -> None:
+    """Writes how a round's budget was spent."""
+    write_text(folder / f"plan_{number:03d}.json", dump_row({"round": number, **asdict(plan)}))
+
+
+def load_plan(folder: Path, number: int) -> Plan | None:
+    """What `save_plan` wrote, or None if it is not there."""
+    found = read_rows(folder / f"plan_{number:03d}.json")
+    return Plan(**{key: value for key, value in found[0].items() if key != "round"}) if found else None
 
 
 def _row(number: int, comparison: Comparison) -> dict[str, Any]:

@@ -8,17 +8,18 @@ import yaml
 from scipy.special import expit
 
 from src.allocation.base import Allocation
-from src.annotate import label
 from src.collect import Collector, Tally
 from src.collect_dataset import DatasetCollector
 from src.data.splits import Splits
 from src.errors import RunError
 from src.models.policy import Policy
+from src.offer import PolicyOffer
 from src.oracles.base import Comparer
 from src.pairs import read_pairs
 from src.prompt_stream import PromptStream
 from src.records import Comparison, Prompt
 from src.report import Report
+from src.scorer import Scorer
 from src.seeding import numpy_stream, stream_seed, torch_stream
 
 
@@ -59,6 +60,7 @@ def sample_preferences(
     allocation: Allocation,
     collector: Collector | DatasetCollector,
     oracle: Comparer,
+    scorer: Scorer,
     count: int,
     seed: int,
     report: Report,
@@ -71,14 +73,25 @@ def sample_preferences(
         count: pairs to annotate, ties included.
         seed: the run's; its training pairs come from other streams.
     """
-    tally = Tally()
-    stream = PromptStream(prompts, stream_seed(seed, "reward"))
-    generator = torch_stream(seed, "reward", "collect", device=policy.device)
-    with report.stage(f"collecting {count} pairs", count) as tick, policy.using(policy.mean()) as model:
-        candidates = allocation(stream, count, lambda asked: collector(model, asked, generator, tally, tick))
-    with report.stage(f"annotating {len(candidates)} pairs", 1):
-        comparisons = label(oracle, candidates, numpy_stream(seed, "reward", "annotate"), tally)
-    return _without_ties(comparisons, oracle.oracle.temperature, oracle.oracle.flip)
+    with report.stage(f"collecting {count} pairs", count) as tick:
+        offer = PolicyOffer(
+            stream=PromptStream(prompts, stream_seed(seed, "reward")),
+            budget=count,
+            seed=stream_seed(seed, "reward", "allocate"),
+            tally=Tally(),
+            policy=policy,
+            behavior=policy.mean(),
+            collector=collector,
+            oracle=oracle,
+            scorer=scorer,
+            generator=torch_stream(seed, "reward", "collect", device=policy.device),
+            labels=numpy_stream(seed, "reward", "annotate"),
+            report=report,
+            length_normalize=False,  # a reward model's loss has no log-probs
+            tick=tick,
+        )
+        allocated = allocation(offer)
+    return _without_ties(allocated.comparisons, oracle.oracle.temperature, oracle.oracle.flip)
 
 
 def run_preferences(folders: Sequence[Path]) -> tuple[list[Preference], int]:

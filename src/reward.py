@@ -140,6 +140,7 @@ def _sampled(
         allocation=config.allocation,
         collector=build_collector(config, template, scorer_for(policy.model, config.model.tokens, report.warn)),
         oracle=Comparer(config.oracle, splits.world),
+        scorer=scorer_for(policy.model, config.model.tokens, report.warn),
         count=own.reward.count,
         seed=config.seed,
         report=report,

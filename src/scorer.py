@@ -71,7 +71,7 @@ class Scorer:
         """The prompts, by index, of every forward pass: sorted by length, each within `tokens`."""
         found = []
         for shared in (True, False):
-            rows = [i for i, one in enumerate(map(self._shares, prompts, responses)) if one == shared]
+            rows = [i for i, one in enumerate(map(self.shares, prompts, responses)) if one == shared]
             lengths = [_lengths(prompts[i], responses[i], shared, members) for i in rows]
             if shared and self.packed:
                 cut = packed_batches([sum(both) for both in lengths], self.tokens)
@@ -105,7 +105,7 @@ class Scorer:
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> tuple[Layout, Tensor, Head]:
         """The layout, the states that predict its targets, member by member (members * n, d), and their head."""
-        shared = all(map(self._shares, prompts, responses))
+        shared = all(map(self.shares, prompts, responses))
         lay_out = plain_layout if not shared else packed_layout if self.packed else shared_layout
         layout = lay_out(prompts, responses, model.device)
         lengths = shared and self.packed  # of one row, the same for all members
@@ -120,7 +120,8 @@ class Scorer:
         states = out.reshape(members, -1, out.shape[-1])[:, layout.where].flatten(0, 1)
         return layout, states, Head.of(model) if shared else Head(None, None, None)
 
-    def _shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
+    def shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
+        """Whether a prompt is encoded once for these responses."""
         return len(prompt) + sum(map(len, group)) <= self.longest
 
 

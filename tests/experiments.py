@@ -60,12 +60,17 @@ def left_behind(folder: Path) -> dict[str, Any]:
     }
     for row in timeless["results"]:
         row.pop("config_hash")
-    # Of a round's summary the hash of the configuration, which is of all keys, and the checksum that is made with it.
-    pairs = {
-        file.name: re.sub(r'"(config_hash|sha256)": "\w+"', "", file.read_text())
-        for file in sorted((folder / "pairs").iterdir())
-    }
+    pairs = {file.name: _timeless(file) for file in sorted((folder / "pairs").iterdir())}
     policy = {
         str(file.relative_to(folder)): file.read_bytes() for file in sorted((folder / "policy").rglob("*.safetensors"))
     }
     return timeless | {"pairs": pairs, "policy": policy}
+
+
+def _timeless(file: Path) -> str | dict[str, Any]:
+    """The text of a file of pairs, or a round's plan without its seconds."""
+    if not file.name.startswith("plan_"):
+        # Of a round's summary the hash of the configuration is of all keys, and the checksum is made with it.
+        return re.sub(r'"(config_hash|sha256)": "\w+"', "", file.read_text())
+    [plan] = read_rows(file)
+    return {key: value for key, value in plan.items() if key != "seconds"}

@@ -81,7 +81,15 @@ class Killed(BaseException):
     """Stands for a kill between two instructions."""
 
 
-@pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema"), ("F=1", "model=tiny_lora", "ensemble=2")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("F=2",),
+        ("F=T", "reference=ema"),
+        ("F=1", "model=tiny_lora", "ensemble=2"),
+        ("F=2", "allocation=balanced", "allocation.mode=pilot", "allocation.min_pool=4"),
+    ],
+)
 def test_stopping_at_any_write_and_going_on_gives_the_same_result(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
 ) -> None:

@@ -1,27 +1,86 @@
-"""What an allocation does."""
+"""What an allocation does, and what a round offers it to do it with."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from src.allocation.plan import Plan
 from src.prompt_stream import PromptStream
-from src.records import Candidate, Prompt
+from src.records import Candidate, Comparison, Ids, Prompt, Response
 
-Propose = Callable[[Sequence[Prompt]], list[Candidate | None]]
+if TYPE_CHECKING:
+    from src.collect import Tally  # brings torch, which checking a configuration does not need
+
+
+class Offer(Protocol):
+    """What a round offers.
+
+    Attributes:
+        stream: where prompts are drawn from.
+        budget: pairs to annotate in this round.
+        seed: of what the allocation itself draws at random; another one every round.
+        tally: what the run has spent so far; counts whatever is asked for here.
+    """
+
+    @property
+    def stream(self) -> PromptStream: ...
+
+    @property
+    def budget(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def tally(self) -> "Tally": ...
+
+    def propose(self, prompts: Sequence[Prompt]) -> list[Candidate | None]:
+        """Two different responses to each prompt; None where they stayed identical."""
+        ...
+
+    def sample(self, prompts: Sequence[Prompt], k: int) -> list[list[Response]]:
+        """k responses of the behavior policy to each prompt, as drawn: some may be identical."""
+        ...
+
+    def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
+        """Mean last hidden state of the behavior policy over the tokens of each sequence from its start on: (n, d)."""
+        ...
+
+    def gradients(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], size: int) -> list[np.ndarray]:
+        """For each prompt the sketched gradients of its k log-probs, as the loss takes them: (k, size)."""
+        ...
+
+    def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:
+        """The oracle's preference for each candidate."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Tells whoever watches."""
+        ...
+
+
+@dataclass(frozen=True)
+class Allocated:
+    """A round's pairs, in the order in which they are learned from, and how they came about."""
+
+    comparisons: list[Comparison]
+    plan: Plan
 
 
 class Allocation(Protocol):
     """Spends a round's share of the budget on prompts."""
 
+    @property
+    def samples(self) -> bool:
+        """Whether it asks for more than two responses to a prompt, which data with pairs of their own do not have."""
+        ...
+
     def problems(self) -> list[str]:
         """What keeps it from being used."""
         ...
 
-    def __call__(self, stream: PromptStream, budget: int, propose: Propose) -> list[Candidate]:
-        """The candidates to annotate, at most `budget` of them.
-
-        Args:
-            stream: where prompts are drawn from.
-            budget: pairs of this round.
-            propose: samples two responses to each prompt; None where they stayed identical.
-        """
+    def __call__(self, offer: Offer) -> Allocated:
+        """Allocates, samples and annotates one round: `offer.budget` pairs, fewer where the split cannot fill it."""
         ...

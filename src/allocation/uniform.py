@@ -1,30 +1,82 @@
-"""One pair a prompt, prompts as the stream gives them."""
+"""The same number of pairs for every prompt, prompts as the stream gives them."""
 
+import time
 from dataclasses import dataclass
 
-from src.allocation.base import Propose
-from src.prompt_stream import PromptStream
+from src.allocation.base import Allocated, Offer
+from src.allocation.plan import Plan, depths_of
+from src.errors import require
 from src.records import Candidate
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every prompt drawn gets one pair; one that yields none is passed over and the next of the stream takes its place.
+    """Every prompt drawn gets `depth` pairs, each of two fresh responses; the last one gets what is left of the budget.
 
-    A round gives up, with fewer pairs than its budget, once it has passed over as many prompts as the split holds.
+    A prompt that yields none is passed over, and others of the stream make up for the pairs that are missing. A round
+    gives up, with fewer pairs than its budget, once it has passed over as many prompts as the split holds.
+
+    Args:
+        depth: pairs a prompt, at least 1.
     """
+
+    depth: int
+
+    def __post_init__(self) -> None:
+        require((self.depth >= 1, f"depth={self.depth}: expected at least 1"))
+
+    @property
+    def samples(self) -> bool:
+        return self.depth > 1
 
     def problems(self) -> list[str]:
         return []
 
-    def __call__(self, stream: PromptStream, budget: int, propose: Propose) -> list[Candidate]:
+    def __call__(self, offer: Offer) -> Allocated:
+        started, before = time.perf_counter(), offer.tally.generated_responses
+        candidates, duplicates = self._candidates(offer)
+        seconds = {"embed": 0.0, "sample": time.perf_counter() - started, "features": 0.0, "cluster": 0.0}
+        annotated = offer.tally.annotated_pairs
+        comparisons = offer.annotate(candidates)
+        plan = Plan(
+            allocation="uniform",
+            mode=None,
+            rule=None,
+            fallback=None,
+            budget=offer.budget,
+            generated=offer.tally.generated_responses - before,
+            annotated=offer.tally.annotated_pairs - annotated,
+            duplicates=duplicates,
+            prompts=depths_of([candidate.prompt.id for candidate in candidates]),
+            pairs=[],
+            seconds=seconds,
+        )
+        return Allocated(comparisons, plan)
+
+    def _candidates(self, offer: Offer) -> tuple[list[Candidate], int]:
+        """The pairs, and the number of responses in those that a prompt had already."""
+        stream, budget = offer.stream, offer.budget
         candidates: list[Candidate] = []
-        passed_over = 0
+        seen: set[tuple[int, frozenset[str]]] = set()
+        passed_over = duplicates = 0
         while len(candidates) < budget and passed_over < len(stream.prompts):
+            missing = budget - len(candidates)
             # Never more than what may still be passed over: the limit holds to the prompt.
-            count = min(budget - len(candidates), max(len(stream.prompts) - passed_over, 1))
-            proposed = propose(stream.take(count))
-            found = [candidate for candidate in proposed if candidate is not None]
-            candidates += found
-            passed_over += len(proposed) - len(found)
-        return candidates
+            count = min(-(-missing // self.depth), max(len(stream.prompts) - passed_over, 1))
+            prompts = stream.take(count)
+            proposed = offer.propose([prompt for prompt in prompts for _ in range(self.depth)][:missing])
+            for place in range(0, len(proposed), self.depth):
+                found = [candidate for candidate in proposed[place : place + self.depth] if candidate is not None]
+                if self.depth > 1:
+                    new = {key: one for one in found if (key := pair_key(one)) not in seen}
+                    duplicates += 2 * (len(found) - len(new))
+                    seen.update(new)
+                    found = list(new.values())
+                candidates += found
+                passed_over += not found
+        return candidates, duplicates
+
+
+def pair_key(candidate: Candidate) -> tuple[int, frozenset[str]]:
+    """The same for two candidates that the oracle would be asked the same about."""
+    return candidate.prompt.id, frozenset(response.text for response in candidate.responses)

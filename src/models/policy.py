@@ -77,21 +77,24 @@ class Policy:
             layer.initialize(generator)
 
     @contextmanager
-    def learning(self) -> Iterator[PreTrainedModel]:
+    def learning(self, recompute: bool = True) -> Iterator[PreTrainedModel]:
         """The model with all members active, for a forward pass with gradients.
 
         The rows of a batch are N equal parts, the first for member 0, and so on: all members in one pass.
+
+        Args:
+            recompute: whether gradient checkpointing does its work, where the policy has it.
         """
-        self._learn(True)
+        self._learn(True, recompute)
         try:
             yield self.model
         finally:
-            self._learn(False)
+            self._learn(False, recompute)
 
-    def _learn(self, on: bool) -> None:
+    def _learn(self, on: bool, recompute: bool) -> None:
         for layer in self.layers.values():
             layer.active = on
-        for module in self._recomputed:
+        for module in self._recomputed if recompute else []:
             module.training = on  # the flag of this module alone: what is in it stays as it is, without dropout
 
     def mean(self) -> Weights:

@@ -1,6 +1,5 @@
 """Sentence embeddings: a text is as good as it is close to what it is about."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.errors import RunError, require
+from src.errors import require
+from src.models.sentence_encoder import encoder_problems, load_encoder
 from src.oracles.base import noise_in_range
 from src.records import Prompt
 
@@ -50,24 +50,11 @@ class EmbeddingOracle:
         return f"embedding:{Path(self.path).name}{penalty}"
 
     def problems(self) -> list[str]:
-        found = []
-        if importlib.util.find_spec("sentence_transformers") is None:
-            found.append("the embedding oracle needs sentence-transformers: pip install -e '.[embedding]'")
-        if self.path.startswith(("/", ".", "~")) and not (Path(self.path) / "config.json").is_file():
-            found.append(f"path={self.path}: no sentence-embedding model there (expected a folder with config.json)")
-        return found
+        return encoder_problems("path", self.path)
 
     @cached_property
     def _encoder(self) -> "SentenceTransformer":
-        from sentence_transformers import SentenceTransformer
-
-        try:
-            return SentenceTransformer(self.path)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RunError(
-                f"the embedding model {self.path} cannot be loaded ({str(error).splitlines()[0]}); without a network "
-                "give the folder of one: oracle.path=DIR judge.path=DIR"
-            ) from error
+        return load_encoder(self.path, "oracle.path=DIR judge.path=DIR")
 
     def load(self) -> None:
         _ = self._encoder

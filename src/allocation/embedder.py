@@ -1,0 +1,58 @@
+"""Embeddings of prompts and responses, by one of three embedders."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.allocation.base import Offer
+from src.allocation.breadth import tfidf_embeddings
+from src.models.sentence_encoder import encoder_problems, load_encoder
+from src.records import Prompt, Response
+
+EMBEDDERS = ("policy", "embedding", "tfidf")
+
+
+def embed_prompts(offer: Offer, prompts: Sequence[Prompt], embedder: str, path: str | None) -> np.ndarray:
+    """An embedding of each prompt, (n, d).
+
+    Args:
+        offer: of the round.
+        prompts: n.
+        embedder: "policy", the behavior policy's mean last hidden state; "embedding", a model of sentence embeddings;
+            or "tfidf", weighted word counts.
+        path: of the model of sentence embeddings.
+    """
+    if embedder == "policy":
+        return offer.states([prompt.ids for prompt in prompts], [0] * len(prompts))
+    return _text_embeddings([prompt.row.prompt for prompt in prompts], embedder, path)
+
+
+def embed_responses(
+    offer: Offer, prompts: Sequence[Prompt], responses: Sequence[Sequence[Response]], embedder: str, path: str | None
+) -> list[np.ndarray]:
+    """For each prompt the embeddings of its k responses, (k, d): of the text alone, or as the policy sees them behind
+    their prompt. Arguments as in `embed_prompts`."""
+    pairs = [(prompt, response) for prompt, group in zip(prompts, responses, strict=True) for response in group]
+    if embedder == "policy":
+        found = offer.states([(*p.ids, *r.ids) for p, r in pairs], [len(p.ids) for p, _ in pairs])
+    else:
+        found = _text_embeddings([response.text for _, response in pairs], embedder, path)
+    return np.split(found, np.cumsum([len(group) for group in responses])[:-1])
+
+
+def embedder_problems(embedder: str, path: str | None) -> list[str]:
+    """What keeps an embedder from being used, found without loading it."""
+    if embedder != "embedding":
+        return []
+    if path is None:
+        return ["embedder=embedding needs a model of sentence embeddings: give allocation.embedder_path=DIR"]
+    return encoder_problems("embedder_path", path)
+
+
+def _text_embeddings(texts: list[str], embedder: str, path: str | None) -> np.ndarray:
+    if embedder == "tfidf":
+        return tfidf_embeddings(texts)
+    if path is None:
+        raise ValueError("embedder=embedding without a path")
+    encoder = load_encoder(path, "allocation.embedder_path=DIR")
+    return np.asarray(encoder.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False))

@@ -1,0 +1,55 @@
+"""A control for `balanced`: pairs are clustered by what their responses say, not by where they move the policy."""
+
+from dataclasses import dataclass
+
+from src.allocation.base import Allocated, Offer
+from src.allocation.embedder import embedder_problems
+from src.allocation.pool import Breadth
+from src.allocation.ranking import rank_by_lines
+from src.allocation.represent import by_embedding
+from src.allocation.rules import rule_checks
+from src.allocation.spend import spend
+from src.errors import require
+
+
+@dataclass(frozen=True)
+class EmbeddingDepth:
+    """`Balanced` before any label, with differences of response embeddings in place of gradients.
+
+    Args: as those of `Balanced`; the embedder is that of prompts and of responses.
+    """
+
+    mean_depth: float
+    responses: int
+    rule: str
+    prompt_clusters: int | None
+    pair_clusters: int | None
+    max_depth: int | None
+    min_pool: int
+    embedder: str
+    embedder_path: str | None
+    temperature: float
+
+    samples = True
+
+    def __post_init__(self) -> None:
+        require(
+            *self._breadth.checks(),
+            *rule_checks(self.rule, self.pair_clusters, self.temperature),
+        )
+
+    @property
+    def _breadth(self) -> Breadth:
+        return Breadth(
+            self.mean_depth, self.responses, self.prompt_clusters, self.max_depth, self.min_pool, self.embedder,
+            self.embedder_path,
+        )  # fmt: skip
+
+    def problems(self) -> list[str]:
+        return embedder_problems(self.embedder, self.embedder_path)
+
+    def __call__(self, offer: Offer) -> Allocated:
+        return spend(
+            offer, self._breadth, by_embedding(offer, self.embedder, self.embedder_path), rank_by_lines,
+            self.pair_clusters, self.temperature, allocation="embedding_depth", mode=None, rule=self.rule,
+        )  # fmt: skip

@@ -1,0 +1,224 @@
+"""Gradient features: where each response would move the policy, d log pi(y|x) / d theta, as a CountSketch.
+
+The gradient of a layer's weight by one response is the product of what went into the layer and of the gradient of what
+came out of it, summed over tokens. Both are there on the way back; the product is sketched at once and dropped, a layer
+at a time. No weight gets a gradient.
+
+A prompt is encoded once for its k responses, and its part of the gradient is another one for each of them. So the pass
+is cut at the prompt's keys and values: first back through the responses, every response a row of its own; then, once
+for the j-th responses of all prompts, j = 1 .. k, back through the prompts. In the last layer a prompt matters by its
+keys and values alone, and nothing else of it is computed on the way back. A model that cannot share a prompt
+(`src.scorer`) goes the plain way: every response a row behind a copy of its prompt, the twin the other must agree with.
+
+theta is what training moves. With adapters that is every member's A and B, side by side, as they are at the moment (the
+behavior policy is the mean of just these members). Without adapters it is the weights of the linear layers; embeddings,
+the head (often the same matrix) and the vectors of norms and biases are left out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from src.allocation.sketch import CountSketch
+from src.memory import naming
+from src.models.lora import LoraLinear
+from src.models.policy import Policy
+from src.next_token import Head, token_logps
+from src.records import Ids
+from src.scorer import Scorer, ignore
+
+
+def gradient_sketches(
+    policy: Policy,
+    scorer: Scorer,
+    prompts: Sequence[Ids],
+    responses: Sequence[Sequence[Ids]],
+    sketch: CountSketch,
+    tick: Callable[[int], None] = ignore,
+) -> list[Tensor]:
+    """The sketched gradient of the summed log-probability of every response, float32, on the CPU.
+
+    Weights, gradients, random streams and modes of the policy are as before. Gradient checkpointing takes no part.
+
+    Args:
+        prompts: n prompts.
+        responses: n lists of responses.
+        tick: called with the number of responses done.
+
+    Returns:
+        For each prompt (k, size), k the number of its responses.
+    """
+    found = [torch.zeros(len(group), sketch.size) for group in responses]
+    with ExitStack() as stack:
+        stack.enter_context(_evaluating(policy.model))
+        stack.enter_context(policy.learning(recompute=False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_frozen(policy.model))
+        stack.enter_context(naming("model.tokens", scorer.tokens))
+        watch = stack.enter_context(_watching(policy, sketch))
+        for k in sorted({len(group) for group in responses} - {0}):
+            alike = [i for i, group in enumerate(responses) if len(group) == k]
+            for batch in scorer.batches([prompts[i] for i in alike], [responses[i] for i in alike], policy.members):
+                places = [alike[i] for i in batch]
+                asked, given = [prompts[i] for i in places], [responses[i] for i in places]
+                sums = sketch.empty(len(places) * k, policy.device)
+                # A prompt of one token has nothing in front of the token that predicts its responses.
+                if all(map(scorer.shares, asked, given)) and min(map(len, asked)) > 1:
+                    _shared(policy, asked, given, sums, watch)
+                else:
+                    _plain(policy, scorer, asked, given, sums, watch)
+                for place, sketches in zip(places, sketch.of(sums).cpu().split(k), strict=True):
+                    found[place] = sketches
+                tick(len(places) * k)
+    return found
+
+
+def sketched_layers(policy: Policy) -> dict[str, nn.Module]:
+    """The layers whose gradients are looked at, by name."""
+    if policy.layers:
+        return dict(policy.layers)
+    head = policy.model.get_output_embeddings()
+    return {
+        name: layer
+        for name, layer in policy.model.named_modules()
+        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+    }
+
+
+class _Watch:
+    """Where the gradients that come by are added: a row of `sums` for each row of the pass."""
+
+    sums: Tensor
+
+
+def _plain(
+    policy: Policy,
+    scorer: Scorer,
+    prompts: list[Ids],
+    responses: list[Sequence[Ids]],
+    sums: Tensor,
+    watch: _Watch,
+) -> None:
+    watch.sums = sums
+    copies = [prompt for prompt, group in zip(prompts, responses, strict=True) for _ in group]
+    rows = [(response,) for group in responses for response in group]
+    scorer.member_logps(policy.model, policy.members, copies, rows).sum().backward()
+
+
+def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], sums: Tensor, watch: _Watch) -> None:
+    model, members, device = policy.model, policy.members, policy.device
+    k = len(responses[0])
+    # A prompt's last token predicts, so it stands with the responses.
+    ids, mask = _padded([prompt[:-1] for prompt in prompts], device)
+    cache = DynamicCache(config=model.config)
+    model.base_model(
+        input_ids=ids.repeat(members, 1), attention_mask=mask.repeat(members, 1), past_key_values=cache, use_cache=True
+    )
+    prompt_states: list[Tensor] = []  # (N B, heads, P, d) each
+    for layer in cache.layers:
+        prompt_states += [layer.keys, layer.values]  # type: ignore[union-attr, list-item]
+    cut = [tensor.detach().repeat_interleave(k, 0).requires_grad_() for tensor in prompt_states]  # (N B k, ...)
+    copy = DynamicCache(config=model.config)
+    for number in range(len(cut) // 2):
+        copy.update(cut[2 * number], cut[2 * number + 1], number)
+
+    flat = [response for group in responses for response in group]
+    last = [prompt[-1:] for prompt, group in zip(prompts, responses, strict=True) for _ in group]
+    behind, own_mask = _padded([(*one, *response[:-1]) for one, response in zip(last, flat, strict=True)], device)
+    targets, in_response = _padded(flat, device)
+    starts = mask.sum(1).repeat_interleave(k)
+    states = model.base_model(
+        input_ids=behind.repeat(members, 1),
+        attention_mask=torch.cat([mask.repeat_interleave(k, 0), own_mask], 1).repeat(members, 1),
+        position_ids=(starts[:, None] + torch.arange(behind.shape[1], device=device)).repeat(members, 1),
+        past_key_values=copy,
+        use_cache=True,
+    ).last_hidden_state
+    places = in_response.bool().repeat(members, 1)
+    watch.sums = sums
+    token_logps(states[places], Head.of(model), targets.repeat(members, 1)[places]).sum().backward()
+
+    slopes = [tensor.grad.unflatten(0, (-1, k)) for tensor in cut]  # type: ignore[union-attr]
+    for j in range(k):
+        watch.sums = sums.unflatten(0, (-1, k))[:, j]
+        torch.autograd.backward(prompt_states, [slope[:, j] for slope in slopes], retain_graph=j < k - 1)
+
+
+def _padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, (rows, longest), padded on the right."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return ids, (torch.arange(longest, device=device) < lengths[:, None]).long()
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Without dropout."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _frozen(model: PreTrainedModel) -> Iterator[None]:
+    """No weight gets a gradient; they flow from the embeddings on, so that every layer sees one pass."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    hook = model.get_input_embeddings().register_forward_hook(lambda _, __, output: output.requires_grad_())
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        hook.remove()
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _watching(policy: Policy, sketch: CountSketch) -> Iterator[_Watch]:
+    """Sketches every layer's gradient by row as the backward pass comes by."""
+    watch = _Watch()
+
+    def of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def forward(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            x = inputs[0].detach()
+
+            def backward(g: Tensor) -> None:
+                for part, left, right in _factors(layer, policy.members, x.float(), g.float()):
+                    sketch.add(watch.sums, f"{name}.{part}", left, right)
+
+            output.register_hook(backward)
+
+        return forward
+
+    handles = [layer.register_forward_hook(of(name)) for name, layer in sketched_layers(policy).items()]
+    try:
+        yield watch
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _factors(layer: nn.Module, members: int, x: Tensor, g: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """A layer's gradients by row, each as two factors whose product, summed over tokens, it is.
+
+    Args:
+        x: what went in, (members * rows, t, in).
+        g: gradient of what came out, (members * rows, t, out).
+    """
+    if not isinstance(layer, LoraLinear):
+        yield "weight", g, x
+        return
+    for member, (ours, slope) in enumerate(zip(x.chunk(members), g.chunk(members), strict=True)):
+        A, B = layer.A[member].detach(), layer.B[member].detach()
+        yield f"A.{member}", layer.scale * slope @ B, ours
+        yield f"B.{member}", layer.scale * slope, ours @ A.T

@@ -1,0 +1,140 @@
+"""Clusters of directions: unit vectors around lines through the origin (a sign means nothing) or around rays.
+
+The features of pairs not yet annotated are known up to their sign (which response is preferred), so that they cluster
+around lines: a vector belongs to the line with the largest |cosine|, and a line is the top right singular vector of its
+members. With signs known they cluster around rays: the largest cosine, and the direction of the members' mean
+(spherical k-means, Dhillon and Modha 2001).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Affinity = Callable[[np.ndarray], np.ndarray]  # (K, d) centers -> (n, K)
+
+ITERATIONS, RESTARTS = 50, 4
+POWER = 10  # steps of power iteration a round of updates; each begins where the last one ended
+
+
+@dataclass(frozen=True)
+class Members:
+    """Vectors that are clustered, (n, d), and the group of each, (n,)."""
+
+    features: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Clusters of n unit vectors.
+
+    Attributes:
+        centers: (K, d), unit vectors.
+        labels: cluster of each vector, (n,).
+        signed: whether they are rays, not lines.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    signed: bool
+
+    def closeness(self, features: np.ndarray, labels: np.ndarray, groups: np.ndarray, among: "Members") -> np.ndarray:
+        """|Cosine| of each vector and its center, without what its own group has given to it, 0 .. 1; (n,).
+
+        The vectors of one prompt are alike, and one that is like no other would be its own center and as close to it as
+        can be. So the center is made again from the others: the mean of a ray, one power iteration of a line. Where
+        there are no others the vector is close to nothing, 0.
+
+        Args:
+            features: unit vectors, (n, d).
+            labels: cluster of each, (n,).
+            groups: of each, the prompt of a pair; (n,).
+            among: what was clustered.
+        """
+        close = np.zeros(len(features))
+        for cluster, center in enumerate(self.centers):
+            asked, members = np.flatnonzero(labels == cluster), np.flatnonzero(self.labels == cluster)
+            if not len(asked) or not len(members):
+                continue
+            x = among.features[members]
+            weighted = x if self.signed else (x @ center)[:, None] * x
+            names, of = np.unique(among.groups[members], return_inverse=True)
+            given = np.zeros((len(names) + 1, x.shape[1]))  # the last row is for those that gave nothing
+            np.add.at(given, of, weighted)
+            place = np.searchsorted(names, groups[asked]).clip(max=len(names) - 1)
+            own = np.where(names[place] == groups[asked], place, len(names))
+            others = weighted.sum(0) - given[own]  # (asked, d)
+            length = np.linalg.norm(others, axis=1)
+            cosine = np.einsum("nd,nd->n", features[asked], others) / np.where(length > 1e-9, length, np.inf)
+            close[asked] = np.clip(np.abs(cosine), 0, 1)
+        return close
+
+    def nearest(self, features: np.ndarray) -> np.ndarray:
+        """The cluster with the largest |cosine|, for vectors whose sign is not known; (m,)."""
+        return np.abs(features @ self.centers.T).argmax(1)
+
+
+def cluster_directions(features: np.ndarray, clusters: int, rng: np.random.Generator, signed: bool) -> Directions:
+    """Clusters unit vectors around lines or rays: the best of several starts, by the sum of (absolute) cosines.
+
+    Args:
+        features: (n, d), unit vectors, n >= 1.
+        clusters: at most so many; fewer where there are fewer vectors.
+        rng: of the starts.
+        signed: rays instead of lines.
+    """
+    tries = [_clustered(features, min(clusters, len(features)), rng, signed) for _ in range(RESTARTS)]
+    return max(tries, key=lambda one: one[0])[1]
+
+
+def _clustered(features: np.ndarray, K: int, rng: np.random.Generator, signed: bool) -> tuple[float, Directions]:
+    def affinity(centers: np.ndarray) -> np.ndarray:
+        cosine = features @ centers.T
+        return cosine if signed else np.abs(cosine)
+
+    centers = _start(features, K, rng, affinity)
+    labels = np.full(len(features), -1)
+    for _ in range(ITERATIONS):
+        near = affinity(centers)
+        found = near.argmax(1)
+        if (found == labels).all():
+            break
+        labels = found
+        fit = near.max(1)
+        for cluster in range(K):
+            members = features[labels == cluster]
+            if len(members):
+                centers[cluster] = _center(members, centers[cluster], signed)
+            else:
+                # An empty cluster begins again at the vector that fits worst.
+                worst = int(fit.argmin())
+                centers[cluster], fit[worst] = features[worst], np.inf
+    near = affinity(centers)
+    labels = near.argmax(1)
+    return float(near.max(1).sum()), Directions(centers, labels, signed)
+
+
+def _start(features: np.ndarray, K: int, rng: np.random.Generator, affinity: Affinity) -> np.ndarray:
+    """k-means++: each next center is a vector, drawn in proportion to 1 - (its largest affinity so far)^2."""
+    centers = [features[rng.integers(len(features))]]
+    for _ in range(1, K):
+        far = 1 - np.clip(affinity(np.array(centers)).max(1), 0, 1) ** 2
+        far = np.clip(far, 1e-12, None)
+        centers.append(features[rng.choice(len(features), p=far / far.sum())])
+    return np.array(centers)
+
+
+def _center(members: np.ndarray, before: np.ndarray, signed: bool) -> np.ndarray:
+    """The direction of the mean, or the top right singular vector by power iteration."""
+    if signed:
+        return _unit(members.sum(0), before)
+    center = before
+    for _ in range(POWER):
+        center = _unit(members.T @ (members @ center), center)
+    return center
+
+
+def _unit(vector: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vector)
+    return vector / length if length > 1e-12 else otherwise

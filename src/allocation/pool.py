@@ -1,0 +1,245 @@
+"""Fewer prompts with several responses each: the candidate pairs that a round's budget may be spent on."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from src.allocation.base import Offer
+from src.allocation.breadth import keep_representatives, prompt_clusters
+from src.allocation.embedder import EMBEDDERS, embed_prompts
+from src.clock import timed
+from src.errors import RunError
+from src.records import Candidate, Prompt, Response
+from src.seeding import stream_seed
+
+# What tells the responses to a prompt apart: for each prompt (k, d).
+Represent = Callable[[Sequence[Prompt], Sequence[Sequence[Response]]], list[np.ndarray]]
+# How often a prompt that cannot spend its share is sampled again.
+AGAIN = 3
+STAGES = ("embed", "sample", "features", "cluster")
+
+
+@dataclass(frozen=True)
+class Breadth:
+    """How many prompts are kept, and how many responses they get.
+
+    Args:
+        mean_depth: pairs a kept prompt, on average; the number kept is budget / mean_depth, >= 1.
+        responses: sampled for each, >= 2; every two different ones are a candidate pair.
+        prompt_clusters: of the pool; None for a tenth of it, 2 to 100.
+        max_depth: most pairs of a prompt; None for all it has.
+        min_pool: a round with fewer prompts to choose from is made uniformly, >= 2.
+        embedder: what prompts are clustered by: "policy", "embedding" or "tfidf".
+        embedder_path: model of sentence embeddings, with "embedding".
+    """
+
+    mean_depth: float
+    responses: int
+    prompt_clusters: int | None
+    max_depth: int | None
+    min_pool: int
+    embedder: str
+    embedder_path: str | None
+
+    def checks(self) -> tuple[tuple[bool, str], ...]:
+        """The conditions on the values, for `require`."""
+        pairs = math.comb(max(self.responses, 0), 2)
+        clusters, deepest = self.prompt_clusters, self.max_depth
+        return (
+            (self.responses >= 2, f"responses={self.responses}: expected at least 2, for a pair"),
+            (self.mean_depth >= 1, f"mean_depth={self.mean_depth}: expected at least 1"),
+            (
+                self.responses < 2 or self.mean_depth <= pairs,
+                f"mean_depth={self.mean_depth}: responses={self.responses} make {pairs} pairs; expected no more",
+            ),
+            (clusters is None or clusters >= 1, f"prompt_clusters={clusters}: expected at least 1, or null"),
+            (
+                deepest is None or deepest >= self.mean_depth,
+                f"max_depth={deepest}: expected at least mean_depth={self.mean_depth}, or null; "
+                "the budget cannot be spent otherwise",
+            ),
+            (self.min_pool >= 2, f"min_pool={self.min_pool}: expected at least 2"),
+            (self.embedder in EMBEDDERS, f"embedder={self.embedder}: expected {', '.join(EMBEDDERS)}"),
+            (
+                self.embedder_path is None or self.embedder == "embedding",
+                f"embedder_path={self.embedder_path}: embedder={self.embedder} takes none; expected null",
+            ),
+        )
+
+    def kept(self, budget: int) -> int:
+        """Prompts that share so many pairs."""
+        return math.ceil(budget / self.mean_depth)
+
+    def too_small(self, offer: Offer) -> str | None:
+        """Why a round cannot be made this way; None where it can."""
+        pool = min(offer.budget, len(offer.stream.prompts))
+        return f"a pool of {pool} prompts, and min_pool={self.min_pool}" if pool < self.min_pool else None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Prompts, their different responses, and the candidate pairs among these.
+
+    Attributes:
+        prompts: m, in the order of their ids; every one has a pair.
+        clusters: of each prompt; None for those that the stream gave later.
+        responses: of each prompt, no two alike.
+        owners: prompt of each pair, 0 .. m - 1; (n,).
+        places: of a pair's two responses among the prompt's; (n, 2).
+        features: direction in which a pair points, first response against second: unit vectors (n, d); None where
+            responses are not represented.
+        caps: most pairs of each prompt, (m,).
+        duplicates: responses dropped because the prompt had the same one.
+        passed_over: prompts without two different responses.
+        seconds: spent on "embed", "sample", "features" and "cluster"; the last is for others to add to.
+    """
+
+    prompts: list[Prompt]
+    clusters: list[int | None]
+    responses: list[list[Response]]
+    owners: np.ndarray
+    places: np.ndarray
+    features: np.ndarray | None
+    caps: np.ndarray
+    duplicates: int
+    passed_over: int
+    seconds: dict[str, float]
+
+    def candidate(self, pair: int) -> Candidate:
+        """A pair, by its number, to be annotated."""
+        owner = int(self.owners[pair])
+        first, second = (self.responses[owner][place] for place in self.places[pair])
+        return Candidate(self.prompts[owner], (first, second))
+
+    def directions(self) -> np.ndarray:
+        """The features.
+
+        Raises:
+            ValueError: if responses are not represented.
+        """
+        if self.features is None:
+            raise ValueError("the pairs of this pool have no direction")
+        return self.features
+
+
+def gather(offer: Offer, breadth: Breadth, represent: Represent | None) -> Pool:
+    """Takes the next prompts of the stream, as many as the budget has pairs, keeps the representative ones and samples.
+
+    Where the kept prompts cannot spend the budget (identical responses, or caps), they are sampled for again, then
+    prompts that were dropped are taken back, then the stream is asked for more; a split that is used up by then leaves
+    the pool too small.
+    """
+    return _Gathering(offer, breadth, represent).pool()
+
+
+@dataclass
+class _Gathering:
+    offer: Offer
+    breadth: Breadth
+    represent: Represent | None
+    responses: dict[int, list[Response]] = field(default_factory=dict)  # by prompt id, as is all below
+    clusters: dict[int, int | None] = field(default_factory=dict)
+    waiting: list[tuple[Prompt, int | None]] = field(default_factory=list)
+    prompts: dict[int, Prompt] = field(default_factory=dict)
+    duplicates: int = 0
+    again: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    def pool(self) -> Pool:
+        offer, breadth = self.offer, self.breadth
+        # The order of the stream is forgotten: the plan depends on which prompts these are.
+        drawn = {prompt.id: prompt for prompt in offer.stream.take(offer.budget)}
+        self.prompts = dict(sorted(drawn.items()))
+        everyone = list(self.prompts.values())
+        with timed(self.seconds, "embed"):
+            embeddings = embed_prompts(offer, everyone, breadth.embedder, breadth.embedder_path)
+            clusters = min(breadth.prompt_clusters or prompt_clusters(len(everyone)), len(everyone))
+            count = min(breadth.kept(offer.budget), len(everyone))
+            kept = keep_representatives(embeddings, count, clusters, stream_seed(offer.seed, "breadth"))
+        self.waiting = [(everyone[place], cluster) for place, cluster in kept.dropped]
+        self._admit([(everyone[place], cluster) for place, cluster in zip(kept.places, kept.clusters, strict=True)])
+        while True:
+            if sum(map(self._cap, self.responses)) >= offer.budget:
+                pool = self._built()
+                # Where not one pair has a direction, more of them would not either.
+                if pool.caps.sum() >= offer.budget or not len(pool.owners):
+                    return pool
+            if not self._grow():
+                return self._built()
+
+    def _cap(self, id: int) -> int:
+        pairs = math.comb(len(self.responses[id]), 2)
+        return pairs if self.breadth.max_depth is None else min(pairs, self.breadth.max_depth)
+
+    def _admit(self, prompts: Sequence[tuple[Prompt, int | None]]) -> None:
+        for prompt, cluster in prompts:
+            self.responses[prompt.id], self.clusters[prompt.id] = [], cluster
+        self._sample([prompt for prompt, _ in prompts])
+
+    def _sample(self, prompts: list[Prompt]) -> None:
+        with timed(self.seconds, "sample"):
+            drawn = self.offer.sample(prompts, self.breadth.responses)
+        for prompt, group in zip(prompts, drawn, strict=True):
+            own = self.responses[prompt.id]
+            for response in group:
+                # What nobody can see (an end token cut off, white space at the end) makes no preference.
+                if response.text in {one.text for one in own}:
+                    self.duplicates += 1
+                else:
+                    own.append(response)
+
+    def _grow(self) -> bool:
+        """Makes more pairs possible; whether there was a way left to try."""
+        missing = self.offer.budget - sum(map(self._cap, self.responses))
+        deepest = self.breadth.max_depth
+        short = [id for id in self.responses if deepest is None or self._cap(id) < deepest]
+        if short and self.again < AGAIN:
+            self.again += 1
+            self.offer.tally.resampled += len(short)
+            self._sample([self.prompts[id] for id in sorted(short)])
+            return True
+        count = self.breadth.kept(max(missing, 1))
+        while not self.waiting and len(self.prompts) < len(self.offer.stream.prompts):
+            new = {p.id: p for p in self.offer.stream.take(count) if p.id not in self.prompts}
+            self.prompts |= new
+            self.waiting = [(prompt, None) for prompt in new.values()]
+        some, self.waiting = self.waiting[:count], self.waiting[count:]
+        if some:
+            self._admit(some)
+        return bool(some)
+
+    def _built(self) -> Pool:
+        ids = sorted(id for id, responses in self.responses.items() if len(responses) > 1)
+        prompts, responses = [self.prompts[id] for id in ids], [self.responses[id] for id in ids]
+        pairs = [(o, i, j) for o, group in enumerate(responses) for j in range(len(group)) for i in range(j)]
+        table = np.array(sorted(pairs), dtype=int).reshape(-1, 3)
+        features = None
+        if self.represent is not None and ids:
+            with timed(self.seconds, "features"):
+                vectors = self.represent(prompts, responses)
+            features = np.stack([vectors[o][i] - vectors[o][j] for o, i, j in table.tolist()]).astype(np.float64)
+            if not np.isfinite(features).all():
+                raise RunError("a gradient or embedding of a response is not finite; lower learning_rate")
+            lengths = np.linalg.norm(features, axis=1)
+            directed = lengths > 0
+            table, features = table[directed], features[directed] / lengths[directed, None]
+        present = sorted(set(table[:, 0].tolist()))
+        place = {owner: number for number, owner in enumerate(present)}
+        owners = np.array([place[owner] for owner in table[:, 0].tolist()], dtype=int)
+        caps = np.bincount(owners, minlength=len(present))
+        if self.breadth.max_depth is not None:
+            caps = np.minimum(caps, self.breadth.max_depth)
+        return Pool(
+            prompts=[prompts[owner] for owner in present],
+            clusters=[self.clusters[prompts[owner].id] for owner in present],
+            responses=[responses[owner] for owner in present],
+            owners=owners,
+            places=table[:, 1:],
+            features=features,
+            caps=caps,
+            duplicates=self.duplicates,
+            passed_over=len(self.responses) - len(ids),
+            seconds=self.seconds,
+        )
