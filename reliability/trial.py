@@ -122,7 +122,7 @@ class Watch:
 
     def mark_all(self) -> None:
         """Marks the stages of this process's runs."""
-        from src import checkpoint, collection_round, sft_cache
+        from src import checkpoint, offer, sft_cache
         from src.collect import Collector
         from src.collection_round import CollectionRound
         from src.evaluator import Evaluator
@@ -132,7 +132,7 @@ class Watch:
         self.set(0, 0)
         self.mark(sft_cache, "finetune", "SFT")
         self.mark(Collector, "__call__", "collection")
-        self.mark(collection_round, "label", "annotation", wait=0.01)
+        self.mark(offer, "label", "annotation", wait=0.01)
         self.mark(CollectionRound, "_score", "reference scoring")
         self.mark(Learner, "step", "learning")
         self.mark(Evaluator, "__call__", "evaluation")
@@ -234,7 +234,7 @@ def left_by(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         name = str(file.relative_to(folder))
-        if name in ("metrics.jsonl", "results.jsonl"):
+        if name in ("metrics.jsonl", "results.jsonl") or file.name.startswith("plan_"):
             rows = read_rows(file)
             found[name] = [{key: value for key, value in row.items() if not TIMES.fullmatch(key)} for row in rows]
         elif name not in ("SHA256SUMS", ".lock"):  # the sums are of the rows with their times

@@ -36,6 +36,8 @@ from sweeps.grid import covering, narrowed, read_grid
 # What a run of the tiny model needs, with room to spare (measured: 0.75 GiB; 0.85 with five LoRA members).
 JOB_BYTES = 1.5 * 2**30
 POLL_SECONDS = 0.5
+# A job takes so long at most to write a checkpoint.
+GRACE_SECONDS = 10.0
 
 
 @dataclass
@@ -121,7 +123,10 @@ class Sweep:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and the workers it has started, which would otherwise finish their jobs first."""
+    """Ends a process and the workers it has started, which would otherwise finish their jobs first.
+
+    A job that is told to leave writes a checkpoint before it does; a worker without one waits for others, and is ended.
+    """
     try:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -130,6 +135,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.terminate()
     process.wait()
+    for one in psutil.wait_procs(family[1:], timeout=GRACE_SECONDS)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def needed(jobs: Sequence[Job]) -> list[Job]:

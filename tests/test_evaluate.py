@@ -11,6 +11,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from src.checksums import write_sums
 from src.config import TaskSpec, read_config
 from src.data.embedded import EmbeddedData
 from src.evaluate import main, read_request
@@ -91,6 +92,7 @@ def test_what_only_training_needed_may_be_gone(run: Path, tmp_path: Path) -> Non
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["reference"] = {"_target_": "src.references.gold.Gold", "path": "/gone"}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(settings))
+    write_sums(tmp_path / "run")
     assert read_config(settings)[0] is None
     assert read_request([f"policy={tmp_path / 'run'}"]).base == str(tmp_path / "run" / "policy")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src import collection_round, sft_cache, stop
+from src import offer, sft_cache, stop
 from src.checkpoint import newest_step
 from src.evaluator import Evaluator
 from src.learner import Learner
@@ -49,7 +49,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, time_of
         (Sampler, "_draw", 2, 0),  # collecting round 0
         (Learner, "step", 2, 2),
         (Evaluator, "__call__", 4, 3),
-        (collection_round, "label", 2, 2),  # the oracle of round 1
+        (offer, "label", 2, 2),  # the oracle of round 1
         (RunFolder, "save_policy", 1, 4),
     ],
 )
