@@ -64,7 +64,7 @@ def states(job: Composed, watch: Watch, log: Path, place: Path) -> list[tuple[st
 
         def until(stage: str = stage, times: int = times, seen: list[int] = seen) -> int | None:
             now, entered = watch.now()
-            if STAGES[now] == stage and entered != seen[0]:
+            if now >= 0 and STAGES[now] == stage and entered != seen[0]:  # -1: it has not begun
                 seen[:] = [entered, seen[1] + 1]
             return KILL if seen[1] >= times else None
 
