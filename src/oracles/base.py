@@ -98,7 +98,8 @@ class Costing(Comparing, Protocol):
 
 @dataclass
 class Comparer:
-    """Asks an oracle about pairs of responses. A text is scored once, however often it is met: labels above all.
+    """Asks an oracle about pairs of responses. A text that the call before was about is not scored again: labels above
+    all. No more is kept, or a run of many rounds would grow with every response.
 
     Args:
         oracle: scores or compares.
@@ -142,12 +143,14 @@ class Comparer:
         return {f"{role}_{name}": count for name, count in self.ledger.totals().items()}
 
     def scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> np.ndarray:
-        """The scores of texts, (N,); those met before are not asked for again."""
+        """The scores of texts, (N,); those of the call before are not asked for again."""
         keys = [(prompt.row.prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._scores}
+        known = dict(self._scores)
         if new:
             asked = [text for _, text in new]
-            self._scores.update(zip(new, self._checked(list(new.values()), asked).tolist(), strict=True))
+            known.update(zip(new, self._checked(list(new.values()), asked).tolist(), strict=True))
+        self._scores = {key: known[key] for key in keys}
         return np.array([self._scores[key] for key in keys])
 
     def _checked(self, prompts: list[Prompt], texts: list[str]) -> np.ndarray:
