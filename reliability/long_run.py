@@ -103,30 +103,32 @@ def watched(folder: Path, steps: int, F: str, every: float = 1.0) -> list[Look]:
     """
     command = [sys.executable, "-m", "src.train", *SMALLEST, f"T={steps}", f"F={F}", f"cache={folder / 'cache'}"]
     metrics, looks, seen = folder / "run" / "metrics.jsonl", [], 0
-    with (folder / "log").open("w") as log:
-        with subprocess.Popen([*command, f"hydra.run.dir={folder / 'run'}"], stdout=log, stderr=log) as process:
-            try:
-                watch = psutil.Process(process.pid)
-                while process.poll() is None:
-                    time.sleep(every)
-                    if not metrics.is_file():
-                        continue
-                    with metrics.open("rb") as rows:
-                        rows.seek(seen)
-                        fresh = rows.read()
-                    seen += len(fresh)
-                    taken = fresh.count(b"\n") + (looks[-1].step if looks else 0)
-                    if taken == steps:  # what follows is the final evaluation
-                        break
-                    try:
-                        with watch.oneshot():
-                            cpu = sum(watch.cpu_times()[:2])
-                            looks.append(Look(taken, cpu, watch.memory_full_info().uss, watch.num_fds()))
-                    except psutil.NoSuchProcess:
-                        break
-                process.wait()
-            finally:
-                process.kill()
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen([*command, f"hydra.run.dir={folder / 'run'}"], stdout=log, stderr=log) as process,
+    ):
+        try:
+            watch = psutil.Process(process.pid)
+            while process.poll() is None:
+                time.sleep(every)
+                if not metrics.is_file():
+                    continue
+                with metrics.open("rb") as rows:
+                    rows.seek(seen)
+                    fresh = rows.read()
+                seen += len(fresh)
+                taken = fresh.count(b"\n") + (looks[-1].step if looks else 0)
+                if taken == steps:  # what follows is the final evaluation
+                    break
+                try:
+                    with watch.oneshot():
+                        cpu = sum(watch.cpu_times()[:2])
+                        looks.append(Look(taken, cpu, watch.memory_full_info().uss, watch.num_fds()))
+                except psutil.NoSuchProcess:
+                    break
+            process.wait()
+        finally:
+            process.kill()
     if process.returncode:
         raise RuntimeError((folder / "log").read_text()[-2000:])
     return looks

@@ -227,8 +227,17 @@ def _judged(
         "label_words_mean": _mean(theirs.words),
     }
     samples = []
-    for prompt, text, other, verdict in zip(prompts, ours.texts, theirs.texts, verdicts, strict=True):
-        sample = {"prompt_id": prompt.id, "prompt": prompt.row.prompt, "response": text, "label": prompt.row.label}
+    for place, (prompt, text, other, verdict) in enumerate(
+        zip(prompts, ours.texts, theirs.texts, verdicts, strict=True)
+    ):
+        sample = {
+            "prompt_id": prompt.id,
+            "prompt": prompt.row.prompt,
+            "response": text,
+            "label": prompt.row.label,
+            "response_tokens": None if ours.tokens is None else int(ours.tokens[place]),
+            "label_tokens": None if theirs.tokens is None else int(theirs.tokens[place]),
+        }
         if request.against:
             verdict = verdict | {"label_score": None, "against": other, "against_score": verdict["label_score"]}
         samples.append(sample | verdict)

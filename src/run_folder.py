@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from src.checksums import write_sums
 from src.errors import RunError
 from src.files import append_rows, keep_rows, new_folder, read_rows, write_text
 from src.loggers.base import Tracker, Untracked
@@ -143,9 +144,10 @@ class RunFolder:
         return whole
 
     def save_policy(self, policy: Policy) -> None:
-        """Writes the trained policy, with a model card."""
+        """Writes the trained policy, the sums of its files, and a model card."""
         with new_folder(self.path / "policy") as folder:
             policy.save(folder)
+            write_sums(folder)
             write_text(folder / "README.md", model_card(self.identity, policy))
 
     def drop_checkpoint(self) -> None:

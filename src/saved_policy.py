@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import yaml
 
+from src.checksums import SUMS, damaged
 from src.errors import RunError
 from src.files import read_rows
 from src.models.policy import Policy, Weights
@@ -50,8 +51,27 @@ class SavedPolicy:
         return (finished or read_rows(self.run / "identity.json") or [{}])[0]
 
     def settings(self) -> dict[str, Any] | None:
-        """Its run's resolved configuration; None without a run."""
-        return yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8")) if self.run else None
+        """Its run's resolved configuration, see `read_settings`; None without a run."""
+        return read_settings(self.run / "config.yaml") if self.run else None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A run's config.yaml. It may come from a stranger: nothing in it is looked up or run.
+
+    Raises:
+        RunError: if it is no configuration, or not a resolved one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        read = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())
+        raise RunError(f"{path} cannot be read ({what[:200]}); it is damaged") from error
+    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+        raise RunError(f"{path} is no configuration of a run; it is damaged")
+    if "${" in text:
+        raise RunError(f"{path} has an interpolation, ${{..}}; a run writes what it stood for, so this is not a run's")
+    return read
 
 
 def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
@@ -72,6 +92,8 @@ def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
         ]
     if (folder / "adapter_config.json").is_file() and not (folder / "adapter_model.safetensors").is_file():
         return None, [f"policy={text}: an adapter without adapter_model.safetensors; other formats are not read"]
+    if wrong := damaged(folder):
+        return None, [f"policy={text}: {line}; if it was changed on purpose, remove {SUMS} there" for line in wrong]
     run = folder.parent
     by_run = folder.name == "policy" and (run / "config.yaml").is_file() and (run / "identity.json").is_file()
     return SavedPolicy(run.name if by_run else folder.name, folder, run if by_run else None), []

@@ -130,9 +130,7 @@ class Comparer:
                     f"{FIRST}, {SECOND}, {TIE}, {INVALID} each"
                 )
             return Verdicts(preferred, None)
-        scores = self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T
-        better = np.where(scores[:, 0] > scores[:, 1], FIRST, SECOND)
-        return Verdicts(np.where(scores[:, 0] == scores[:, 1], TIE, better), scores)
+        return verdicts_of(self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T)
 
     def spent(self, role: str) -> dict[str, int]:
         """What its answers have cost the run so far, as it stands in a result row; 0 throughout where they are free.
@@ -168,6 +166,12 @@ class Comparer:
                 f"{oracle.name} gave the score {scores[place]} to {texts[place][:80]!r}; expected a finite number"
             )
         return scores
+
+
+def verdicts_of(scores: np.ndarray) -> Verdicts:
+    """What two scores a pair say, (N, 2): the higher one is preferred, equal ones are a tie."""
+    better = np.where(scores[:, 0] > scores[:, 1], FIRST, SECOND)
+    return Verdicts(np.where(scores[:, 0] == scores[:, 1], TIE, better), scores)
 
 
 def draw_labels(verdicts: Verdicts, temperature: float, flip: float, rng: np.random.Generator) -> np.ndarray:

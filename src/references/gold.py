@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from src.checksums import damaged
+
 if TYPE_CHECKING:
     from src.models.policy import Policy, Weights
 
@@ -24,7 +26,7 @@ class Gold:
             return ["no path given; add reference.path=DIR, a finished run or a saved policy of the same base model"]
         if not any((self.folder / name).is_file() for name in ("adapter_config.json", "config.json")):
             return [f"path={self.path}: no policy there (expected a run's folder or its policy/ folder)"]
-        return []
+        return [f"path={self.path}: {line}" for line in damaged(self.folder) or []]
 
     @property
     def folder(self) -> Path:
