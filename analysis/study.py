@@ -13,7 +13,7 @@ from rich.markup import escape
 from analysis import results_table, traces
 from analysis.cells import Dropped, Grid, commands, cut_down, make_grid, methods_of, missing, pairs_of, subgrid
 from analysis.comparability import differences, read_where, selected
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, printable
 from analysis.figures import (
     aggregates,
     cost,
@@ -78,7 +78,7 @@ def analyse(arguments: argparse.Namespace) -> None:
     wanted = read_where(arguments.where)
     runs, skipped = _read(arguments)
     for one in skipped:
-        console.print(f"[yellow]skipped[/] {escape(one.where)}: {escape(one.why)}")
+        console.print(f"[yellow]skipped[/] {escape(printable(one.where))}: {escape(printable(one.why))}")
     if not runs:
         raise AnalysisError([_nothing_found(arguments, skipped)])
     runs = selected(runs, wanted)
@@ -92,9 +92,9 @@ def analyse(arguments: argparse.Namespace) -> None:
         raise AnalysisError(problems)
     parts, table, lacking = _parts(grid, arguments)
     for note in notes:
-        console.print(f"[yellow]note[/] {escape(note)}")
+        console.print(f"[yellow]note[/] {escape(printable(note))}")
     for name, reason in lacking.items():
-        console.print(f"[dim]{name} is not drawn:[/] {escape(reason)}")
+        console.print(f"[dim]{name} is not drawn:[/] {escape(printable(reason))}")
     with bar(console, len(parts) + 1) as progress:
         study = Study(METRICS[arguments.metric], Bootstrap(arguments.reps, arguments.seed, progress.repeated))
         formats = tuple(dict.fromkeys(["svg", *arguments.format.split(",")]))

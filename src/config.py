@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -245,8 +246,10 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
         problems = [line for _, found in read.values() for line in found]
         return (None, problems) if problems else ({key: one for key, (one, _) in read.items()}, [])
     if isinstance(value, Mapping):
-        target = _target(value["_target_"]) if "_target_" in value else _dataclass_in(kind)
+        target = _target(value["_target_"], kind) if "_target_" in value else _dataclass_in(kind)
         if target is None:
+            if "_target_" in value:
+                return None, [f"{path}._target_={value['_target_']}: expected a class of this project for {path}"]
             return None, [f"{path}={dict(value)}: expected {_name(kind)}"]
         fields, problems = _fields(target, value, f"{path}.")
         if not problems:
@@ -288,12 +291,30 @@ def _several(option: Any) -> str:
     return "a group of keys" if typing.get_origin(option) is dict else "a list of values"
 
 
-def _target(name: str) -> type | None:
-    """The class a yaml names; only this project's own."""
+def _target(name: object, kind: Any) -> type | None:
+    """The class a yaml names: one of this project's dataclasses that is what `kind` asks for, and nothing else."""
     module, _, attribute = str(name).rpartition(".")
-    if not module.startswith("src."):
+    if not re.fullmatch(r"src(\.[a-z][a-z0-9_]*)+", module):
         return None
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found) or found.__module__ != module:
+        return None
+    has = {name for base in found.__mro__[:-1] for name in (*vars(base), *base.__annotations__)}
+    fits = any(found is option or (_is_protocol(option) and _asked_by(option) <= has) for option in _options(kind))
+    return found if fits else None
+
+
+def _is_protocol(option: Any) -> bool:
+    return isinstance(option, type) and typing.Protocol in option.__mro__
+
+
+def _asked_by(protocol: type) -> set[str]:
+    """The names that a protocol asks for."""
+    names = (*vars(protocol), *protocol.__annotations__)
+    return {name for name in names if not name.startswith("_") or name == "__call__"}
 
 
 def _at_least(lowest: int, **values: int) -> None:

@@ -30,6 +30,7 @@ def show(plain: dict) -> None:
     from src.models.template import template_of
     from src.report import Report
     from src.seeding import torch_stream
+    from src.side_by_side import visible
 
     config, problems = read_config(plain)
     if config is None:
@@ -55,8 +56,8 @@ def show(plain: dict) -> None:
         drawn = sampler.sample(model, [prompt.ids for prompt in prompts], 1, template.end_ids, generator)
     table = Table("prompt", "SFT policy", "label", title="on validation", show_lines=True)
     for prompt, responses in zip(prompts, drawn, strict=True):
-        table.add_row(prompt.row.prompt[-200:], template.text(responses[0]), prompt.row.label)
-    report.console.print(table, markup=False)
+        table.add_row(*map(visible, (prompt.row.prompt[-200:], template.text(responses[0]), prompt.row.label)))
+    report.console.print(table)
 
 
 def main() -> None:

@@ -154,7 +154,7 @@ def load_reward_model(path: str, device: torch.device) -> tuple[PreTrainedModel,
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         if problem := label_problem(path, config):
             raise RunError(problem)
         tokenizer, model, absent = _from_pretrained(path, dtype)
@@ -222,7 +222,7 @@ def label_problem(path: str, config: transformers.PretrainedConfig) -> str | Non
 
 def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tokenizer, PreTrainedModel, set[str]]:
     """The tokenizer, the model, and the names of weights that the files lack."""
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ValueError("its tokenizer has no tokenizer.json")
     # Transformers prints a table of what the files lack; the caller says it in a line where it matters.
@@ -230,7 +230,7 @@ def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tok
     transformers.utils.logging.set_verbosity_error()
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=dtype, output_loading_info=True, **changes
+            path, dtype=dtype, output_loading_info=True, trust_remote_code=False, **changes
         )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)

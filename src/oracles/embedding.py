@@ -1,6 +1,7 @@
 """Sentence embeddings: a text is as good as it is close to what it is about."""
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,14 +56,14 @@ class EmbeddingOracle:
             found.append("the embedding oracle needs sentence-transformers: pip install -e '.[embedding]'")
         if self.path.startswith(("/", ".", "~")) and not (Path(self.path) / "config.json").is_file():
             found.append(f"path={self.path}: no sentence-embedding model there (expected a folder with config.json)")
-        return found
+        return [*found, *_own_code(Path(self.path))]
 
     @cached_property
     def _encoder(self) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
 
         try:
-            return SentenceTransformer(self.path)
+            return SentenceTransformer(self.path, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
             raise RunError(
                 f"the embedding model {self.path} cannot be loaded ({str(error).splitlines()[0]}); without a network "
@@ -82,3 +83,16 @@ class EmbeddingOracle:
             float(encoded[place[prompt.row.prompt]] @ encoded[place[text]]) - self.length_penalty * len(text.split())
             for prompt, text in zip(prompts, texts, strict=True)
         ]
+
+
+def _own_code(folder: Path) -> list[str]:
+    """What is wrong with a local model that brings modules of its own: some versions of the library would run them."""
+    file = folder / "modules.json"
+    if not file.is_file():
+        return []
+    try:
+        kinds = [str(module["type"]) for module in json.loads(file.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return [f"path={folder}: its modules.json cannot be read ({error!r})"]
+    strange = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    return [f"path={folder}: its module {kind} is code of its own, which is never run" for kind in strange]
