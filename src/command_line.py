@@ -125,6 +125,8 @@ TRAIN = Taken()
 def compose_jobs(arguments: Sequence[str], taken: Taken = TRAIN) -> tuple[list[Job], list[str]]:
     """Every job of a command, composed and checked; and what is wrong with the command as a whole."""
     folders, given = config_dirs(arguments)
+    if absent := [f"--config-dir={one}: no such folder" for one in folders if not Path(one or "?").is_dir()]:
+        return [], absent
     texts = [argument for argument in given if not argument.startswith("-")]
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
     overrides, problems = _parse(texts)

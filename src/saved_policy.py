@@ -43,12 +43,20 @@ class SavedPolicy:
         return (self.folder / "adapter_config.json").is_file()
 
     def facts(self) -> dict[str, Any]:
-        """How it was made: its run's last result row, or what identity.json says of a run without one; else empty."""
+        """How it was made: its run's last result row, or what identity.json says of a run without one; else empty.
+
+        Raises:
+            RunError: if these files are damaged.
+        """
         if self.run is None:
             return {}
-        rows = read_rows(self.run / "results.jsonl")
-        finished = [row for row in rows[-1:] if row["step"] == row["T"]]
-        return (finished or read_rows(self.run / "identity.json") or [{}])[0]
+        try:
+            rows = read_rows(self.run / "results.jsonl")
+            finished = [row for row in rows[-1:] if row["step"] == row["T"]]
+            facts = (finished or read_rows(self.run / "identity.json") or [{}])[0]
+            return {str(key): value for key, value in facts.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(f"{self.run}: results.jsonl or identity.json is damaged ({error!r})") from error
 
     def settings(self) -> dict[str, Any] | None:
         """Its run's resolved configuration, see `read_settings`; None without a run."""

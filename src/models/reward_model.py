@@ -158,7 +158,7 @@ def load_reward_model(path: str, device: torch.device) -> tuple[PreTrainedModel,
         if problem := label_problem(path, config):
             raise RunError(problem)
         tokenizer, model, absent = _from_pretrained(path, dtype)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
         if isinstance(error, RunError):
             raise
         raise RunError(
@@ -182,7 +182,7 @@ def new_reward_model(path: str, device: torch.device, seed: int) -> tuple[PreTra
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tokenizer, model, _ = _from_pretrained(path, torch.float32, num_labels=1)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:
         raise RunError(
             f"the model {path} cannot be loaded ({first_line(error)}); without a network give the folder of one: "
             "reward.path=DIR"

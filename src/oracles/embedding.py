@@ -64,9 +64,10 @@ class EmbeddingOracle:
 
         try:
             return SentenceTransformer(self.path, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
+            what = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise RunError(
-                f"the embedding model {self.path} cannot be loaded ({str(error).splitlines()[0]}); without a network "
+                f"the embedding model {self.path} cannot be loaded ({what}); without a network "
                 "give the folder of one: oracle.path=DIR judge.path=DIR"
             ) from error
 
