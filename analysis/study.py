@@ -30,6 +30,7 @@ from analysis.figures.figure import Kind, Study, look, rendered
 from analysis.intervals import Bootstrap
 from analysis.metrics import METRICS
 from analysis.page import Page, PageFigure, PageTable, write_page
+from analysis.page import problems as page_problems
 from analysis.progress import Bar, bar
 from analysis.runs import Run, Skipped, read_folders
 from analysis.whole_files import write_whole
@@ -254,16 +255,6 @@ def _write(
     title = metric.label[0].upper() + metric.label[1:]
     sentences = [f"{title}.", results_table.caption(results, study), str(table.dropped)]
     caption = " ".join(" ".join([*sentences, facts.basis(table.grid)]).split())
-    for done in figures:
-        write_whole(out / "tables" / f"{done.kind.name}.csv", done.csv)
-    write_whole(out / "tables" / "results.csv", results.to_csv(index=False, lineterminator="\n"))
-    write_whole(out / "tables" / "results.md", results_table.markdown(shown, caption))
-    write_whole(out / "tables" / "results.tex", results_table.latex(shown, caption))
-    for done in figures:
-        for format in arguments.format.split(","):
-            write_whole(out / "figures" / f"{done.kind.name}.{format}", done.drawn[format])
-    captions = "\n\n".join(f"**{done.kind.title}** (`{done.kind.name}`). {done.caption}" for done in figures)
-    write_whole(out / "figures" / "captions.md", captions + "\n")
     page = Page(
         title="Runs compared",
         summary=[*_in_words(figures, study), facts.basis(grid), *notes],
@@ -275,6 +266,18 @@ def _write(
         samples=traces.sample_sets(grid, arguments.samples),
         colors={method.name: method.color for method in methods_of(grid)},
     )
+    if wrong := page_problems(page):
+        raise AnalysisError(wrong)
+    for done in figures:
+        write_whole(out / "tables" / f"{done.kind.name}.csv", done.csv)
+    write_whole(out / "tables" / "results.csv", results.to_csv(index=False, lineterminator="\n"))
+    write_whole(out / "tables" / "results.md", results_table.markdown(shown, caption))
+    write_whole(out / "tables" / "results.tex", results_table.latex(shown, caption))
+    for done in figures:
+        for format in arguments.format.split(","):
+            write_whole(out / "figures" / f"{done.kind.name}.{format}", done.drawn[format])
+    captions = "\n\n".join(f"**{done.kind.title}** (`{done.kind.name}`). {done.caption}" for done in figures)
+    write_whole(out / "figures" / "captions.md", captions + "\n")
     write_page(page, out / "report.html")
 
 

@@ -9,6 +9,7 @@ appears outside of the case's folder. The same seed and number make the same cas
 """
 
 import contextlib
+import copy
 import io
 import json
 import random
@@ -45,7 +46,8 @@ VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2**70, 0.5, -0.0, float("nan"), float("inf"), 1e308, "", "x", [], [1], {}, {"a": 1},
     {"_target_": "os.system"}, {"_target_": None}, [[[]]], "T", "\x1b[31m", "\u202e", "é🏳", "9" * 30,
 )  # fmt: skip
-Refused = (ConfigError, RunError, SystemExit)
+# The commands print these, and nothing else; a missing or unreadable file is named in an OSError.
+Refused = (ConfigError, RunError, SystemExit, OSError)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def command_line(random: random.Random, folder: Path) -> None:
         if problems := problems_of(flags_first(words)):
             raise ConfigError(problems)
         return
-    words += random.choice(([f"policy={folder}"], ["responses=x.txt"], ["policy=sft"], []))
+    own = random.choice((f"policy={folder}", "responses=x.txt", "policy=sft", "split=test"))
+    words += random.choice(([own], [_mutated(random, own)], []))
     words = [word for word in words if not word.startswith("-")]
     (read_request if reader == "evaluate" else read_question)(words)
 
@@ -89,7 +92,7 @@ def settings(random: random.Random, folder: Path) -> None:
     from src.saved_policy import read_settings
 
     plain = json.loads(_plain())
-    for _ in range(random.randint(1, 3)):
+    for _ in range(random.randint(1, 2)):
         _change_in(random, plain)
     if random.random() < 0.5:
         _, problems = read_config(plain)
@@ -116,28 +119,32 @@ def data(random: random.Random, folder: Path) -> None:
     from src.data.files import FilesData
     from src.responses import by_prompt, read_responses
 
-    for name in ("train", "validation", *random.choice(((), ("test",)))):
-        rows: list[Any] = [{"prompt": f"{name} {i}", "label": f"label {i}"} for i in range(random.randint(1, 5))]
-        for _ in range(random.randint(0, 3)):
+    hurt = random.choice(("train", "validation", "test", "responses"))
+    for name in ("train", "validation", "test"):
+        rows: list[Any] = [{"prompt": f"{name} {i}", "label": f"label {i}"} for i in range(random.randint(2, 5))]
+        if name == hurt:
             _change_in(random, rows)
-        if random.random() < 0.002:
-            rows[0] = {"prompt": "x" * 10_000_000, "label": "y"}
+            if random.random() < 0.005:
+                rows.append({"prompt": "x" * 10_000_000, "label": "y"})
         text = "\n".join(json.dumps(row, ensure_ascii=random.random() < 0.5) for row in rows)
-        (folder / f"{name}.jsonl").write_bytes(_torn(random, text.encode("utf-8", "surrogatepass")))
+        raw = text.encode("utf-8", "surrogatepass")
+        (folder / f"{name}.jsonl").write_bytes(_torn(random, raw) if name == hurt else raw)
     source = FilesData(str(folder), "prompt", "label", None, None, random.choice(("drop", "refuse")))
-    file = folder / random.choice(("train.jsonl", "out.txt"))
-    if file.name == "out.txt":
-        file.write_bytes(_torn(random, "\n".join(random.choices(NASTY, k=3)).encode("utf-8", "surrogatepass")))
-    responses, problems = read_responses(file)
-    problems += source.problems("tldr")
-    if problems:
+    if problems := source.problems("tldr"):
         raise ConfigError(problems)
     splits = source.load("tldr")
     splits.fingerprint()
+    lines = [{"response": random.choice(NASTY), "prompt": row.prompt} for row in splits.train]
+    if random.random() < 0.5:
+        _change_in(random, lines)
+    file = folder / random.choice(("out.jsonl", "out.txt"))
+    made = [json.dumps(one) if file.suffix == ".jsonl" else str(one) for one in lines]
+    file.write_bytes(_torn(random, "\n".join(made).encode("utf-8", "surrogatepass")))
+    responses, problems = read_responses(file)
     if responses:
-        _, _, problems = by_prompt(responses, splits.train, "train")
-        if problems:
-            raise ConfigError(problems)
+        problems += by_prompt(responses, splits.train, "train")[2]
+    if problems:
+        raise ConfigError(problems)
 
 
 def analysis(random: random.Random, folder: Path, example: Path) -> None:
@@ -146,6 +153,7 @@ def analysis(random: random.Random, folder: Path, example: Path) -> None:
     from analysis.comparability import differences
     from analysis.errors import AnalysisError
     from analysis.page import Page, write_page
+    from analysis.page import problems as page_problems
     from analysis.runs import read_folders
     from analysis.traces import curves, sample_sets
 
@@ -153,12 +161,15 @@ def analysis(random: random.Random, folder: Path, example: Path) -> None:
     _spoil(random, folder / "run", ("results.jsonl", "samples.jsonl", "metrics.jsonl", "config.yaml", "identity.json"))
     runs, _ = read_folders([folder])
     try:
-        if not runs or (problems := differences(runs, {})):
+        if not runs or differences(runs, {}):
             return
         grid, _, problems = make_grid(runs)
         if problems:
             raise AnalysisError(problems)
-        write_page(Page("runs", [], [], [], curves(grid), sample_sets(grid, 10), {}), folder / "report.html")
+        page = Page("runs", [], [], [], curves(grid), sample_sets(grid, 10), {})
+        if problems := page_problems(page):
+            raise AnalysisError(problems)
+        write_page(page, folder / "report.html")
     except AnalysisError as error:
         raise ConfigError(str(error).splitlines()) from None
 
@@ -223,18 +234,31 @@ def _change_in(random: random.Random, node: Any) -> None:
             continue
         how = random.random()
         if how < 0.7:
-            node[key] = random.choice((*VALUES, random.choice(NASTY)))
+            node[key] = _other(random, node[key])
         elif how < 0.85:
             del node[key]
         elif isinstance(node, dict):
-            node[random.choice(NASTY)] = random.choice(VALUES)
+            node[random.choice(NASTY)] = copy.deepcopy(random.choice(VALUES))
         else:
-            node.append(node[key])
+            node.append(copy.deepcopy(node[key]))
         return
 
 
+def _other(random: random.Random, value: Any) -> Any:
+    """Another value: of the same kind, which gets further, or any."""
+    if random.random() < 0.5:
+        return copy.deepcopy(random.choice(VALUES))
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return random.choice((0, 1, 2, 3, 7, value + 1, -value, 10**9))
+    if isinstance(value, float):
+        return random.choice((0.0, 0.5, 1.0, 1e-300, 1e300, -value, value * 1.001))
+    return random.choice(NASTY)
+
+
 def _torn(random: random.Random, text: bytes, times: int = 1) -> bytes:
-    """Bytes with some flipped, cut off, repeated, put in; or in another encoding. Half of the time as they were."""
+    """Bytes with some flipped, cut off, repeated, put in; or in another encoding. Every other time as they were."""
     for _ in range(times):
         place = random.randint(0, len(text))
         other = random.choice(NASTY).encode("utf-8", "surrogatepass")

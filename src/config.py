@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -158,7 +159,10 @@ def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> t
         The configuration, or None, and everything wrong with it, a line each. Data files are read, models are not.
     """
     parts, problems = _fields(RunConfig, node, "")
-    problems += _across({name: part for name, part in parts.items() if used is None or name in used})
+    try:
+        problems += _across({name: part for name, part in parts.items() if used is None or name in used})
+    except OSError as error:  # a path that is too long for any file, say
+        problems.append(f"{str(error.filename)[:80]!r}: {error.strerror}")
     return (None, problems) if problems else (RunConfig(**parts), [])
 
 
@@ -257,6 +261,8 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
                 return target(**fields), []
             except ValueError as error:
                 problems = [f"{path}.{line}" for line in str(error).splitlines()]
+            except OSError as error:
+                problems = [f"{path}: {str(error.filename)[:80]!r}: {error.strerror}"]
         return None, problems
     if any(_is_a(value, option) for option in _options(kind)):
         return float(value) if float in _options(kind) and type(value) is int else value, []
@@ -265,7 +271,7 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
 
 def _is_a(value: Any, option: Any) -> bool:
     if option is float:
-        return type(value) in (int, float) and value == value and abs(value) != float("inf")
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # nan is not
     if typing.get_origin(option) is list:
         return isinstance(value, list) and all(_is_a(one, typing.get_args(option)[0]) for one in value)
     return isinstance(option, type) and type(value) is option

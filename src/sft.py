@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 
 from src.command_line import CONF, plain_config, problems_of
 from src.errors import ConfigError, RunError
+from src.printable import printable
 
 SHOWN = 5
 
@@ -73,8 +74,8 @@ def main() -> None:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
             plain = plain_config(compose("train", overrides=arguments))
         show(plain)
-    except (ConfigError, RunError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

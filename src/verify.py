@@ -29,6 +29,7 @@ from src.evaluate import read_request
 from src.files import read_rows
 from src.match import play
 from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
+from src.printable import printable
 from src.records import Prompt, Row
 from src.report import Report
 from src.run_folder import config_hash
@@ -466,8 +467,8 @@ def main() -> None:
             left_open = sum(check.state == UNKNOWN for check in checks)
             report.say(f"  {len(checks) - differ - left_open} agree, {differ} differ, {left_open} not checked")
             wrong += differ
-    except (ConfigError, RunError) as error:
-        sys.exit(f"error: {error}")
+    except (ConfigError, RunError, OSError) as error:
+        sys.exit(f"error: {printable(str(error))}")
     sys.exit(1 if wrong else 0)
 
 

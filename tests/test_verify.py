@@ -101,7 +101,9 @@ TAMPERED: dict[str, tuple[str, Callable[[list[dict[str, Any]]], object], set[str
         "results.jsonl", set_in(-1, "oracle_ties", 3), {"ties and unusable answers", "what the last round noted"},
     ),
     "a score": ("samples.jsonl", set_in(-1, "response_score", -99.0), SCORES),
-    "a label's score": ("samples.jsonl", set_in(-1, "label_score", 99.0), {"outcomes of samples", "scores of the judge"}),
+    "a label's score": (
+        "samples.jsonl", set_in(-1, "label_score", 99.0), {"outcomes of samples", "scores of the judge"},
+    ),
     "an outcome": ("samples.jsonl", set_in(-1, "outcome", 0.5), {
         "wins", "ties", "win_rate", "win_rate_length_controlled", "outcomes of samples",
     }),
