@@ -38,6 +38,8 @@ ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--experimental-rer
 WITH_VALUE = (*CONFIG_DIR, *ELSEWHERE, "--package", "-p", "--cfg", "-c")
 # What Hydra makes objects of; a class named anywhere else in its part of the configuration is none of its own.
 HYDRAS_CLASSES = ("hydra._internal.", "hydra_plugins.")
+# What composing ends in, whatever was typed: Hydra has errors of its own for most, and lets others through.
+COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
 SECRET = re.compile(r"(?i)(key|token|secret|password)$")
 # Hydra answers these itself.
 HYDRAS_OWN = (
@@ -275,7 +277,7 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
         else:
             tree = compose(taken.name, overrides=choices)
         every = _keys(OmegaConf.to_container(tree))
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
     keys = [key for key in every if taken.keys is None or key.split(".")[0] in taken.keys]
     for override in values:
@@ -304,7 +306,7 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             # All that Hydra makes objects of.
             made = {part: config.hydra[part] for part in ("callbacks", "launcher", "sweeper")}
             found += _foreign_classes(OmegaConf.to_container(OmegaConf.create(made), resolve=True))
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
     found += secrets_in(plain)
     if taken.problems_in is not None:

@@ -168,3 +168,16 @@ def test_counts_by_hand():
     figures = win_figures(np.array([1.0, 0.5, 0.0, 0.0, np.nan]), np.arange(5), np.arange(5))
     assert [figures[key] for key in ("n_prompts", "wins", "ties", "losses", "n_invalid")] == [5, 1, 1, 2, 1]
     assert figures["win_rate"] == 0.375
+
+
+@pytest.mark.parametrize("longest", [1, 2])
+def test_lengths_that_hardly_differ_are_as_far_apart_as_they_are(longest):
+    # A standard deviation below 1: a unit of length is more than one deviation.
+    rng = np.random.default_rng(4)
+    difference = rng.choice([-longest, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], 600)
+    results = (rng.random(600) < np.select([difference < 0, difference == 0], [0.9, 0.5], 0.35)).astype(float)
+    tokens, label_tokens = 20 + difference, np.full(600, 20)
+    assert difference.std() < 1
+    assert length_controlled(results, tokens, label_tokens) == pytest.approx(
+        reference_fit(results, tokens, label_tokens), abs=1e-5
+    )
