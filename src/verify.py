@@ -256,16 +256,20 @@ def budget(left: Left) -> list[Check]:
 
 def labels(left: Left, parts: Mapping[str, Any]) -> Check:
     """Whether the preferences are those that the oracle's scores, its noise and the seed give."""
-    name, oracle = "preferences of pairs", parts["oracle"]
+    name = "preferences of pairs"
+    oracle: Oracle | None = parts["oracle"]
     if left.result["oracle"] == "dataset":
         return unknown(name, "they came with the data")
-    if oracle is None or not isinstance(oracle, Scoring):
-        return unknown(name, "the oracle gives no scores" if oracle else "the oracle's settings cannot be read")
+    if oracle is None:
+        return unknown(name, "the oracle's settings cannot be read")
+    if not isinstance(oracle, Scoring):
+        return unknown(name, "the oracle gives no scores")
+    temperature, flip = parts["oracle"].temperature, parts["oracle"].flip
     wrong = []
     for number, (rows, _) in enumerate(left.pairs):
         scored = np.array([[one["score"] for one in row["responses"]] for row in rows], dtype=float).reshape(-1, 2)
         rng = numpy_stream(left.config["seed"], "annotate", number)
-        drawn = draw_labels(verdicts_of(scored), oracle.temperature, oracle.flip, rng)
+        drawn = draw_labels(verdicts_of(scored), temperature, flip, rng)
         for row, label in zip(rows, drawn.tolist(), strict=True):
             if row["chosen"] != (expected := label if label in (0, 1) else None):
                 wrong.append(f"round {number}, prompt {row['prompt_id']}: {row['chosen']}, the scores say {expected}")
