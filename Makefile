@@ -36,6 +36,9 @@ reliability: setup
 	$(BIN)/python -m reliability.kills cases=100 stops=40 real=4
 	$(BIN)/python -m reliability.damage cases=500
 	$(BIN)/python -m reliability.crowd jobs=8
+	$(BIN)/python -m reliability.fuzz
+	$(BIN)/python -m reliability.long_run
+	$(BIN)/python -m reliability.mutants
 
 clean:
 	rm -rf .venv .cache outputs

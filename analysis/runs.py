@@ -146,6 +146,7 @@ def _wrong_values(row: Mapping[str, Any]) -> list[str]:
     wrong += [f"{key} is {row.get(key)!r}" for key in COUNTS if type(row.get(key)) is not int or row[key] < 0]
     wrong += [f"{key} is {row.get(key)!r}" for key in NUMBERS if not (_finite(row.get(key)) or _is_null(key, row))]
     wrong += [f"{key} is {row[key]!r}" for key in OPTIONAL_TEXTS if key in row and type(row[key]) is not str]
+    wrong += [f"round is {row.get('round')!r}"] * (type(row.get("round")) is not int)
     wrong += [f"{key} is {row.get(key)!r}" for key in ("judge_is_oracle",) if type(row.get(key)) is not bool]
     if wrong:
         return wrong

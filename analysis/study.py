@@ -13,7 +13,7 @@ from rich.markup import escape
 from analysis import remarks, results_table, traces
 from analysis.cells import Dropped, Grid, commands, cut_down, make_grid, methods_of, missing, pairs_of, subgrid
 from analysis.comparability import differences, read_where, selected
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, printable
 from analysis.figures import (
     aggregates,
     allocation,
@@ -33,6 +33,7 @@ from analysis.figures.figure import Kind, Study, look, rendered
 from analysis.intervals import Bootstrap
 from analysis.metrics import METRICS
 from analysis.page import Page, PageFigure, PageTable, write_page
+from analysis.page import problems as page_problems
 from analysis.progress import Bar, bar
 from analysis.runs import Run, Skipped, read_folders
 from analysis.whole_files import write_whole
@@ -83,7 +84,7 @@ def analyse(arguments: argparse.Namespace) -> None:
     wanted = read_where(arguments.where)
     runs, skipped = _read(arguments)
     for one in skipped:
-        console.print(f"[yellow]skipped[/] {escape(one.where)}: {escape(one.why)}")
+        console.print(f"[yellow]skipped[/] {escape(printable(one.where))}: {escape(printable(one.why))}")
     if not runs:
         raise AnalysisError([remarks.nothing_found(arguments.wandb, arguments.folders, skipped)])
     runs = selected(runs, wanted)
@@ -97,9 +98,9 @@ def analyse(arguments: argparse.Namespace) -> None:
         raise AnalysisError(problems)
     parts, table, lacking = _parts(grid, arguments)
     for note in notes:
-        console.print(f"[yellow]note[/] {escape(note)}")
+        console.print(f"[yellow]note[/] {escape(printable(note))}")
     for name, reason in lacking.items():
-        console.print(f"[dim]{name} is not drawn:[/] {escape(reason)}")
+        console.print(f"[dim]{name} is not drawn:[/] {escape(printable(reason))}")
     with bar(console, len(parts) + 1) as progress:
         study = Study(METRICS[arguments.metric], Bootstrap(arguments.reps, arguments.seed, progress.repeated))
         formats = tuple(dict.fromkeys(["svg", *arguments.format.split(",")]))
@@ -209,16 +210,6 @@ def _write(
     title = metric.label[0].upper() + metric.label[1:]
     sentences = [f"{title}.", results_table.caption(results, study), str(table.dropped)]
     caption = " ".join(" ".join([*sentences, facts.basis(table.grid)]).split())
-    for done in figures:
-        write_whole(out / "tables" / f"{done.kind.name}.csv", done.csv)
-    write_whole(out / "tables" / "results.csv", results.to_csv(index=False, lineterminator="\n"))
-    write_whole(out / "tables" / "results.md", results_table.markdown(shown, caption))
-    write_whole(out / "tables" / "results.tex", results_table.latex(shown, caption))
-    for done in figures:
-        for format in arguments.format.split(","):
-            write_whole(out / "figures" / f"{done.kind.name}.{format}", done.drawn[format])
-    captions = "\n\n".join(f"**{done.kind.title}** (`{done.kind.name}`). {done.caption}" for done in figures)
-    write_whole(out / "figures" / "captions.md", captions + "\n")
     page = Page(
         title="Runs compared",
         summary=[*_in_words(figures, study), facts.basis(grid), *notes],
@@ -230,6 +221,18 @@ def _write(
         samples=traces.sample_sets(grid, arguments.samples),
         colors={method.name: method.color for method in methods_of(grid)},
     )
+    if wrong := page_problems(page):
+        raise AnalysisError(wrong)
+    for done in figures:
+        write_whole(out / "tables" / f"{done.kind.name}.csv", done.csv)
+    write_whole(out / "tables" / "results.csv", results.to_csv(index=False, lineterminator="\n"))
+    write_whole(out / "tables" / "results.md", results_table.markdown(shown, caption))
+    write_whole(out / "tables" / "results.tex", results_table.latex(shown, caption))
+    for done in figures:
+        for format in arguments.format.split(","):
+            write_whole(out / "figures" / f"{done.kind.name}.{format}", done.drawn[format])
+    captions = "\n\n".join(f"**{done.kind.title}** (`{done.kind.name}`). {done.caption}" for done in figures)
+    write_whole(out / "figures" / "captions.md", captions + "\n")
     write_page(page, out / "report.html")
 
 

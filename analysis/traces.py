@@ -62,7 +62,7 @@ def _samples(cell: Cell, run: Run, first: int) -> SampleSet:
     rows = [
         row
         for row in _readable(lines)
-        if row.get("step") == run.row["step"] and row.get("split") == run.row["split"] and row.get("round", 0) >= 0
+        if row.get("step") == run.row["step"] and row.get("split") == run.row["split"] and row.get("round", 0) != -1
     ]
     return SampleSet(
         run.row["run_id"], cell.task, cell.loss, cell.method.name, cell.seed, rows, left_out=count - len(rows)

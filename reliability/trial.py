@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import ConfigError, RunError
-from src.files import read_rows
+from src.files import CHECKSUM, read_rows
 from src.stop import Stopped, listening
 
 STAGES = (
@@ -236,7 +236,9 @@ def left_by(folder: Path) -> dict[str, Any]:
         name = str(file.relative_to(folder))
         if name in ("metrics.jsonl", "results.jsonl") or file.name.startswith("plan_"):
             rows = read_rows(file)
-            found[name] = [{key: value for key, value in row.items() if not TIMES.fullmatch(key)} for row in rows]
+            timeless = ({key: value for key, value in row.items() if not TIMES.fullmatch(key)} for row in rows)
+            # A plan's own checksum is of its seconds too.
+            found[name] = [{key: value for key, value in row.items() if key != CHECKSUM} for row in timeless]
         elif name not in ("SHA256SUMS", ".lock"):  # the sums are of the rows with their times
             found[name] = file.read_bytes()
     return found

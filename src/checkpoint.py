@@ -142,7 +142,10 @@ def _read(path: Path, device: torch.device) -> tuple[dict[str, Any], str | None]
         return {}, f"{path} is no checkpoint of this version"
     if checksum(path) != name[2]:
         return {}, f"{path} is damaged: its checksum is not the one in its name"
-    state = torch.load(path, map_location=device, weights_only=True)
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a file of someone else's making ends in any of several kinds of exception
+        return {}, f"{path} is no checkpoint of this version ({type(error).__name__})"
     if state["progress"]["step"] != int(name[1]):
         return {}, f"{path} is a checkpoint of step {state['progress']['step']} under another name"
     return state, None

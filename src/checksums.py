@@ -28,7 +28,7 @@ def damage(folder: Path, below: tuple[str, ...] = ("",)) -> list[str]:
     found = []
     for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").split("\n")[:-1], 1):
         digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name:
+        if len(digest) != 64 or not name or not (folder / name).resolve().is_relative_to(folder.resolve()):
             found.append(f"{sums}, line {number}: no checksum; the file is damaged")
         elif name.startswith(below):
             file = folder / name

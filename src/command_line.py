@@ -7,12 +7,15 @@ nothing is written.
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -29,11 +32,17 @@ OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 CONF = Path(__file__).parents[1] / "conf"
 # Where runs go.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
-ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun")
-WITH_VALUE = (*ELSEWHERE, "--package", "-p", "--cfg", "-c")
-# Hydra answers these itself, or composes something else than conf/train.yaml.
+# Another folder of yaml files, and what would not be conf/train.yaml, or is a pickle.
+CONFIG_DIR = ("--config-dir", "-cd")
+ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
+WITH_VALUE = (*CONFIG_DIR, *ELSEWHERE, "--package", "-p", "--cfg", "-c")
+# What Hydra makes objects of; a class named anywhere else in its part of the configuration is none of its own.
+HYDRAS_CLASSES = ("hydra._internal.", "hydra_plugins.")
+# What composing ends in, whatever was typed: Hydra has errors of its own for most, and lets others through.
+COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
+SECRET = re.compile(r"(?i)(key|token|secret|password)$")
+# Hydra answers these itself.
 HYDRAS_OWN = (
-    *ELSEWHERE,
     "-h",
     "--help",
     "--hydra-help",
@@ -105,7 +114,10 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
 
 def problems_of(arguments: Sequence[str]) -> list[str]:
     """Everything wrong with a command, a line each, each once."""
-    if any(argument.split("=")[0] in (*HYDRAS_OWN, "--cfg") for argument in arguments):
+    flags = [argument.split("=")[0] for argument in arguments]
+    if strange := [flag for flag in flags if flag in ELSEWHERE]:
+        return [f"{flag}: runs are made from conf/train.yaml; --config-dir=DIR adds yaml files" for flag in strange]
+    if any(flag in (*HYDRAS_OWN, "--cfg") for flag in flags):
         return []
     jobs, problems = compose_jobs(arguments)
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
@@ -130,7 +142,10 @@ TRAIN = Taken()
 
 def compose_jobs(arguments: Sequence[str], taken: Taken = TRAIN) -> tuple[list[Job], list[str]]:
     """Every job of a command, composed and checked; and what is wrong with the command as a whole."""
-    texts = [argument for argument in arguments if not argument.startswith("-")]
+    folders, given = config_dirs(arguments)
+    if absent := [f"--config-dir={one}: no such folder" for one in folders if not Path(one or "?").is_dir()]:
+        return [], absent
+    texts = [argument for argument in given if not argument.startswith("-")]
     multirun = any(argument in ("-m", "--multirun") for argument in arguments)
     overrides, problems = _parse(texts)
     if problems:
@@ -138,9 +153,70 @@ def compose_jobs(arguments: Sequence[str], taken: Taken = TRAIN) -> tuple[list[J
     swept = [override.input_line for override in overrides if override.is_sweep_override()]
     if swept and not multirun and not any(text.startswith("hydra.mode=") for text in texts):
         return [], [f"{line}: several values need -m (--multirun); a list is written [a,b]" for line in swept]
-    places = [_line(override) for override in overrides if override.key_or_group in PLACES]
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    if foreign := [f"{_line(one)}: {FOREIGN}" for one in overrides if _is_hydras(one) and _names_code(one)]:
+        return [], foreign
+    places = [
+        _line(one) for one in overrides if one.key_or_group in PLACES or "/" in one.key_or_group and _is_hydras(one)
+    ]
+    with _composing(folders):
         return [_compose_job(job, places, taken) for job in _jobs(overrides)], []
+
+
+def config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The folders of `--config-dir`, as Hydra reads it, and the other arguments."""
+    folders, others = [], []
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, value = argument.partition("=")
+        if flag in CONFIG_DIR:
+            folders.append(value if equals else next(rest, ""))
+        else:
+            others.append(argument)
+    return folders, others
+
+
+@contextmanager
+def _composing(folders: Sequence[str] = ()) -> Iterator[None]:
+    """Composes from conf/ and more folders of yaml files."""
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        if folders:
+            loader = GlobalHydra.instance().config_loader()
+            path = loader.get_search_path()
+            for folder in folders:
+                path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
+            loader.repository = ConfigRepository(config_search_path=path)  # type: ignore[attr-defined]
+        yield
+
+
+FOREIGN = "Hydra would make an object of a class that is not its own; no code is named in a configuration"
+
+
+def _names_code(override: Override) -> bool:
+    """Whether an override of Hydra's own keys names a class or a function."""
+    key = str(override.key_or_group).replace("/", ".")
+    return "_target_" in _line(override) or key.startswith(("hydra.callbacks", "hydra.searchpath"))
+
+
+def _foreign_classes(node: Any, path: str = "hydra") -> list[str]:
+    """The classes in Hydra's part of a configuration that are not Hydra's, a line each."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    found = [line for key, value in items for line in _foreign_classes(value, f"{path}.{key}")]
+    if isinstance(node, dict) and not str(node.get("_target_", HYDRAS_CLASSES[0])).startswith(HYDRAS_CLASSES):
+        found.append(f"{path}._target_={node['_target_']}: {FOREIGN}")
+    return found
+
+
+def secrets_in(plain: Any, path: str = "") -> list[str]:
+    """Values of a configuration that hold a key of the environment, which would be written down with it."""
+    if isinstance(plain, Mapping | list):
+        items = plain.items() if isinstance(plain, Mapping) else enumerate(plain)
+        return [line for key, value in items for line in secrets_in(value, f"{path}.{key}" if path else str(key))]
+    names = [
+        name for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8 and value in str(plain)
+    ]
+    return [
+        f"{path} holds the value of ${name}; keys stay in the environment, a run writes its settings" for name in names
+    ]
 
 
 def compose_one(arguments: Sequence[str], taken: Taken) -> Job:
@@ -153,7 +229,7 @@ def compose_one(arguments: Sequence[str], taken: Taken) -> Job:
             problems.append(f"{_line(override)}: this command is not run by Hydra; leave it out")
     if problems:
         return Job(tuple(arguments), None, {}, tuple(problems))
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with _composing():
         return _compose_job([_line(override) for override in overrides], [], taken)
 
 
@@ -217,7 +293,7 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
         else:
             tree = compose(taken.name, overrides=choices)
         every = _keys(OmegaConf.to_container(tree))
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
     keys = [key for key in every if taken.keys is None or key.split(".")[0] in taken.keys]
     for override in values:
@@ -244,8 +320,12 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             HydraConfig.instance().set_config(config)
             names, plain = dict(config.hydra.runtime.choices), plain_config(config)
             folder, alone = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir), Path(config.hydra.run.dir)
-    except (HydraException, OmegaConfBaseException) as error:
+            # All that Hydra makes objects of.
+            made = {part: config.hydra[part] for part in ("callbacks", "launcher", "sweeper")}
+            found += _foreign_classes(OmegaConf.to_container(OmegaConf.create(made), resolve=True))
+    except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
+    found += secrets_in(plain)
     if taken.problems_in is not None:
         return Job(tuple(job), folder, plain, (*found, *taken.problems_in(plain)), names)
     from src.config import read_config  # brings torch, which Hydra's own flags do without

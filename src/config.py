@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import re
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -157,7 +159,10 @@ def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> t
         The configuration, or None, and everything wrong with it, a line each. Data files are read, models are not.
     """
     parts, problems = _fields(RunConfig, node, "")
-    problems += _across({name: part for name, part in parts.items() if used is None or name in used})
+    try:
+        problems += _across({name: part for name, part in parts.items() if used is None or name in used})
+    except OSError as error:  # a path that is too long for any file, say
+        problems.append(f"{str(error.filename)[:80]!r}: {error.strerror}")
     return (None, problems) if problems else (RunConfig(**parts), [])
 
 
@@ -252,8 +257,10 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
         problems = [line for _, found in read.values() for line in found]
         return (None, problems) if problems else ({key: one for key, (one, _) in read.items()}, [])
     if isinstance(value, Mapping):
-        target = _target(value["_target_"]) if "_target_" in value else _dataclass_in(kind)
+        target = _target(value["_target_"], kind) if "_target_" in value else _dataclass_in(kind)
         if target is None:
+            if "_target_" in value:
+                return None, [f"{path}._target_={value['_target_']}: expected a class of this project for {path}"]
             return None, [f"{path}={dict(value)}: expected {_name(kind)}"]
         fields, problems = _fields(target, value, f"{path}.")
         if not problems:
@@ -261,6 +268,8 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
                 return target(**fields), []
             except ValueError as error:
                 problems = [f"{path}.{line}" for line in str(error).splitlines()]
+            except OSError as error:
+                problems = [f"{path}: {str(error.filename)[:80]!r}: {error.strerror}"]
         return None, problems
     if any(_is_a(value, option) for option in _options(kind)):
         return float(value) if float in _options(kind) and type(value) is int else value, []
@@ -269,7 +278,7 @@ def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
 
 def _is_a(value: Any, option: Any) -> bool:
     if option is float:
-        return type(value) in (int, float) and value == value and abs(value) != float("inf")
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # nan is not
     if typing.get_origin(option) is list:
         return isinstance(value, list) and all(_is_a(one, typing.get_args(option)[0]) for one in value)
     return isinstance(option, type) and type(value) is option
@@ -295,12 +304,30 @@ def _several(option: Any) -> str:
     return "a group of keys" if typing.get_origin(option) is dict else "a list of values"
 
 
-def _target(name: str) -> type | None:
-    """The class a yaml names; only this project's own."""
+def _target(name: object, kind: Any) -> type | None:
+    """The class a yaml names: one of this project's dataclasses that is what `kind` asks for, and nothing else."""
     module, _, attribute = str(name).rpartition(".")
-    if not module.startswith("src."):
+    if not re.fullmatch(r"src(\.[a-z][a-z0-9_]*)+", module):
         return None
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found) or found.__module__ != module:
+        return None
+    has = {name for base in found.__mro__[:-1] for name in (*vars(base), *base.__annotations__)}
+    fits = any(found is option or (_is_protocol(option) and _asked_by(option) <= has) for option in _options(kind))
+    return found if fits else None
+
+
+def _is_protocol(option: Any) -> bool:
+    return isinstance(option, type) and typing.Protocol in option.__mro__
+
+
+def _asked_by(protocol: type) -> set[str]:
+    """The names that a protocol asks for."""
+    names = (*vars(protocol), *protocol.__annotations__)
+    return {name for name in names if not name.startswith("_") or name == "__call__"}
 
 
 def _at_least(lowest: int, **values: int) -> None:

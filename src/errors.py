@@ -1,4 +1,9 @@
-"""Errors that are the user's to mend: they are shown as a message, never as a traceback."""
+"""Errors that are the user's to mend: they are shown as a message, never as a traceback.
+
+What they quote may come from anywhere, so nothing in a message can steer a terminal.
+"""
+
+from src.printable import printable
 
 
 class ConfigError(ValueError):
@@ -8,12 +13,15 @@ class ConfigError(ValueError):
         self.problems = problems
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(
-            "\n".join([f"{count}; nothing was started or written:", *(f"  - {text}" for text in problems)])
+            "\n".join([f"{count}; nothing was started or written:", *(f"  - {printable(one)}" for one in problems)])
         )
 
 
 class RunError(RuntimeError):
     """A run that cannot go on: what happened, where, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def require(*checks: tuple[bool, str]) -> None:

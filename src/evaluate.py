@@ -27,6 +27,7 @@ from src.config import read_config
 from src.errors import ConfigError, RunError
 from src.files import dump_row, write_text
 from src.match import Match, Request, append_row, play, show
+from src.printable import printable
 from src.processor import use_processor
 from src.report import Report
 from src.responses import Responses, read_responses
@@ -137,8 +138,8 @@ def main() -> None:
     try:
         refuse_flags(arguments, str(__doc__))
         evaluate(read_request(arguments))
-    except (ConfigError, RunError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,16 @@ class Evaluator:
             "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts, responses),
         }
         samples = [
-            {"prompt_id": p.id, "prompt": p.row.prompt, "response": text, "label": p.row.label, **verdict}
-            for p, text, verdict in zip(prompts, texts, judged, strict=True)
+            {
+                "prompt_id": p.id,
+                "prompt": p.row.prompt,
+                "response": text,
+                "label": p.row.label,
+                "response_tokens": len(ids),
+                "label_tokens": len(p.label_ids),
+                **verdict,
+            }
+            for p, ids, text, verdict in zip(prompts, responses, texts, judged, strict=True)
         ]
         return figures, samples
 

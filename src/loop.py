@@ -81,15 +81,14 @@ class Experiment:
         for number, steps in enumerate(round_sizes(self.T, self.F)):
             if progress.step < start + steps:
                 seconds = dict.fromkeys(STAGES, 0.0)
+                # Before more is annotated: a row counts what its policy has learned from.
+                self.validate_when_due(number, start, progress, seconds)
                 pairs = self.pairs(number, start, steps, progress, seconds)
                 for step, batch in enumerate(split_evenly(pairs, steps), start):
                     if step < progress.step:
                         continue
                     stop.check()
-                    if self.evaluate_every and step % self.evaluate_every == 0 and step > progress.evaluated:
-                        with timed(seconds, "time/evaluate"):
-                            # A row has the round in which the last step was taken.
-                            self.validate(number - 1 if 0 < step == start else number, progress)
+                    self.validate_when_due(number, start, progress, seconds)
                     with timed(seconds, "time/learn"), self.naming_checkpoint():
                         metrics = self.learner.step(step, batch)
                     progress.step, progress.seconds = step + 1, time.perf_counter() - started
@@ -169,10 +168,15 @@ class Experiment:
             progress.reference, progress.reference_step = reference, start
         return pairs
 
-    def validate(self, round: int, progress: Progress) -> None:
-        """The evaluation on validation during training."""
-        self.evaluate(self.policy.mean() if progress.step else self.sft, "validation", round, progress)
-        progress.evaluated = progress.step
+    def validate_when_due(self, number: int, start: int, progress: Progress, seconds: dict[str, float]) -> None:
+        """The evaluation on validation during training, in a round that begins at `start`."""
+        step = progress.step
+        if self.evaluate_every and step % self.evaluate_every == 0 and step > progress.evaluated:
+            with timed(seconds, "time/evaluate"):
+                # A row has the round in which the last step was taken.
+                round = number - 1 if 0 < step == start else number
+                self.evaluate(self.policy.mean() if step else self.sft, "validation", round, progress)
+            progress.evaluated = step
 
     def evaluate(self, weights: Weights, split: str, round: int, progress: Progress) -> dict[str, Any]:
         """Evaluates weights on a split and appends the row and the samples."""

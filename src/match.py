@@ -22,6 +22,7 @@ from src.models.pretrained import load_tokenizer
 from src.models.template import Template, template_of
 from src.oracles.answers import Ledger
 from src.oracles.base import Comparer
+from src.printable import printable
 from src.records import Prompt, Row
 from src.report import Report, percent
 from src.responses import Responses, by_prompt, missing
@@ -228,8 +229,17 @@ def _judged(
         "label_words_mean": _mean(theirs.words),
     }
     samples = []
-    for prompt, text, other, verdict in zip(prompts, ours.texts, theirs.texts, verdicts, strict=True):
-        sample = {"prompt_id": prompt.id, "prompt": prompt.row.prompt, "response": text, "label": prompt.row.label}
+    for place, (prompt, text, other, verdict) in enumerate(
+        zip(prompts, ours.texts, theirs.texts, verdicts, strict=True)
+    ):
+        sample = {
+            "prompt_id": prompt.id,
+            "prompt": prompt.row.prompt,
+            "response": text,
+            "label": prompt.row.label,
+            "response_tokens": None if ours.tokens is None else int(ours.tokens[place]),
+            "label_tokens": None if theirs.tokens is None else int(theirs.tokens[place]),
+        }
         if request.against:
             verdict = verdict | {"label_score": None, "against": other, "against_score": verdict["label_score"]}
         samples.append(sample | verdict)
@@ -306,12 +316,12 @@ def show(match: Match, report: Report) -> None:
     row = match.row
     low, high = row["win_rate_interval"] or (None, None)
     unit = row["length_unit"]
-    table = Table(title=f"{row['n_prompts']} prompts of {row['split']}, judged by {row['judge']}")
+    table = Table(title=Text(printable(f"{row['n_prompts']} prompts of {row['split']}, judged by {row['judge']}")))
     for name in ("", "win rate", "95 % interval", "length-controlled", unit, "distinct-3", "unique"):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     lengths = [row[f"{side}_{unit}_mean"] for side in ("response", "label")]
     table.add_row(
-        Text(row["system"]),
+        Text(printable(row["system"])),
         percent(row["win_rate"]),
         f"{percent(low)} to {percent(high)}",
         percent(row["win_rate_length_controlled"]),
@@ -320,7 +330,7 @@ def show(match: Match, report: Report) -> None:
         f"{row['unique_rate']:.3f}",
     )
     other = [f"{share:.3f}" for share in match.other]
-    table.add_row(Text(f"against {row['against']}"), "", "", "", f"{lengths[1]:.1f}", *other)
+    table.add_row(Text(printable(f"against {row['against']}")), "", "", "", f"{lengths[1]:.1f}", *other)
     report.console.print(table)
     report.say(f"{row['wins']} wins, {row['ties']} ties, {row['losses']} losses, {row['n_invalid']} invalid")
     for note in match.notes:

@@ -8,7 +8,7 @@ from typing import Any
 from src.allocation.plan import Plan
 from src.collect import Tally
 from src.errors import RunError
-from src.files import checksum, dump_row, read_rows, read_signed, signed, write_text
+from src.files import CHECKSUM, checksum, dump_row, read_rows, read_signed, signed, write_text
 from src.records import Comparison, Prompt, Response, Row
 
 
@@ -33,6 +33,10 @@ def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
         return f"{summary} is damaged: it is not what the run wrote"
     if facts["config_hash"] != config_hash:
         return f"{summary} is of a run of another configuration"
+    try:
+        load_plan(folder, number)
+    except RunError as error:
+        return str(error)
     return None if checksum(pairs) == facts["pairs"] else f"{pairs} is damaged: its checksum is not that of {summary}"
 
 
@@ -51,13 +55,26 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 
 def save_plan(folder: Path, number: int, plan: Plan) -> None:
     """Writes how a round's budget was spent."""
-    write_text(folder / f"plan_{number:03d}.json", dump_row({"round": number, **asdict(plan)}))
+    write_text(_plan(folder, number), dump_row(signed({"round": number, **asdict(plan)})))
 
 
 def load_plan(folder: Path, number: int) -> Plan | None:
-    """What `save_plan` wrote, or None if it is not there."""
-    found = read_rows(folder / f"plan_{number:03d}.json")
-    return Plan(**{key: value for key, value in found[0].items() if key != "round"}) if found else None
+    """What `save_plan` wrote, or None if it is not there.
+
+    Raises:
+        RunError: if it is damaged.
+    """
+    file = _plan(folder, number)
+    if not file.is_file():
+        return None
+    row = read_signed(file)
+    if row is None or row["round"] != number:
+        raise RunError(f"{file} is damaged: it is not what the run wrote")
+    return Plan(**{key: value for key, value in row.items() if key not in ("round", CHECKSUM)})
+
+
+def _plan(folder: Path, number: int) -> Path:
+    return folder / f"plan_{number:03d}.json"
 
 
 def _row(number: int, comparison: Comparison) -> dict[str, Any]:

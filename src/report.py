@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from src.printable import printable
+
 
 class Tick(Protocol):
     """Told about parts of a stage that are done, and what to show beside the bar."""
@@ -46,14 +48,14 @@ class Report:
 
     def say(self, text: str) -> None:
         """One line."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(printable(text)), highlight=False)
 
     def warn(self, text: str) -> None:
         """One line that should not be missed; the same line again, for another member say, is not printed."""
         if text in self._warned:
             return
         self._warned.add(text)
-        self.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
+        self.console.print(f"[yellow]warning:[/] {escape(printable(text))}", highlight=False)
 
     @contextmanager
     def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
@@ -64,7 +66,7 @@ class Report:
         """
         if listed and not self.console.is_terminal:
             self.say(title)
-        task = self._progress.add_task(title, total=total, note="")
+        task = self._progress.add_task(escape(printable(title)), total=total, note="")
         try:
             yield lambda parts=1, note="": self._progress.update(task, advance=parts, note=note)
         finally:

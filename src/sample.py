@@ -34,6 +34,7 @@ from src.errors import ConfigError, RunError
 from src.files import write_text
 from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
+from src.printable import printable
 from src.processor import use_processor
 from src.records import Prompt, Row
 from src.report import Report
@@ -238,8 +239,8 @@ def main() -> None:
     try:
         refuse_flags(arguments, str(__doc__))
         sample(read_question(arguments))
-    except (ConfigError, RunError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

@@ -43,17 +43,43 @@ class SavedPolicy:
         return (self.folder / "adapter_config.json").is_file()
 
     def facts(self) -> dict[str, Any]:
-        """How it was made: its run's last result row, or what identity.json says of a run without one; else empty."""
+        """How it was made: its run's last result row, or what identity.json says of a run without one; else empty.
+
+        Raises:
+            RunError: if these files are damaged.
+        """
         if self.run is None:
             return {}
-        rows = read_rows(self.run / "results.jsonl")
-        finished = [row for row in rows[-1:] if row["step"] == row["T"]]
-        found = (finished or read_rows(self.run / "identity.json") or [{}])[0]
-        return {key: value for key, value in found.items() if key != CHECKSUM}
+        try:
+            rows = read_rows(self.run / "results.jsonl")
+            finished = [row for row in rows[-1:] if row["step"] == row["T"]]
+            facts = (finished or read_rows(self.run / "identity.json") or [{}])[0]
+            return {str(key): value for key, value in facts.items() if key != CHECKSUM}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(f"{self.run}: results.jsonl or identity.json is damaged ({error!r})") from error
 
     def settings(self) -> dict[str, Any] | None:
-        """Its run's resolved configuration; None without a run."""
-        return yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8")) if self.run else None
+        """Its run's resolved configuration, see `read_settings`; None without a run."""
+        return read_settings(self.run / "config.yaml") if self.run else None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A run's config.yaml. It may come from a stranger: nothing in it is looked up or run.
+
+    Raises:
+        RunError: if it is no configuration, or not a resolved one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        read = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())
+        raise RunError(f"{path} cannot be read ({what[:200]}); it is damaged") from error
+    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+        raise RunError(f"{path} is no configuration of a run; it is damaged")
+    if "${" in text:
+        raise RunError(f"{path} has an interpolation, ${{..}}; a run writes what it stood for, so this is not a run's")
+    return read
 
 
 def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 
 from src.command_line import CONF, plain_config, problems_of
 from src.errors import ConfigError, RunError
+from src.printable import printable
 
 SHOWN = 5
 
@@ -32,6 +33,7 @@ def show(plain: dict) -> None:
     from src.report import Report
     from src.scorer import scorer_for
     from src.seeding import torch_stream
+    from src.side_by_side import visible
 
     config, problems = read_config(plain)
     if config is None:
@@ -59,8 +61,8 @@ def show(plain: dict) -> None:
         drawn = sampler.sample(model, [prompt.ids for prompt in prompts], 1, template.end_ids, generator)
     table = Table("prompt", "SFT policy", "label", title="on validation", show_lines=True)
     for prompt, responses in zip(prompts, drawn, strict=True):
-        table.add_row(prompt.row.prompt[-200:], template.text(responses[0]), prompt.row.label)
-    report.console.print(table, markup=False)
+        table.add_row(*map(visible, (prompt.row.prompt[-200:], template.text(responses[0]), prompt.row.label)))
+    report.console.print(table)
 
 
 def main() -> None:
@@ -76,8 +78,8 @@ def main() -> None:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
             plain = plain_config(compose("train", overrides=arguments))
         show(plain)
-    except (ConfigError, RunError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
 """Prompts and what several policies say to them, as a table for any terminal."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 from rich.text import Text
 
+from src.printable import steers, written_out
+
 # Most characters of a prompt that are shown: its end, where the question is.
 PROMPT_SHOWN = 400
 # Columns narrower than this are hard to read: below it everything goes one below the other.
 NARROWEST = 18
-INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# They join the parts of an emoji or of a letter, and move no cursor.
-JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ def visible(text: str) -> Text:
     """A text as it is: nothing in it is markup, and what would steer a terminal is written out. Lines end at LF."""
     shown = Text(overflow="fold")
     for char in text:
-        hidden = char not in "\n" + JOINERS and unicodedata.category(char) in INVISIBLE
-        shown.append(char.encode("unicode_escape").decode() if hidden else char, "reverse" if hidden else None)
+        hidden = steers(char)
+        shown.append(written_out(char) if hidden else char, "reverse" if hidden else None)
     return shown
 
 
@@ -44,9 +42,9 @@ def side_by_side(sayings: Sequence[Saying], title: str, width: int) -> Table:
     names = list(sayings[0].responses) + ["label"] * any(saying.label is not None for saying in sayings)
     columns = ["prompt", *names]
     narrow = width < (NARROWEST + 3) * len(columns)
-    table = Table(title=Text(title), show_lines=not narrow)
+    table = Table(title=visible(title), show_lines=not narrow)
     for name in ("who", "says") if narrow else columns:
-        table.add_column(Text(name, overflow="fold"), overflow="fold", ratio=None if narrow else 1)
+        table.add_column(visible(name), overflow="fold", ratio=None if narrow else 1)
     for saying in sayings:
         said = [_numbered(responses) for responses in saying.responses.values()]
         cells = [visible(_end(saying.prompt)), *said, *([visible(saying.label)] if saying.label is not None else [])]

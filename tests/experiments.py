@@ -73,4 +73,4 @@ def _timeless(file: Path) -> str | dict[str, Any]:
         # Of a round's summary the hash of the configuration is of all keys, and the checksum is made with it.
         return re.sub(r'"(config_hash|sha256)": "\w+"', "", file.read_text())
     [plan] = read_rows(file)
-    return {key: value for key, value in plan.items() if key != "seconds"}
+    return {key: value for key, value in plan.items() if key not in ("seconds", "sha256")}

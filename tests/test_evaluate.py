@@ -1,7 +1,6 @@
 """python -m src.evaluate: policies, files, and what it refuses."""
 
 import json
-import math
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -18,7 +17,6 @@ from src.evaluate import main, read_request
 from src.files import read_rows
 from src.match import append_row
 from src.oracles.embedding import EmbeddingOracle
-from src.win_rate import win_rate_interval
 from tests.commands import called, small_run, smoke
 from tests.test_command_line import command
 
@@ -302,20 +300,6 @@ def test_a_row_waits_for_another_process(tmp_path: Path) -> None:
         assert worker.is_alive() and not (tmp_path / "r.jsonl").exists()
     worker.join(120)
     assert read_rows(tmp_path / "r.jsonl") == [{"n": 1}]
-
-
-def test_interval_of_known_results() -> None:
-    def interval(results: list[float]) -> list[float] | None:
-        return win_rate_interval(np.array(results), np.random.default_rng(0))
-
-    low, high = interval([1.0] * 60 + [0.0] * 40) or []
-    half = 1.96 * math.sqrt(0.6 * 0.4 / 100)
-    assert low == pytest.approx(0.6 - half, abs=0.015) and high == pytest.approx(0.6 + half, abs=0.015)
-    assert interval([1.0, 0.0] * 50 + [math.nan] * 50) == interval([1.0, 0.0] * 50)
-    low_ties, high_ties = interval([0.5] * 80 + [1.0] * 10 + [0.0] * 10) or []
-    assert high_ties - low_ties == pytest.approx(2 * 1.96 * math.sqrt(0.05 / 100), abs=0.015)
-    assert interval([1.0] * 7) == [1.0, 1.0] and interval([0.5]) == [0.5, 0.5]
-    assert interval([math.nan]) is None and interval([]) is None
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

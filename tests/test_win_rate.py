@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from src.win_rate import distinct, length_controlled, unique_rate, win_figures
+from src.win_rate import distinct, length_controlled, unique_rate, win_figures, win_rate_interval
 from tests.properties import quick
 
 
@@ -138,3 +140,44 @@ def test_unique_rate_by_hand():
     assert unique_rate(["a", "b", "a", "a"]) == 1 / 2
     assert unique_rate(["", "", ""]) == 1 / 3
     assert unique_rate(["a", "b"]) == 1
+
+
+def test_interval_of_known_results() -> None:
+    def interval(results: list[float]) -> list[float] | None:
+        return win_rate_interval(np.array(results), np.random.default_rng(0))
+
+    low, high = interval([1.0] * 60 + [0.0] * 40) or []
+    half = 1.96 * math.sqrt(0.6 * 0.4 / 100)
+    assert low == pytest.approx(0.6 - half, abs=0.015) and high == pytest.approx(0.6 + half, abs=0.015)
+    assert interval([1.0, 0.0] * 50 + [math.nan] * 50) == interval([1.0, 0.0] * 50)
+    low_ties, high_ties = interval([0.5] * 80 + [1.0] * 10 + [0.0] * 10) or []
+    assert high_ties - low_ties == pytest.approx(2 * 1.96 * math.sqrt(0.05 / 100), abs=0.015)
+    assert interval([1.0] * 7) == [1.0, 1.0] and interval([0.5]) == [0.5, 0.5]
+    assert interval([math.nan]) is None and interval([]) is None
+
+
+def test_the_interval_is_the_middle_95_percent_of_drawn_win_rates():
+    results = np.array([1.0] * 3 + [0.5] * 2 + [0.0] * 4)
+    drawn = np.random.default_rng(3).multinomial(9, [3 / 9, 2 / 9, 4 / 9], size=10_000)
+    rates = (drawn[:, 0] + drawn[:, 1] / 2) / 9
+    expected = [np.quantile(rates, 0.025), np.quantile(rates, 0.975)]
+    assert win_rate_interval(results, np.random.default_rng(3)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_counts_by_hand():
+    figures = win_figures(np.array([1.0, 0.5, 0.0, 0.0, np.nan]), np.arange(5), np.arange(5))
+    assert [figures[key] for key in ("n_prompts", "wins", "ties", "losses", "n_invalid")] == [5, 1, 1, 2, 1]
+    assert figures["win_rate"] == 0.375
+
+
+@pytest.mark.parametrize("longest", [1, 2])
+def test_lengths_that_hardly_differ_are_as_far_apart_as_they_are(longest):
+    # A standard deviation below 1: a unit of length is more than one deviation.
+    rng = np.random.default_rng(4)
+    difference = rng.choice([-longest, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], 600)
+    results = (rng.random(600) < np.select([difference < 0, difference == 0], [0.9, 0.5], 0.35)).astype(float)
+    tokens, label_tokens = 20 + difference, np.full(600, 20)
+    assert difference.std() < 1
+    assert length_controlled(results, tokens, label_tokens) == pytest.approx(
+        reference_fit(results, tokens, label_tokens), abs=1e-5
+    )

@@ -154,11 +154,11 @@ def load_reward_model(path: str, device: torch.device) -> tuple[PreTrainedModel,
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         if problem := label_problem(path, config):
             raise RunError(problem)
         tokenizer, model, absent = _from_pretrained(path, dtype)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
         if isinstance(error, RunError):
             raise
         raise RunError(
@@ -182,7 +182,7 @@ def new_reward_model(path: str, device: torch.device, seed: int) -> tuple[PreTra
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tokenizer, model, _ = _from_pretrained(path, torch.float32, num_labels=1)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:
         raise RunError(
             f"the model {path} cannot be loaded ({first_line(error)}); without a network give the folder of one: "
             "reward.path=DIR"
@@ -222,7 +222,7 @@ def label_problem(path: str, config: transformers.PretrainedConfig) -> str | Non
 
 def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tokenizer, PreTrainedModel, set[str]]:
     """The tokenizer, the model, and the names of weights that the files lack."""
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ValueError("its tokenizer has no tokenizer.json")
     # Transformers prints a table of what the files lack; the caller says it in a line where it matters.
@@ -230,7 +230,7 @@ def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tok
     transformers.utils.logging.set_verbosity_error()
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=dtype, output_loading_info=True, **changes
+            path, dtype=dtype, output_loading_info=True, trust_remote_code=False, **changes
         )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)

@@ -1,6 +1,7 @@
 """Models of sentence embeddings."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def encoder_problems(key: str, path: str) -> list[str]:
         found.append("sentence embeddings need sentence-transformers: pip install -e '.[embedding]'")
     if path.startswith(("/", ".", "~")) and not (Path(path) / "config.json").is_file():
         found.append(f"{key}={path}: no sentence-embedding model there (expected a folder with config.json)")
-    return found
+    return [*found, *_own_code(key, Path(path))]
 
 
 def load_encoder(path: str, give: str) -> "SentenceTransformer":
@@ -38,9 +39,22 @@ def load_encoder(path: str, give: str) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(path)
-    except (OSError, ValueError, RuntimeError) as error:
+        return SentenceTransformer(path, trust_remote_code=False)
+    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
+        what = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise RunError(
-            f"the embedding model {path} cannot be loaded ({str(error).splitlines()[0]}); without a network "
-            f"give the folder of one: {give}"
+            f"the embedding model {path} cannot be loaded ({what}); without a network give the folder of one: {give}"
         ) from error
+
+
+def _own_code(key: str, folder: Path) -> list[str]:
+    """What is wrong with a local model that brings modules of its own: some versions of the library would run them."""
+    file = folder / "modules.json"
+    if not file.is_file():
+        return []
+    try:
+        kinds = [str(module["type"]) for module in json.loads(file.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return [f"{key}={folder}: its modules.json cannot be read ({error!r})"]
+    strange = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    return [f"{key}={folder}: its module {kind} is code of its own, which is never run" for kind in strange]

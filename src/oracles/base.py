@@ -99,7 +99,8 @@ class Costing(Comparing, Protocol):
 
 @dataclass
 class Comparer:
-    """Asks an oracle about pairs of responses. A text is scored once, however often it is met: labels above all.
+    """Asks an oracle about pairs of responses. A text that the call before was about is not scored again: labels above
+    all. No more is kept, or a run of many rounds would grow with every response.
 
     Args:
         oracle: scores or compares.
@@ -131,9 +132,7 @@ class Comparer:
                     f"{FIRST}, {SECOND}, {TIE}, {INVALID} each, and it begins {str(answers)[:80]}"
                 )
             return Verdicts(preferred.astype(int), None)
-        scores = self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T
-        better = np.where(scores[:, 0] > scores[:, 1], FIRST, SECOND)
-        return Verdicts(np.where(scores[:, 0] == scores[:, 1], TIE, better), scores)
+        return verdicts_of(self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T)
 
     def spent(self, role: str) -> dict[str, int]:
         """What its answers have cost the run so far, as it stands in a result row; 0 throughout where they are free.
@@ -144,12 +143,14 @@ class Comparer:
         return {f"{role}_{name}": count for name, count in self.ledger.totals().items()}
 
     def scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> np.ndarray:
-        """The scores of texts, (N,); those met before are not asked for again."""
+        """The scores of texts, (N,); those of the call before are not asked for again."""
         keys = [(prompt.row.prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._scores}
+        known = dict(self._scores)
         if new:
             asked = [text for _, text in new]
-            self._scores.update(zip(new, self._checked(list(new.values()), asked).tolist(), strict=True))
+            known.update(zip(new, self._checked(list(new.values()), asked).tolist(), strict=True))
+        self._scores = {key: known[key] for key in keys}
         return np.array([self._scores[key] for key in keys])
 
     def _checked(self, prompts: list[Prompt], texts: list[str]) -> np.ndarray:
@@ -182,6 +183,12 @@ def _numbers(answers: object) -> np.ndarray:
 
 def _count(answers: object) -> str:
     return f"{len(answers)} answers" if isinstance(answers, Sized) else "no list of answers"
+
+
+def verdicts_of(scores: np.ndarray) -> Verdicts:
+    """What two scores a pair say, (N, 2): the higher one is preferred, equal ones are a tie."""
+    better = np.where(scores[:, 0] > scores[:, 1], FIRST, SECOND)
+    return Verdicts(np.where(scores[:, 0] == scores[:, 1], TIE, better), scores)
 
 
 def draw_labels(verdicts: Verdicts, temperature: float, flip: float, rng: np.random.Generator) -> np.ndarray:

@@ -66,7 +66,7 @@ class RewardModelOracle:
         if not (folder / "config.json").is_file():
             return [*found, f"path={self.path}: no reward model there (expected a folder with config.json)"]
         try:
-            config = AutoConfig.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             trained = folder / "reward.json"
             input = json.loads(trained.read_text())["input"] if trained.is_file() else self.input
         except (OSError, ValueError, KeyError) as error:

@@ -27,7 +27,7 @@ class Gold:
             return ["no path given; add reference.path=DIR, a finished run or a saved policy of the same base model"]
         if not any((self.folder / name).is_file() for name in ("adapter_config.json", "config.json")):
             return [f"path={self.path}: no policy there (expected a run's folder or its policy/ folder)"]
-        return []
+        return [f"path={self.path}: {line}" for line in damage(self.folder.parent, ("policy/",))]
 
     @property
     def folder(self) -> Path:

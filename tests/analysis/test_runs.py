@@ -127,6 +127,7 @@ def test_a_row_without_schema_version_is_not_read(tmp_path: Path) -> None:
         {"win_rate": float("nan")}, {"win_rate": None}, {"win_rate": "0.6"}, {"win_rate": True}, {"win_rate": 1.2},
         {"win_rate": 0.9}, {"win_rate_length_controlled": float("inf")}, {"kl_sft": None}, {"seed": "0"}, {"F": 0},
         {"F": 2.0}, {"task": None}, {"n_prompts": 0}, {"n_invalid": 3}, {"judge_is_oracle": "yes"}, {"wins": -1},
+        {"round": {}}, {"round": None}, {"round": "1"},
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_are_named(tmp_path: Path, change: dict[str, Any]) -> None:

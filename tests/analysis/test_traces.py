@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,12 @@ def test_samples_of_another_evaluation_are_never_shown(tmp_path: Path) -> None:
     (folder / "samples.jsonl").write_text("".join(lines[:-PROMPTS]) + "".join(lines[-5:]))
     (found,) = traces.sample_sets(grid_of(folder), PROMPTS)
     assert [sample["prompt"] for sample in found.rows] == [f"p{i}" for i in range(PROMPTS - 5, PROMPTS)]
+
+
+@pytest.mark.parametrize("round", [{}, "x", None, []])
+def test_a_damaged_round_of_a_sample_is_no_crash(tmp_path: Path, round: object) -> None:
+    folder = make_run(tmp_path / "a", samples=1)
+    *others, last = (folder / "samples.jsonl").read_text().splitlines()
+    (folder / "samples.jsonl").write_text("\n".join([*others, json.dumps(json.loads(last) | {"round": round})]) + "\n")
+    (shown,) = traces.sample_sets(grid_of(folder), PROMPTS)
+    assert len(shown.rows) == PROMPTS

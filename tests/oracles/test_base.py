@@ -99,6 +99,16 @@ def test_a_text_is_scored_once_for_each_prompt():
     assert sorted(oracle.asked) == [(0, "a"), (0, "b"), (1, "a")]
 
 
+def test_no_more_is_kept_than_the_texts_of_the_call_before():
+    oracle = Scripted({f"response {i}": i for i in range(50)} | {"label": -1})
+    comparer = Comparer(oracle, None)
+    for i in range(50):
+        said = comparer(numbered_prompts(1), [f"response {i}"], ["label"])
+        assert said.scores.tolist() == [[i, -1]]
+        assert len(comparer._scores) == 2
+    assert oracle.asked.count((0, "label")) == 1 and len(oracle.asked) == 51
+
+
 class Opinion:
     """Compares and does not score."""
 

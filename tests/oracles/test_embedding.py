@@ -91,7 +91,7 @@ def test_a_hub_name_is_not_looked_for_on_disk():
 
 def test_the_model_is_loaded_once_however_often_it_is_asked(monkeypatch):
     loaded = []
-    stub = SimpleNamespace(SentenceTransformer=lambda path: loaded.append(path) or Encoder())
+    stub = SimpleNamespace(SentenceTransformer=lambda path, trust_remote_code: loaded.append(path) or Encoder())
     monkeypatch.setitem(sys.modules, "sentence_transformers", stub)
     embedding = EmbeddingOracle("a/model", 0.0, batch_size=4, temperature=0.0, flip=0.0)
     embedding.load()
@@ -101,7 +101,7 @@ def test_the_model_is_loaded_once_however_often_it_is_asked(monkeypatch):
 
 
 def test_a_model_that_cannot_be_loaded_is_named(monkeypatch):
-    def fail(path: str) -> None:
+    def fail(path: str, trust_remote_code: bool) -> None:
         raise OSError("no network\nand more of it")
 
     monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=fail))
