@@ -34,6 +34,7 @@ class BenchKeys:
     prompt_tokens: int
     response_tokens: int
     sizes: int
+    processes: int
 
     def __post_init__(self) -> None:
         counts = ("pairs", "repeats", "threads", "prompt_tokens", "response_tokens")
@@ -41,6 +42,7 @@ class BenchKeys:
         require(
             *((getattr(self, n) is None or getattr(self, n) >= 1, f"{n}: expected at least 1") for n in counts),
             (self.warmup >= 0, f"warmup={self.warmup}: expected 0 or more"),
+            (self.processes >= 2, f"processes={self.processes}: expected at least 2"),
             (self.sizes >= 2, f"sizes={self.sizes}: expected at least 2, for a line has two points"),
             *(
                 (getattr(self, key) in valid, f"{key}={getattr(self, key)}: expected one of {', '.join(valid)}")

@@ -13,7 +13,7 @@ src.train --help.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -88,6 +88,15 @@ class InOrder:
 
 def ours(turns: Turns, given: Material) -> None:
     """A round of ours, reference=sft, pairs not written to disk."""
+    take = rounds(given)
+    turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in given.batches])
+    for turn in range(len(given.batches)):
+        turns.wait()
+        turns.done(tokens=take(turn))
+
+
+def rounds(given: Material) -> Callable[[int], int]:
+    """What takes the round of a turn, all of it ready; it gives the number of tokens sampled."""
     config, batches = given.config, given.batches
     learner = new_learner(given, config.ensemble)
     policy, template = learner.policy, template_of(learner.policy, config.model.template)
@@ -105,13 +114,14 @@ def ours(turns: Turns, given: Material) -> None:
         length_normalize=config.loss.length_normalize,
     )
     start, tally, size = policy.mean(), Tally(), len(batches[0])
-    turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in batches])
-    for turn in range(len(batches)):
-        turns.wait()
+
+    def take(turn: int) -> int:
         policies = {"behavior": policy.mean(), "reference": start, "sft": start}
         pairs, *_ = collect(turn, size, turn * size, tally, policies, dict.fromkeys(STAGES, 0.0))
         learner.step(0, pairs)
-        turns.done(tokens=sum(len(response.ids) for pair in pairs for response in pair.responses))
+        return sum(len(response.ids) for pair in pairs for response in pair.responses)
+
+    return take
 
 
 def measure(bench: Bench) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from src import processes
 from src.collect import Tally
 from src.errors import RunError
 from src.files import checksum, sync, writing
@@ -96,20 +97,33 @@ def load(
     Raises:
         RunError: if there are checkpoints and none of them can be used.
     """
+    state = _newest_sound(folder, problems, warn)
+    if state is None:
+        return Progress(), None
+    policy.load_state(state["policy"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    fields = state["progress"] | {"tally": Tally(**state["progress"]["tally"])}
+    if fields["reference"] is not None:
+        fields["reference"] = {name: tensor.to(policy.device) for name, tensor in fields["reference"].items()}
+    return Progress(**fields), state["run"]
+
+
+@processes.by_main
+def _newest_sound(
+    folder: Path, problems: Callable[[Mapping[str, Any], int], list[str]], warn: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """What the newest sound checkpoint holds, on the CPU; None where there is none at all. For the rest see `load`."""
     found: list[str] = []
     passed: list[Path] = []
     for path in _newest_first(folder):
-        state, problem = _read(path, policy.device)
+        state, problem = _read(path)
         lines = [problem] if problem else problems(state["run"], state["progress"]["step"])
         if not lines:
             for line in found:
                 warn(f"{line}; going on from step {state['progress']['step']}, the checkpoint before")
             for newer in passed:
                 newer.unlink()
-            policy.load_state(state["policy"])
-            learner.optimizer.load_state_dict(state["optimizer"])
-            fields = state["progress"]
-            return Progress(**fields | {"tally": Tally(**fields["tally"])}), state["run"]
+            return state
         found += [line for line in lines if line not in found]
         passed.append(path)
     if found:
@@ -119,7 +133,7 @@ def load(
                 + [f"  - {line}" for line in found]
             )
         )
-    return Progress(), None
+    return None
 
 
 def newest_step(folder: Path) -> int:
@@ -135,7 +149,7 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted((file for file in folder.iterdir() if not file.name.startswith(".")), reverse=True)
 
 
-def _read(path: Path, device: torch.device) -> tuple[dict[str, Any], str | None]:
+def _read(path: Path) -> tuple[dict[str, Any], str | None]:
     """What a checkpoint holds, or why it cannot be used."""
     name = NAME.fullmatch(path.name)
     if name is None:
@@ -143,7 +157,7 @@ def _read(path: Path, device: torch.device) -> tuple[dict[str, Any], str | None]
     if checksum(path) != name[2]:
         return {}, f"{path} is damaged: its checksum is not the one in its name"
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file of someone else's making ends in any of several kinds of exception
         return {}, f"{path} is no checkpoint of this version ({type(error).__name__})"
     if state["progress"]["step"] != int(name[1]):

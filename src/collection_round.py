@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from src import processes
 from src.allocation.base import Allocation
 from src.allocation.plan import Plan
 from src.clock import timed
@@ -116,6 +117,7 @@ class CollectionRound:
             for place, one in enumerate(comparisons)
         ]
 
+    @processes.by_main
     def _agrees(self, comparisons: list[Comparison], behavior: Weights) -> bool:
         """Whether the log-probs of sampling are the scorer's: on one of its batches, the longest rows."""
         prompts = [one.prompt.ids for one in comparisons]

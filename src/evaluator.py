@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src import stop
+from src import processes, stop
 from src.memory import naming
 from src.models.policy import Policy, Weights
 from src.models.template import Template
@@ -91,9 +91,10 @@ class Evaluator:
         KL met on that path. The SFT policy has 0.
         """
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
+        own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
+        rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
-        for batch in self.scorer.batches(rows, given):
-            stop.check()
+        for batch in stop.between(self.scorer.batches(rows, given)):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -101,7 +102,7 @@ class Evaluator:
                 with self.policy.using(sft) as model:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
-        return total / len(prompts)
+        return sum(processes.gather(total)) / len(prompts)
 
 
 def compared(

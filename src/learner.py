@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from src import processes
 from src.errors import RunError, require
 from src.losses.base import Loss, PairLogps
 from src.memory import naming
@@ -98,6 +99,7 @@ class Learner:
             group["lr"] = lr
         self.optimizer.zero_grad()
         seen = self._backward(step, pairs) if pairs else dict.fromkeys(METRICS)
+        processes.add_gradients(self.policy.trainable().values())
         norms = self.policy.clip_gradients(self.spec.max_grad_norm)
         if not all(map(math.isfinite, norms)):
             self.optimizer.zero_grad()
@@ -109,35 +111,50 @@ class Learner:
         return seen | {"grad_norm": sum(norms) / len(norms) if pairs else None, "lr": lr, "pairs": len(pairs)}
 
     def _backward(self, step: int, pairs: list[Comparison]) -> dict[str, float]:
-        """Adds every member's gradient, all members in one pass a micro-batch; the metrics."""
+        """Adds every member's gradient, all members in one pass a micro-batch; the metrics.
+
+        Processes share the pairs, and each adds its part of the gradient of the mean over all of them.
+        """
         members = self.policy.members
         prompts = [pair.prompt.ids for pair in pairs]
         responses = [tuple(response.ids for response in pair.responses) for pair in pairs]
-        logps = torch.empty(members, len(pairs), 2)
+        own = processes.share([len(one) + sum(map(len, two)) for one, two in zip(prompts, responses, strict=True)])
         parts = []
         with self.policy.learning() as model, naming("model.tokens", self.scorer.tokens):
-            for part in self.scorer.batches(prompts, responses, members):
+            for places in self.scorer.batches([prompts[i] for i in own], [responses[i] for i in own], members):
+                part = [own[place] for place in places]
                 scored = self.scorer.member_logps(
                     model, members, [prompts[i] for i in part], [responses[i] for i in part]
                 )  # (N, B, 2)
                 pair_logps = gather([pairs[i] for i in part], scored)
                 losses = self.loss(pair_logps)  # (N B,)
-                self._check(step, pairs, part, losses.detach())
                 (losses.sum() / len(pairs)).backward()
-                parts.append(self._metrics(pair_logps, losses))
-                logps[:, part] = scored.detach().cpu()
-        metrics = {name: torch.cat([part[name] for part in parts]).mean().item() for name in PER_PAIR}
+                parts.append((part, self._metrics(pair_logps, losses), scored.detach().cpu()))
+        parts = [part for found in processes.gather(parts) for part in found]
+        self._check(step, pairs, [(part, found["loss"]) for part, found, _ in parts])
+        metrics = {name: torch.cat([found[name] for _, found, _ in parts]).mean().item() for name in PER_PAIR}
+        logps = torch.empty(members, len(pairs), 2)
+        for part, _, scored in parts:
+            logps[:, part] = scored
         behavior, sft = (torch.tensor([pair.logps[name] for pair in pairs]) for name in ("behavior", "sft"))
         for name, other in (("kl/behavior", behavior), ("kl/sft", sft)):
             metrics[name] = sum(estimated_kl(ours, other, behavior) for ours in logps) / members
         return metrics
 
-    def _check(self, step: int, pairs: list[Comparison], part: list[int], losses: Tensor) -> None:
-        """Ends the step at a loss that is not finite, naming the pair."""
-        wrong = (~torch.isfinite(losses)).nonzero()
-        if len(wrong):
+    def _check(self, step: int, pairs: list[Comparison], parts: list[tuple[list[int], Tensor]]) -> None:
+        """Ends the step at a loss that is not finite, naming the pair.
+
+        Args:
+            parts: places of pairs, and their losses, (N B,).
+        """
+        wrong = [
+            (part[row % len(part)], losses[row].item())
+            for part, losses in parts
+            for row in (~torch.isfinite(losses)).nonzero().flatten().tolist()
+        ]
+        if wrong:
             self.optimizer.zero_grad()
-            place, value = min((part[row % len(part)], losses[row].item()) for row in wrong.flatten().tolist())
+            place, value = min(wrong)
             raise RunError(
                 f"step {step}, pair {place} of {len(pairs)} (prompt {pairs[place].prompt.id}): the loss is {value}; "
                 "lower learning_rate or raise beta"
@@ -149,7 +166,7 @@ class Learner:
         rejected = self.loss.beta * (logps.rejected - logps.reference_rejected)
         if self.loss.length_normalize:
             chosen, rejected = chosen / logps.chosen_tokens, rejected / logps.rejected_tokens
-        return {
+        found = {
             "loss": losses,
             "rewards/chosen": chosen,
             "rewards/rejected": rejected,
@@ -158,6 +175,7 @@ class Learner:
             "logps/chosen": logps.chosen,
             "logps/rejected": logps.rejected,
         }
+        return {name: values.detach().cpu() for name, values in found.items()}
 
 
 PER_PAIR = (

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from src import checkpoint, stop
+from src import checkpoint, processes, stop
 from src.checkpoint import Progress
 from src.clock import timed
 from src.collection_round import CollectionRound
@@ -67,8 +67,7 @@ class Experiment:
             with stop.deferred():
                 self.rounds(progress, time.perf_counter() - progress.seconds)
         except stop.Stopped as stopped:
-            if progress.step > checkpoint.newest_step(self.folder.checkpoint):
-                self.save(progress)
+            self.save(progress)
             stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, every collected round in pairs/"
             raise
 
@@ -104,9 +103,11 @@ class Experiment:
             start += steps
         self.finish(progress)
 
+    @processes.by_main
     def save(self, progress: Progress) -> None:
-        """Writes a checkpoint."""
-        checkpoint.save(self.folder.checkpoint, self.policy, self.learner, progress, self.folder.state())
+        """Writes a checkpoint, if there is none of this step."""
+        if progress.step > checkpoint.newest_step(self.folder.checkpoint):
+            checkpoint.save(self.folder.checkpoint, self.policy, self.learner, progress, self.folder.state())
 
     def problems(self, state: Mapping[str, Any], step: int) -> list[str]:
         """Why a checkpoint of a step cannot be gone on from: rows or pairs before it are not as they were."""

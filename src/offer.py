@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from src import processes
 from src.allocation.features import gradient_sketches
 from src.allocation.sketch import CountSketch
 from src.annotate import label
@@ -65,6 +66,12 @@ class PolicyOffer:
             return self.collector.several(model, prompts, k, self.generator, self.tally, self.tick)
 
     def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
+        own = processes.share([len(sequence) for sequence in sequences])
+        found = self._states([sequences[i] for i in own], [starts[i] for i in own])
+        return np.stack(processes.together(own, found))
+
+    def _states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> list[np.ndarray]:
+        """The states of this process's part of the sequences."""
         tokens, device = self.scorer.tokens, self.policy.device
         found: list[np.ndarray] = [np.empty(0)] * len(sequences)
         with self.policy.using(self.behavior) as model, naming("model.tokens", tokens):
@@ -81,9 +88,11 @@ class PolicyOffer:
                 means = torch.einsum("bl,bld->bd", seen, states.float()) / seen.sum(1, keepdim=True).clamp(min=1)
                 for i, mean in zip(batch, means.cpu().numpy(), strict=True):
                     found[i] = mean
-        return np.stack(found)
+        return found
 
     def gradients(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], size: int) -> list[np.ndarray]:
+        own = processes.share([len(one) + sum(map(len, two)) for one, two in zip(prompts, responses, strict=True)])
+        prompts, responses = [prompts[i] for i in own], [responses[i] for i in own]
         count = sum(map(len, responses))
         title = f"{self.title}gradients of {count} responses"
         with self.report.stage(title, count, self.listed) as tick:
@@ -92,7 +101,7 @@ class PolicyOffer:
         if self.length_normalize:
             lengths = [torch.tensor([[len(response)] for response in group]) for group in responses]
             found = [sketches / length for sketches, length in zip(found, lengths, strict=True)]
-        return [sketches.numpy() for sketches in found]
+        return processes.together(own, [sketches.numpy() for sketches in found])
 
     def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:
         title = f"{self.title}annotating {len(candidates)} pairs"

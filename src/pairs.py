@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from src import processes
 from src.allocation.plan import Plan
 from src.collect import Tally
 from src.errors import RunError
@@ -12,6 +13,7 @@ from src.files import CHECKSUM, checksum, dump_row, read_rows, read_signed, sign
 from src.records import Comparison, Prompt, Response, Row
 
 
+@processes.by_main
 def save_round(
     folder: Path, number: int, comparisons: list[Comparison], drawn: int, tally: Tally, config_hash: str
 ) -> None:
@@ -22,6 +24,7 @@ def save_round(
     write_text(summary, dump_row(signed(facts)))
 
 
+@processes.by_main
 def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
     """Why the files of a round are not what `save_round` wrote for a run, or None if they are."""
     pairs, summary = _files(folder, number)
@@ -40,6 +43,7 @@ def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
     return None if checksum(pairs) == facts["pairs"] else f"{pairs} is damaged: its checksum is not that of {summary}"
 
 
+@processes.by_main
 def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[Comparison], int, Tally]:
     """What `save_round` wrote, where there is no `round_problem`."""
     pairs, summary = _files(folder, number)
@@ -53,11 +57,13 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
 
 
+@processes.by_main
 def save_plan(folder: Path, number: int, plan: Plan) -> None:
     """Writes how a round's budget was spent."""
     write_text(_plan(folder, number), dump_row(signed({"round": number, **asdict(plan)})))
 
 
+@processes.by_main
 def load_plan(folder: Path, number: int) -> Plan | None:
     """What `save_plan` wrote, or None if it is not there.
 

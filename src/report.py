@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from src import processes
 from src.printable import printable
 
 
@@ -21,14 +22,15 @@ class Tick(Protocol):
 
 
 class Report:
-    """Prints to standard output.
+    """Prints to standard output; of several processes the main one does.
 
     Args:
         console: where to; by default the terminal, or plain lines where there is none.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+        width = None if sys.stdout.isatty() else 120
+        self.console = console or Console(soft_wrap=True, width=width, quiet=not processes.is_main())
         columns = (
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -36,7 +38,9 @@ class Report:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self._progress = Progress(
+            *columns, console=self.console, disable=self.console.quiet or not self.console.is_terminal
+        )
         self._learning: TaskID | None = None
         self._warned: set[str] = set()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from src import processes
 from src.checksums import SUMS, damage, write_sums
 from src.errors import RunError
 from src.files import GrowingFile, append_rows, new_folder, read_rows, read_signed, signed, write_text
@@ -59,7 +60,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder.
+    """One run's folder. Of several processes the main one alone reads and writes it.
 
     Attributes:
         path: the folder.
@@ -91,8 +92,9 @@ class RunFolder:
 
     def ledger(self, role: str) -> Ledger:
         """What the answers of the "oracle" or the "judge" have cost, over all attempts of the run."""
-        return Ledger(self.path / "answers" / f"{role}.jsonl")
+        return Ledger(self.path / "answers" / f"{role}.jsonl" if processes.is_main() else None)
 
+    @processes.by_main
     def open(self, config_yaml: str, force: bool) -> None:
         """Makes the folder, or goes on in one of the same configuration; `force` clears what a run has left there.
 
@@ -127,6 +129,7 @@ class RunFolder:
         they are, so that it can be written again."""
         return read_signed(self.path / "identity.json")
 
+    @processes.by_main
     def finished(self, T: int) -> dict[str, Any] | None:
         """The run's result, if it is finished.
 
@@ -161,6 +164,7 @@ class RunFolder:
             if not file.begins_as(state["files"][name])
         ]
 
+    @processes.by_main
     def go_back_to(self, state: Mapping[str, Any] | None) -> None:
         """Drops the rows written after a checkpoint; all of them where there is none."""
         for name, file in self._growing.items():
@@ -170,16 +174,19 @@ class RunFolder:
     def _whose(self) -> dict[str, Any]:
         return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint")}
 
+    @processes.by_main
     def log_metrics(self, row: Mapping[str, Any]) -> None:
         """Appends a step's metrics."""
         append_rows(self.path / "metrics.jsonl", [row])
         self.tracker.metrics(row)
 
+    @processes.by_main
     def log_samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends an evaluation's samples."""
         append_rows(self.path / "samples.jsonl", rows)
         self.tracker.samples(rows)
 
+    @processes.by_main
     def log_result(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Appends a result row, the identity in front, and returns it."""
         whole = {"schema_version": SCHEMA_VERSION, **self.identity, **row}
@@ -187,17 +194,20 @@ class RunFolder:
         self.tracker.result(whole)
         return whole
 
+    @processes.by_main
     def save_policy(self, policy: Policy) -> None:
         """Writes the trained policy, with a model card."""
         with new_folder(self.path / "policy") as folder:
             policy.save(folder)
             write_text(folder / "README.md", model_card(self.identity, policy))
 
+    @processes.by_main
     def seal(self) -> None:
         """Ends the run: writes the checksums of all it leaves, then removes what only an unfinished run needs."""
         write_sums(self.path)
         self.drop_checkpoint()
 
+    @processes.by_main
     def drop_checkpoint(self) -> None:
         """Removes the checkpoints."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from src import stop
+from src import processes, stop
 from src.memory import naming
 from src.models.decoding import Decoder, PlainDecoder, SharedDecoder
 from src.records import Ids
@@ -46,6 +46,8 @@ class Sampler:
     ) -> list[list[Ids]]:
         """k responses to each prompt, token ids as sampled, with the end token where it was drawn.
 
+        Several processes share the rows of every batch; the draws are those of one process.
+
         `tick` is called with the number of prompts answered, batch by batch.
         """
         drawn = self.sample_scored(model, prompts, k, end_ids, generator, tick)
@@ -77,32 +79,43 @@ class Sampler:
     def _batch(
         self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: Set[int], generator: torch.Generator
     ) -> list[tuple[Ids, float]]:
+        own = processes.share(list(map(len, prompts)))
+        rows = [place * k + response for place in own for response in range(k)]
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
-        decoder: Decoder = (SharedDecoder if fits else PlainDecoder)(model, prompts, k)
+        kind: type[Decoder] = SharedDecoder if fits else PlainDecoder
+        decoder = kind(model, [prompts[place] for place in own], k) if own else None
         ends = torch.tensor(sorted(end_ids), device=model.device)
-        responses: list[list[int]] = [[] for _ in range(len(prompts) * k)]
+        responses: list[list[int]] = [[] for _ in rows]
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
         alive = torch.arange(len(responses), device=model.device)
         for length in range(1, self.max_new_tokens + 1):
             stop.check()
+            count, ours = _alive([rows[row] for row in alive.tolist()], len(prompts) * k)
+            if not count:
+                break
+            # Each process draws for the rows of all, and uses its own: their generators stay the same.
+            points = uniforms(count, generator, model.device)[ours] if self.temperature else None
+            if decoder is None or not len(alive):
+                continue
             logits = decoder.logits.float()
-            tokens = self._draw(logits, generator)  # (rows,)
+            tokens = self._draw(logits, points)  # (rows,)
             # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.
             logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 responses[row].append(token)
             going = ~torch.isin(tokens, ends)
-            if length == self.max_new_tokens or not going.any():
-                break
             if not going.all():
                 kept = going.nonzero().squeeze(1)
                 alive, tokens = alive[kept], tokens[kept]
-                decoder.keep(kept)
-            decoder.step(tokens)
-        return [(tuple(ids), logp) for ids, logp in zip(responses, logps.tolist(), strict=True)]
+                if len(alive):
+                    decoder.keep(kept)
+            if len(alive) and length < self.max_new_tokens:
+                decoder.step(tokens)
+        drawn = [(tuple(ids), logp) for ids, logp in zip(responses, logps.tolist(), strict=True)]
+        return processes.together(rows, drawn)
 
-    def _draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        if self.temperature == 0:
+    def _draw(self, logits: Tensor, points: Tensor | None) -> Tensor:
+        if points is None:
             return logits.argmax(-1)
         if self.temperature != 1:
             logits = logits / self.temperature
@@ -115,16 +128,35 @@ class Sampler:
             before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
             outside = (before >= self.top_p).scatter(1, order, before >= self.top_p)
             logits = logits.masked_fill(outside, -torch.inf)
-        return draw(logits.softmax(-1), generator)
+        return draw(logits.softmax(-1), points)
 
 
-def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+def _alive(rows: list[int], total: int) -> tuple[int, Tensor | slice]:
+    """How many of a batch's rows go on in all processes, and which of them are this process's.
+
+    Args:
+        rows: those that go on here, by their places in the batch.
+        total: rows of the batch.
+    """
+    if processes.world_size() == 1:
+        return len(rows), slice(None)
+    going = torch.zeros(total, dtype=torch.int32)
+    going[rows] = 1
+    processes.total(going)
+    return int(going.sum()), (going.cumsum(0) - 1)[rows]
+
+
+def uniforms(rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """A number from 0 to 1 for each row, (rows, 1). Double precision: single would miss rare tokens."""
+    return torch.rand((rows, 1), generator=generator, dtype=torch.float64, device=device)
+
+
+def draw(probabilities: Tensor, points: Tensor) -> Tensor:
     """An index from each row of probabilities, (rows, n), in proportion to them; (rows,).
 
-    One uniform number a row, looked up in the cumulative sums. `torch.multinomial` draws one for every entry, which for
-    a large vocabulary took a sixth of the time of sampling. Double precision: single would miss rare tokens.
+    One uniform number a row (`uniforms`), looked up in the cumulative sums. `torch.multinomial` draws one for every
+    entry, which for a large vocabulary took a sixth of the time of sampling.
     """
     sums = probabilities.cumsum(-1, dtype=torch.float64)
-    points = torch.rand((len(sums), 1), generator=generator, dtype=sums.dtype, device=sums.device) * sums[:, -1:]
     # right: an entry of no probability is never met, not even at 0.
-    return torch.searchsorted(sums, points, right=True).squeeze(1).clamp_(max=sums.shape[1] - 1)
+    return torch.searchsorted(sums, points * sums[:, -1:], right=True).squeeze(1).clamp_(max=sums.shape[1] - 1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from src import stop
+from src import processes, stop
 from src.layout import Layout, batches, packed_batches, packed_layout, plain_layout, shared_layout
 from src.memory import naming
 from src.models.shared_prompt import install, uninstall
@@ -88,18 +88,20 @@ class Scorer:
         responses: Sequence[Sequence[Ids]],
         tick: Callable[[int], None] = ignore,
     ) -> Tensor:
-        """As `logps`, for any number of prompts, batch by batch, on the CPU.
+        """As `logps`, for any number of prompts, batch by batch, on the CPU; processes share the prompts.
 
-        `tick` is called with the number of prompts scored.
+        `tick` is called with the number of prompts scored here.
         """
         k = len(responses[0]) if responses else 2
         out = torch.zeros(len(prompts), k)
-        for batch in self.batches(prompts, responses):
-            stop.check()
+        own = processes.share([len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses)])
+        asked, given = [prompts[i] for i in own], [responses[i] for i in own]
+        for batch in stop.between(self.batches(asked, given)):
             with naming("model.tokens", self.tokens):
-                out[batch] = self.logps(model, [prompts[i] for i in batch], [responses[i] for i in batch]).cpu()
+                scored = self.logps(model, [asked[i] for i in batch], [given[i] for i in batch]).cpu()
+            out[[own[i] for i in batch]] = scored
             tick(len(batch))
-        return out
+        return processes.total(out)
 
     def _forward(
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]

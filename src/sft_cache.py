@@ -13,6 +13,7 @@ import transformers
 from filelock import FileLock, Timeout
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from src import processes
 from src.data.splits import fingerprint, tokenize
 from src.errors import RunError
 from src.files import checksum, new_folder, read_rows, read_signed, signed, write_text, writing
@@ -55,11 +56,16 @@ class SftCache:
     _prompts: list[Prompt] = field(default_factory=list, init=False)
 
     def policy(self, members: int) -> Policy:
-        """The SFT policy of so many members, made where it is missing."""
-        base = self.base()
+        """The SFT policy of so many members, made where it is missing.
+
+        Of several processes the main one makes the base, and each makes members; all of them read the folders.
+        """
+        base = processes.from_main(self.base)
+        own = processes.share([1] * members)
+        parts = processes.everyone(lambda: {member: self.member(member, base) for member in own})
+        folders = {member: folder for part in parts for member, folder in part.items()}
         policy = self._new_policy(base, members)
-        for member in range(members):
-            folder = self.member(member, base)
+        for member, folder in sorted(folders.items()):
             if policy.layers:
                 policy.load_member(member, folder)
             else:

@@ -8,9 +8,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+from src import processes
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -57,13 +62,26 @@ def listening() -> Iterator[None]:
 
 
 def check() -> None:
-    """A safe place: leaves if that was asked for.
+    """A safe place: leaves if that was asked for. Several processes come by together, and leave together.
 
     Raises:
-        Stopped: after a signal.
+        Stopped: after a signal, to whichever of them.
     """
-    if _Heard.number is not None:
-        raise Stopped(_Heard.number)
+    number = processes.largest(_Heard.number or 0)
+    _Heard.number = number or None  # whoever is told by another has heard it too
+    _leave(number)
+
+
+def between(parts: Sequence[T]) -> Iterator[T]:
+    """Parts of a work, with a `check` before each. Processes may have more or fewer of them."""
+    for place in range(processes.largest(len(parts))):
+        check()
+        yield from parts[place : place + 1]
+
+
+def _leave(number: int) -> None:
+    if number:
+        raise Stopped(number)
 
 
 @contextmanager
@@ -77,11 +95,13 @@ def deferred() -> Iterator[None]:
 def at_once() -> Iterator[None]:
     """Within `deferred`: signals do not wait during the block, in which nothing of the run's state may change.
 
+    A process does this by itself (`processes.from_main`, `processes.everyone`).
+
     Raises:
         Stopped: after a signal, before the block or in it.
     """
     with _set(False):
-        check()
+        _leave(_Heard.number or 0)
         yield
 
 
@@ -105,5 +125,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
     _Heard.number = number
     if not _Heard.deferred:
         raise Stopped(number)
+    if not processes.is_main():
+        return
     name = signal.Signals(number).name
     os.write(2, f"\n{name}: leaving as soon as the step is done; Ctrl-C (again) leaves at once.\n".encode())

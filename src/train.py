@@ -4,6 +4,7 @@ python -m src.train loss=ipo F=2 -m seed=0,1,2
 """
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
+from src import processes
 from src.command_line import CONF, flags_first, plain_config, problems_of
 from src.errors import ConfigError, RunError
 from src.stop import Stopped, listening
@@ -25,10 +27,14 @@ def job(composed: DictConfig) -> None:
     try:
         run(plain_config(composed), hydra_config.runtime.choices, Path(place))
     except Stopped as stopped:
-        sys.stderr.write(f"\n{place}: {stopped}\n")
+        if processes.speaks_first():
+            sys.stderr.write(f"\n{place}: {stopped}\n")
         raise
     except (ConfigError, RunError, FloatingPointError, OSError) as error:
-        sys.stderr.write(f"\n{place}: {error}\n")
+        if processes.speaks_first():
+            sys.stderr.write(f"\n{place}{processes.name()}: {error}\n")
+        if not processes.is_main():
+            sys.exit(1)
         raise CompactHydraException(f"failed: {place}") from None
 
 
@@ -47,19 +53,22 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     """
     # Torch and transformers are loaded for a run only: help and completion answer at once.
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-    from src.config import read_config
+    from src.config import choose_device, read_config
+    from src.loggers.base import Untracked
     from src.processor import use_processor
     from src.report import Report, percent
     from src.run_lock import run_lock
 
     quiet_libraries()
     config, problems = read_config(plain)
-    if config is None:
+    if config is not None:
+        problems = processes.device_problems(choose_device(config.device))
+    if config is None or problems:
         raise ConfigError(problems)
     report = Report()
     folder = build_folder(config, plain, choices, path)
     # Hydra's launchers may run a job in a process of its own, which has to hear the signals too.
-    with listening(), run_lock(path):
+    with listening(), run_lock(path) if processes.is_main() else nullcontext():
         row = None if config.force else folder.finished(config.T)
         if row is not None and row["config_hash"] == folder.identity["config_hash"]:
             folder.drop_checkpoint()
@@ -70,8 +79,10 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         folder = folder.made_from(splits.fingerprint())
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")
-        report.say(use_processor())
-        with report.live(), config.logger.tracking(path, folder.identity, plain, report.say) as tracker:
+        each = f"{processes.world_size()} processes, each with " if processes.world_size() > 1 else ""
+        report.say(each + use_processor())
+        tracking = config.logger.tracking(path, folder.identity, plain, report.say)
+        with report.live(), tracking if processes.is_main() else nullcontext(Untracked()) as tracker:
             tracked = replace(folder, tracker=tracker)
             experiment = build_experiment(config, splits, tracked, report)
             report.start(config.T)
@@ -80,11 +91,11 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
-    with listening():
+    with listening(), processes.joined():
         arguments = flags_first(sys.argv[1:])
-        problems = problems_of(arguments)
+        problems = problems_of(arguments) + processes.problems("-m" in arguments or "--multirun" in arguments)
         if problems:
-            sys.exit(f"error: {ConfigError(problems)}")
+            sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
         sys.argv[1:] = arguments
         job()
 

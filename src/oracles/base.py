@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy.special import expit
 
-from src import stop
+from src import processes, stop
 from src.data.world import World
 from src.errors import RunError
 from src.oracles.answers import Ledger
@@ -120,11 +120,7 @@ class Comparer:
             RunError: if there are not as many answers as questions, or one is not what it may be.
         """
         if isinstance(self.oracle, Comparing):
-            with stop.at_once():
-                if isinstance(self.oracle, Costing):
-                    answers = self.oracle.ask(prompts, first, second, self.ledger)
-                else:
-                    answers = self.oracle.compare(prompts, first, second)
+            answers = processes.from_main(lambda: self._compared(prompts, first, second))
             preferred = _numbers(answers)
             if preferred.shape != (len(first),) or not np.isin(preferred, (FIRST, SECOND, TIE, INVALID)).all():
                 raise RunError(
@@ -133,6 +129,14 @@ class Comparer:
                 )
             return Verdicts(preferred.astype(int), None)
         return verdicts_of(self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T)
+
+    def _compared(self, prompts: Sequence[Prompt], first: Sequence[str], second: Sequence[str]) -> list[int]:
+        """The oracle's own answers. One process asks for all: answers cost something, and are counted in one place."""
+        assert isinstance(self.oracle, Comparing)
+        with stop.at_once():
+            if isinstance(self.oracle, Costing):
+                return self.oracle.ask(prompts, first, second, self.ledger)
+            return self.oracle.compare(prompts, first, second)
 
     def spent(self, role: str) -> dict[str, int]:
         """What its answers have cost the run so far, as it stands in a result row; 0 throughout where they are free.
@@ -149,9 +153,17 @@ class Comparer:
         known = dict(self._scores)
         if new:
             asked = [text for _, text in new]
-            known.update(zip(new, self._checked(list(new.values()), asked).tolist(), strict=True))
+            known.update(zip(new, self._shared(list(new.values()), asked), strict=True))
         self._scores = {key: known[key] for key in keys}
         return np.array([self._scores[key] for key in keys])
+
+    def _shared(self, prompts: list[Prompt], texts: list[str]) -> list[float]:
+        """Scores of different texts, which processes share."""
+        own = processes.share([len(prompt.row.prompt) + len(text) for prompt, text in zip(prompts, texts, strict=True)])
+        asked = [prompts[i] for i in own], [texts[i] for i in own]
+        parts = processes.everyone(lambda: (own, self._checked(*asked).tolist() if own else []))
+        scores = {place: score for places, part in parts for place, score in zip(places, part, strict=True)}
+        return [scores[place] for place in range(len(texts))]
 
     def _checked(self, prompts: list[Prompt], texts: list[str]) -> np.ndarray:
         oracle = self.oracle

@@ -30,6 +30,7 @@ TAKEN = {
     "round": ("peer", "start", "as_it_comes"),
     "growth": ("prompt_tokens", "response_tokens", "sizes"),
     "overhead": (),
+    "processes": ("start", "processes"),
 }
 
 
