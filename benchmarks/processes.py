@@ -2,12 +2,12 @@
 
     python -m benchmarks.processes model=smollm2_135m model.path=DIR data.path=DIR pairs=16 json=FILE
 
-ratio_processes    seconds of one process to those of `processes=2` of them, which is how many times the throughput is
+ratio_processes    seconds of one process to those of `processes=2` of them: how many times the throughput is
 pairs_per_second   of one process; .._several of all together
 
 A round samples two responses to each prompt, annotates (which costs nothing here), scores the reference and takes a
-step. Give each process a core that is its own, and `pairs` enough for all. Own keys, with their values: conf/bench.yaml;
-the others: src.train --help.
+step. Give each process a core of its own, and `pairs` enough for all. Own keys, with their values: conf/bench.yaml; the
+others: src.train --help.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Several processes at one run (torch.distributed): who does what, and what passes between them.
 
 A launcher (`accelerate launch`, `torchrun`) starts them and says in the environment who each one is. All of them do the
-same things in the same order; what is long is shared (`share`, `together`, `total`), what is written or paid for is done
-by the main process alone (`from_main`). In one process every function here does the whole work, and nothing else.
+same things in the same order; what is long is shared (`share`, `together`, `total`), what is written or paid for is
+done by the main process alone (`from_main`). In one process every function here does the whole work, and nothing else.
 """
 
 import os

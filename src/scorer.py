@@ -94,7 +94,9 @@ class Scorer:
         """
         k = len(responses[0]) if responses else 2
         out = torch.zeros(len(prompts), k)
-        own = processes.share([len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses)])
+        own = processes.share(
+            [len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses, strict=True)]
+        )
         asked, given = [prompts[i] for i in own], [responses[i] for i in own]
         for batch in stop.between(self.batches(asked, given)):
             with naming("model.tokens", self.tokens):

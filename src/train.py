@@ -91,13 +91,17 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
-    with listening(), processes.joined():
-        arguments = flags_first(sys.argv[1:])
-        problems = problems_of(arguments) + processes.problems("-m" in arguments or "--multirun" in arguments)
-        if problems:
-            sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
-        sys.argv[1:] = arguments
-        job()
+    try:
+        with listening(), processes.joined():
+            arguments = flags_first(sys.argv[1:])
+            multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
+            problems = problems_of(arguments) + processes.problems(multirun)
+            if problems:
+                sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
+            sys.argv[1:] = arguments
+            job()
+    except RunError as error:  # the processes did not come together
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
