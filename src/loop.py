@@ -127,6 +127,8 @@ class Experiment:
         """Adds to an error where the run can go on from."""
         try:
             yield
+        except processes.Lost:  # says so itself
+            raise
         except RunError as error:
             saved = self.folder.checkpoint
             place = (
