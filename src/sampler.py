@@ -82,8 +82,9 @@ class Sampler:
         own = processes.share(list(map(len, prompts)))
         rows = [place * k + response for place in own for response in range(k)]
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
-        kind: type[Decoder] = SharedDecoder if fits else PlainDecoder
-        decoder = kind(model, [prompts[place] for place in own], k) if own else None
+        decoder: Decoder | None = None
+        if own:
+            decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[place] for place in own], k)
         ends = torch.tensor(sorted(end_ids), device=model.device)
         responses: list[list[int]] = [[] for _ in rows]
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
