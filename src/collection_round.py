@@ -1,5 +1,7 @@
 """The first half of a round: allocate (which collects and annotates) and score. The second half is in `src.loop`."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from src.allocation.base import Allocation
@@ -13,6 +15,7 @@ from src.oracles.base import Comparer
 from src.prompt_stream import PromptStream
 from src.records import Comparison, Prompt
 from src.report import Report
+from src.samplers.vllm import ServedSampler
 from src.scorer import Scorer
 from src.seeding import numpy_stream, stream_seed, torch_stream
 
@@ -30,6 +33,7 @@ class CollectionRound:
 
     Attributes:
         length_normalize: whether the loss divides log-probs by their tokens.
+        served: the collector's sampler, where servers do the sampling.
     """
 
     policy: Policy
@@ -42,6 +46,7 @@ class CollectionRound:
     seed: int
     report: Report
     length_normalize: bool
+    served: ServedSampler | None = None
 
     def __call__(
         self,
@@ -87,14 +92,28 @@ class CollectionRound:
                 seconds=seconds,
                 tick=tick,
             )
-            with timed(seconds, "time/collect"):
+            serving = self.served.serving(number) if self.served else nullcontext()
+            with timed(seconds, "time/collect"), serving:
                 allocated = self.allocation(offer)
         # What is left is sampling, embedding and clustering.
         seconds["time/collect"] -= seconds["time/annotate"] + allocated.plan.seconds["features"]
         comparisons = allocated.comparisons
         with timed(seconds, "time/reference"):
             comparisons = self._score(comparisons, policies, f"{title}scoring {len(comparisons)} pairs", listed)
-        return comparisons, offer.stream.position, allocated.plan
+        return comparisons, offer.stream.position, self._compared(allocated.plan, comparisons, title)
+
+    def _compared(self, plan: Plan, comparisons: list[Comparison], title: str) -> Plan:
+        """Notes in the plan how far a server's log-probs are from the scorer's."""
+        difference = logp_difference(comparisons)
+        if self.served is None or difference is None:
+            return plan
+        if difference > (most := self.served.spec.warn_above):
+            self.report.warn(
+                f"{title}the servers' log-probs differ from the scorer's by {difference:.1e} nats a token in the mean, "
+                f"more than sampler.warn_above={most}: they sample from another policy; compare the base model, its "
+                "dtype (vllm serve --dtype) and logprobs_mode"
+            )
+        return replace(plan, logp_difference=difference)
 
     def _score(
         self, comparisons: list[Comparison], policies: dict[str, Weights], title: str, listed: bool
@@ -134,6 +153,21 @@ class CollectionRound:
                 f"more than {AGREEMENT:.0e}; the reference log-probs are computed anew"
             )
         return worst <= AGREEMENT
+
+
+def logp_difference(comparisons: Sequence[Comparison]) -> float | None:
+    """How far the log-probs of sampling are from the scorer's, in the mean over tokens; None where nothing says.
+
+    The absolute difference of each response's log-probability, summed and divided by all tokens: nats a token.
+    """
+    sampled = [
+        (abs(response.logp - scored), len(response.ids))
+        for one in comparisons
+        for response, scored in zip(one.responses, one.logps["behavior"], strict=True)
+        if response.logp is not None
+    ]
+    tokens = sum(length for _, length in sampled)
+    return sum(difference for difference, _ in sampled) / tokens if tokens else None
 
 
 def _two(logps: list[float]) -> tuple[float, float]:

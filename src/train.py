@@ -22,14 +22,16 @@ def job(composed: DictConfig) -> None:
     """One job of Hydra: a run in its folder. Another job of a multirun goes on when this one fails."""
     hydra_config = HydraConfig.get()
     place = hydra_config.runtime.output_dir
-    try:
-        run(plain_config(composed), hydra_config.runtime.choices, Path(place))
-    except Stopped as stopped:
-        sys.stderr.write(f"\n{place}: {stopped}\n")
-        raise
-    except (ConfigError, RunError, FloatingPointError, OSError) as error:
-        sys.stderr.write(f"\n{place}: {error}\n")
-        raise CompactHydraException(f"failed: {place}") from None
+    # Here and not only in `main`: launchers start jobs in processes of their own.
+    with listening():
+        try:
+            run(plain_config(composed), hydra_config.runtime.choices, Path(place))
+        except Stopped as stopped:
+            sys.stderr.write(f"\n{place}: {stopped}\n")
+            raise
+        except (ConfigError, RunError, FloatingPointError, OSError) as error:
+            sys.stderr.write(f"\n{place}: {error}\n")
+            raise CompactHydraException(f"failed: {place}") from None
 
 
 def run(plain: dict, choices: dict, path: Path) -> None:
