@@ -26,7 +26,7 @@ def run_name(overrides: Sequence[str], *instead: str) -> str:
     """A folder name from command-line overrides: sorted, so that their order does not matter.
 
     A value that is a path, too long, or odd for a file name is shortened, with a hash that keeps it apart. `force`, the
-    logger and the sampler say how to run, not what, and have no part in the name. Without overrides the name is "default".
+    logger and the sampler say how to run, not what, and have no part in the name. Without overrides it is "default".
 
     Args:
         overrides: `key=value` each.

@@ -155,14 +155,13 @@ def test_a_schedulers_signal_goes_on_to_who_listened_before(number: int) -> None
     try:
         for sent, expected in ((number, ["left", "requeue"]), (signal.SIGTERM, ["left"])):
             heard.clear()
-            with pytest.raises(Stopped) as left, stop.listening(), stop.listening():
-                with stop.deferred():
-                    os.kill(os.getpid(), sent)
-                    assert heard == []
-                    try:
-                        stop.check()
-                    finally:
-                        heard.append("left")
+            with pytest.raises(Stopped) as left, stop.listening(), stop.listening(), stop.deferred():
+                os.kill(os.getpid(), sent)
+                assert heard == []
+                try:
+                    stop.check()
+                finally:
+                    heard.append("left")
             assert left.value.code == 128 + sent
             assert heard == expected
     finally:

@@ -1,4 +1,4 @@
-"""Several servers that answer the same questions: each takes the next when it has room, a lost one's go to the others."""
+"""Servers that answer the same questions: each takes the next when it has room, and a lost one's go to the others."""
 
 import asyncio
 import random

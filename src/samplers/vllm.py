@@ -1,6 +1,6 @@
 """Sampling by vLLM servers (arXiv:2309.06180), with the behavior policy as a LoRA adapter that they load at run time.
 
-The calls are vLLM's own (docs/cluster.md): POST /v1/load_lora_adapter and /v1/unload_lora_adapter, and /v1/completions with
+The calls are vLLM's own (docs/cluster.md): /v1/load_lora_adapter, /v1/unload_lora_adapter, and /v1/completions with
 prompts as token ids and `return_token_ids`. No text goes to a server, and none that comes from it is read.
 """
 
@@ -22,7 +22,7 @@ import torch
 from transformers import PreTrainedModel
 
 from src import stop
-from src.errors import RunError, require
+from src.errors import require
 from src.files import new_folder
 from src.models.policy import Policy
 from src.oracles.endpoint import Trouble, first_line
@@ -240,8 +240,8 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to be "
-                f"there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to "
+                "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
             ) from None

@@ -1,4 +1,4 @@
-"""sampler=vllm against a stand-in server: token ids as sampled, the policy's own distribution, and what may go wrong."""
+"""sampler=vllm against a stand-in server: token ids as sampled, the policy's distribution, and what may go wrong."""
 
 import asyncio
 import json
@@ -175,9 +175,9 @@ def test_the_adapter_goes_where_the_servers_read(policy: Policy, base: str, tmp_
         [path] = [body["lora_path"] for _, body in server.requests if body.get("lora_path")]
         assert path == str(tmp_path / "there" / one._name)
         assert list((tmp_path / "here").iterdir()) == []
-        with pytest.raises(RunError, match=r"sampler\.folder, sampler\.server_folder"):
-            with sampler(policy, tmp_path, server, **places | {"server_folder": "/nowhere"}).serving(0):
-                pass
+        other = sampler(policy, tmp_path, server, **places | {"server_folder": "/nowhere"})
+        with pytest.raises(RunError, match=r"sampler\.folder, sampler\.server_folder"), other.serving(0):
+            pass
 
 
 @pytest.mark.parametrize("trouble", ["close", 503])
@@ -251,9 +251,9 @@ def test_what_a_server_cannot_do_is_said_before_anything_starts(policy: Policy, 
     with served(StandIn(base, max_rank=3)) as server:
         with pytest.raises(RunError, match="no /models; expected"):
             sampler(policy, tmp_path, server, urls=[server.url.removesuffix("/v1")]).check()
-        with pytest.raises(RunError, match="rank 4 is greater.*the adapter's rank is 4.*--max-lora-rank 8"):
-            with sampler(policy, tmp_path, server).serving(0):
-                pass
+        text = "rank 4 is greater.*the adapter's rank is 4.*--max-lora-rank 8"
+        with pytest.raises(RunError, match=text), sampler(policy, tmp_path, server).serving(0):
+            pass
         assert list(tmp_path.iterdir()) == []
 
 
@@ -280,10 +280,8 @@ def completion(*choices: dict[str, Any]) -> str:
 
 def test_what_a_response_has_to_be() -> None:
     two = Question((2, 3), 2, 0)
-    assert read_responses(completion({}, {"token_ids": [5, 4, 4], "logprobs": {"token_logprobs": [0, -1, -1]}}), two, {1}, 3) == [
-        ((3, 1), -3.0),
-        ((5, 4, 4), -2.0),
-    ]  # fmt: skip
+    cut = {"token_ids": [5, 4, 4], "logprobs": {"token_logprobs": [0, -1, -1]}}
+    assert read_responses(completion({}, cut), two, {1}, 3) == [((3, 1), -3.0), ((5, 4, 4), -2.0)]
     for body, text in (
         ("<html>", "Expecting value"),
         ("[]", "it begins with"),
@@ -425,9 +423,9 @@ def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cach
         built(tmp_path / "whole", cache, *RUN, *by_servers(whole)).run()
     for number, lasts in enumerate((3, len(whole.prompts) - 3)):
         folder = tmp_path / f"run{number}"
-        with served(StandIn(lora_base, behave=lambda n, lasts=lasts: "close" if n >= lasts else None)) as dying:
-            with pytest.raises(RunError, match="no server is left, with"):
-                built(folder, cache, *RUN, *by_servers(dying)).run()
+        dying = StandIn(lora_base, behave=lambda n, lasts=lasts: "close" if n >= lasts else None)
+        with served(dying), pytest.raises(RunError, match="no server is left, with"):
+            built(folder, cache, *RUN, *by_servers(dying)).run()
         with served(StandIn(lora_base)) as server:
             built(folder, cache, *RUN, *by_servers(server)).run()
         ours, theirs = left_behind(folder), left_behind(tmp_path / "whole")
@@ -437,9 +435,9 @@ def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cach
 
 def test_a_run_is_not_bound_to_its_sampler(tmp_path: Path, cache: Path, lora_base: str) -> None:
     """Where servers are lost for good, the same run goes on in process."""
-    with served(StandIn(lora_base, behave=lambda n: "close" if n > 9 else None)) as dying:
-        with pytest.raises(RunError, match="no server is left"):
-            built(tmp_path / "run", cache, *RUN, *by_servers(dying)).run()
+    dying = StandIn(lora_base, behave=lambda n: "close" if n > 9 else None)
+    with served(dying), pytest.raises(RunError, match="no server is left"):
+        built(tmp_path / "run", cache, *RUN, *by_servers(dying)).run()
     built(tmp_path / "run", cache, *RUN).run()
     assert read_rows(tmp_path / "run" / "results.jsonl")[-1]["annotated_pairs"] == 16
 
@@ -452,8 +450,9 @@ def test_ctrl_c_does_not_wait_for_a_server(tmp_path: Path, cache: Path, lora_bas
         return "hang"
 
     with served(StandIn(lora_base, behave=behave)) as server, stop.listening():
+        run = built(tmp_path / "run", cache, *RUN, *by_servers(server))
         with pytest.raises(Stopped):
-            built(tmp_path / "run", cache, *RUN, *by_servers(server)).run()
+            run.run()
         assert server.adapters == {}  # it was told good-bye
 
 
