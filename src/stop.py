@@ -62,9 +62,11 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        heard, _Heard.number = _Heard.number, None
-        if heard in REQUEUE and callable(before[heard]) and before[heard] is not _hear:
-            signal.raise_signal(heard)
+        # A block within another one leaves it to that: what was heard is for the whole command.
+        if _hear not in before.values():
+            heard, _Heard.number = _Heard.number, None
+            if heard in REQUEUE and callable(before[heard]):
+                signal.raise_signal(heard)
 
 
 def check() -> None:
