@@ -63,9 +63,10 @@ def listening() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         # A block within another one leaves it to that: what was heard is for the whole command.
-        if _hear not in before.values():
-            heard, _Heard.number = _Heard.number, None
-            if heard in REQUEUE and callable(before[heard]):
+        heard = _Heard.number
+        if heard is not None and (handler := before[heard]) is not _hear:
+            _Heard.number = None
+            if heard in REQUEUE and callable(handler):
                 signal.raise_signal(heard)
 
 
