@@ -30,6 +30,7 @@ TAKEN = {
     "round": ("peer", "start", "as_it_comes"),
     "growth": ("prompt_tokens", "response_tokens", "sizes"),
     "overhead": (),
+    "features": (),
 }
 
 
@@ -74,6 +75,12 @@ class TestSmallest:
         row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64")
         assert row["pairs_per_second"] > 0
         assert 4 <= row["sides"][0]["turns"][0]["tokens"] <= 20
+
+    @pytest.mark.parametrize("model", ["tiny", "tiny_lora"])
+    def test_features(self, smallest: list[str], model: str) -> None:
+        row = measured("features", *smallest, f"model={model}")
+        assert row["ratio_step"] > 0 and row["sketch_bytes"] == 2048
+        assert [side["side"] for side in row["sides"]] == ["step", "features", "features of twice as many"]
 
     def test_overhead(self, smallest: list[str]) -> None:
         row = measured("overhead", *smallest)
