@@ -3,7 +3,7 @@
     python -m benchmarks.features pairs=500 json=FILE
 
 ratio_step             time of the features of 2 x `pairs` responses to that of a learning step on these pairs
-bytes_a_response       by how much the peak grows for a response more, measured with twice as many
+bytes_a_response       by how much the peak grows for a response more, measured with four times as many
 sketch_bytes           what is kept of a response
 
 Features in 512 numbers, as allocation=balanced has them, through the scorer of the training step. The step is one
@@ -28,6 +28,7 @@ from src.report import Report
 from src.scorer import scorer_for
 
 SIZE = 512
+MORE = 4
 
 
 def features(turns: Turns, given: Material) -> None:
@@ -35,9 +36,9 @@ def features(turns: Turns, given: Material) -> None:
     _features(turns, given, given.pairs)
 
 
-def features_of_twice_as_many(turns: Turns, given: Material) -> None:
-    """Those of each turn's pairs, twice."""
-    _features(turns, given, [[*pairs, *pairs] for pairs in given.pairs])
+def features_of_more(turns: Turns, given: Material) -> None:
+    """Those of each turn's pairs, four times over: for the memory they take."""
+    _features(turns, given, [MORE * pairs for pairs in given.pairs])
 
 
 def _features(turns: Turns, given: Material, batches: list[list[Pair]]) -> None:
@@ -55,21 +56,21 @@ def measure(bench: Bench) -> dict[str, Any]:
     """Measures, prints and writes; what is written."""
     report = Report()
     device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
-    sides = {"step": learn, "features": features, "features of twice as many": features_of_twice_as_many}
+    sides = {"step": learn, "features": features, "features of more": features_of_more}
     with report.live(), material(bench, report) as given:
         given = given.at(bench.precisions()[0])
         found = alternate(
             {name: (work, given) for name, work in sides.items()},
             device, threads, bench.keys.warmup, bench.keys.repeats, report,
         )  # fmt: skip
-    once, twice = found["features"], found["features of twice as many"]
-    grown = statistics.median(turn["peak_bytes"] for turn in twice.turns) - statistics.median(
+    once, more = found["features"], found["features of more"]
+    grown = statistics.median(turn["peak_bytes"] for turn in more.turns) - statistics.median(
         turn["peak_bytes"] for turn in once.turns
     )
     figures = {
         "seconds": statistics.median(once.seconds()),
         **ratio(once.seconds(), found["step"].seconds()).named("ratio_step"),
-        "bytes_a_response": grown / (2 * bench.keys.pairs),
+        "bytes_a_response": grown / (2 * (MORE - 1) * bench.keys.pairs),
         "sketch_bytes": 4 * SIZE,
     }
     return finish("features", bench, figures, [(given.config.model.dtype, side) for side in found.values()], report)

@@ -80,7 +80,7 @@ class TestSmallest:
     def test_features(self, smallest: list[str], model: str) -> None:
         row = measured("features", *smallest, f"model={model}")
         assert row["ratio_step"] > 0 and row["sketch_bytes"] == 2048
-        assert [side["side"] for side in row["sides"]] == ["step", "features", "features of twice as many"]
+        assert [side["side"] for side in row["sides"]] == ["step", "features", "features of more"]
 
     def test_overhead(self, smallest: list[str]) -> None:
         row = measured("overhead", *smallest)
