@@ -106,7 +106,7 @@ def test_sampling_against_generate(smallest: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["step", "round"])
+@pytest.mark.parametrize("name", ["step", pytest.param("round", marks=pytest.mark.nightly)])
 def test_against_trl_from_the_command_line(name: str, smallest: list[str], tmp_path: Path) -> None:
     if reason := trl_peer.missing():
         pytest.skip(reason)
