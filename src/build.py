@@ -19,7 +19,6 @@ from src.learner import Learner
 from src.loop import Experiment
 from src.models.template import Template, template_of
 from src.oracles.base import Comparer
-from src.references.behavior import Behavior
 from src.report import Report
 from src.run_folder import RunFolder, config_hash
 from src.sampler import Sampler
@@ -60,7 +59,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             collector=build_collector(config, template, scorer),
             oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
             scorer=scorer,
-            from_sampling=isinstance(config.reference, Behavior) and config.reference.from_sampling,
+            from_sampling=config.reference.from_sampling,
             seed=config.seed,
             report=report,
             length_normalize=config.loss.length_normalize,

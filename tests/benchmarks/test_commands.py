@@ -27,7 +27,7 @@ TAKEN = {
     "step": ("peer",),
     "memory": ("peer",),
     "sampling": ("peer", "start"),
-    "round": ("peer", "start", "as_it_comes"),
+    "round": ("reference", "peer", "start", "as_it_comes"),
     "growth": ("prompt_tokens", "response_tokens", "sizes"),
     "overhead": (),
     "features": (),
@@ -72,7 +72,10 @@ class TestSmallest:
         assert fixed == 2 * 2 * 12 and 0 < ends <= fixed
 
     def test_round(self, smallest: list[str]) -> None:
-        row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64")
+        row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64", "reference.from_sampling=true")
+        stages = {name: value for name, value in row.items() if name.startswith("seconds_")}
+        assert set(stages) == {f"seconds_{name}" for name in ("fold", "collect", "annotate", "reference", "learn")}
+        assert min(stages.values()) > 0 and sum(stages.values()) <= 2 / row["pairs_per_second"]
         assert row["pairs_per_second"] > 0
         assert 4 <= row["sides"][0]["turns"][0]["tokens"] <= 20
 
