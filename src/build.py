@@ -21,7 +21,6 @@ from src.loop import Experiment
 from src.models.policy import Policy
 from src.models.template import Template, template_of
 from src.oracles.base import Comparer
-from src.references.behavior import Behavior
 from src.report import Report
 from src.run_folder import RunFolder, config_hash
 from src.sampler import Sampler
@@ -66,7 +65,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             collector=replace(collector, sampler=served) if isinstance(collector, Collector) and served else collector,
             oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
             scorer=scorer,
-            from_sampling=isinstance(config.reference, Behavior) and config.reference.from_sampling,
+            from_sampling=config.reference.from_sampling,
             seed=config.seed,
             report=report,
             length_normalize=config.loss.length_normalize,

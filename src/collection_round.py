@@ -32,6 +32,8 @@ class CollectionRound:
     Every random draw comes from a stream named by the round, so a round can be made again at any time.
 
     Attributes:
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave, where these agree with the
+            scorer's to AGREEMENT. They are computed anew in one pass otherwise.
         length_normalize: whether the loss divides log-probs by their tokens.
         served: the collector's sampler, where servers do the sampling.
     """
@@ -136,17 +138,14 @@ class CollectionRound:
         ]
 
     def _agrees(self, comparisons: list[Comparison], behavior: Weights) -> bool:
-        """Whether the log-probs of sampling are the scorer's: on one of its batches, the longest rows."""
-        prompts = [one.prompt.ids for one in comparisons]
-        responses = [[response.ids for response in one.responses] for one in comparisons]
-        batch = self.scorer.batches(prompts, responses)[0]
+        """Whether the log-probs of sampling are the scorer's: on one pair, that with the most tokens."""
+        one = max(comparisons, key=lambda one: len(one.prompt.ids) + sum(len(each.ids) for each in one.responses))
         with self.policy.using(behavior) as model:
-            expected = self.scorer.logps(model, [prompts[i] for i in batch], [responses[i] for i in batch])
+            logps = self.scorer.logps(model, [one.prompt.ids], [[each.ids for each in one.responses]])
         worst = 0.0
-        for i, row in zip(batch, expected.tolist(), strict=True):
-            for response, logp in zip(comparisons[i].responses, row, strict=True):
-                assert response.logp is not None  # data with pairs of their own are refused with from_sampling
-                worst = max(worst, abs(response.logp - logp) / max(len(response.ids), 1))
+        for response, logp in zip(one.responses, logps[0].tolist(), strict=True):
+            assert response.logp is not None  # data with pairs of their own are refused with from_sampling
+            worst = max(worst, abs(response.logp - logp) / max(len(response.ids), 1))
         if worst > AGREEMENT:
             self.report.warn(
                 f"reference.from_sampling: the log-probs of sampling and scoring differ by {worst:.1e} nats a token, "

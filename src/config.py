@@ -247,7 +247,7 @@ def _dataset_problems(parts: dict[str, Any]) -> list[str]:
             "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or data=hub "
             "or data=files with data.chosen_column=NAME data.rejected_column=NAME"
         )
-    if getattr(parts.get("reference"), "from_sampling", False):
+    if parts.get("reference") is not None and parts["reference"].from_sampling:
         found.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
     return found
 
