@@ -1,8 +1,8 @@
-# make setup | demo | figures | test | test-fast | check | reliability | clean. Everything runs in .venv; nothing else has to be typed.
+# make setup | demo | figures | test | test-fast | test-all | check | reliability | clean. Everything runs in .venv; nothing else has to be typed.
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo figures test test-fast check reliability clean
+.PHONY: setup demo figures test test-fast test-all check reliability clean
 
 setup: .venv/ready
 
@@ -21,10 +21,13 @@ figures: setup
 	$(BIN)/python analysis/aggregate.py --figures fig1 --out figures
 
 test: setup
+	$(BIN)/python -m pytest -n 2 -m "not nightly and not gpu"
+
+test-all: setup
 	$(BIN)/python -m pytest -n 2 -m "not gpu"
 
 test-fast: setup
-	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not nightly and not gpu"
 
 check: setup
 	$(BIN)/ruff check .

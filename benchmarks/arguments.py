@@ -75,7 +75,7 @@ def read_bench(arguments: Sequence[str], taken: Sequence[str]) -> Bench:
 
     Args:
         arguments: key=value.
-        taken: keys of conf/bench.yaml that this benchmark takes beside the common ones.
+        taken: keys that this benchmark takes beside the common ones, of conf/bench.yaml and of conf/train.yaml.
 
     Raises:
         ConfigError: with everything that is wrong with it.
@@ -86,22 +86,23 @@ def read_bench(arguments: Sequence[str], taken: Sequence[str]) -> Bench:
     names = (*RUN, *COMMON, *taken)
     job = compose_one(
         others,
-        Taken("bench", keys=(*names, "experiment"), own=("json",), problems_in=lambda plain: _read(plain)[2]),
+        Taken("bench", keys=(*names, "experiment"), own=("json",), problems_in=lambda plain: _read(plain, taken)[2]),
     )
     problems += job.problems
     place = Path(own["json"]).expanduser() if "json" in own else None
     if place is not None and place.is_dir():
         problems.append(f"json={place}: that is a folder; expected a file, or a name for one")
-    config, keys, _ = _read(job.plain) if job.plain else (None, None, [])
+    config, keys, _ = _read(job.plain, taken) if job.plain else (None, None, [])
     if problems or config is None or keys is None:
         raise ConfigError(list(dict.fromkeys(problems)))
     return Bench(config, keys, {key: job.plain[key] for key in names if key in job.plain}, place)
 
 
-def _read(plain: dict[str, Any]) -> tuple[RunConfig | None, BenchKeys | None, list[str]]:
+def _read(plain: dict[str, Any], taken: Sequence[str]) -> tuple[RunConfig | None, BenchKeys | None, list[str]]:
     """Both parts of a composed configuration, and everything wrong with it."""
     names = BenchKeys.__dataclass_fields__
-    config, problems = read_config({key: value for key, value in plain.items() if key not in names}, RUN)
+    run = (*RUN, *(key for key in taken if key not in names))
+    config, problems = read_config({key: value for key, value in plain.items() if key not in names}, run)
     parts, found = read_keys(BenchKeys, {key: value for key, value in plain.items() if key in names})
     keys = None
     if not found:

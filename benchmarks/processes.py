@@ -44,7 +44,7 @@ def shared(turns: Turns, task: tuple[Material, int, int, int]) -> None:
             turns.wait()
             if turn == 0:
                 stack.enter_context(processes.joined())
-            turns.done(tokens=take(turn))
+            turns.done(**take(turn))
 
 
 def measure(bench: Bench) -> dict[str, Any]:

@@ -5,11 +5,13 @@
 ratio_trl_online              pairs a second of ours to those of TRL's experimental OnlineDPOTrainer, best settings
 ratio_trl_online_as_it_comes  to the same with gradient checkpointing, its default, so that it samples without a cache
 pairs_per_second              of ours
+seconds_collect, ...          of ours, by stage: fold makes the policies' weights
 
-The same prompts in the same order, temperature 1, the same limit on tokens, the same reward, which costs nothing; the
-reference is the policy at the start. start=sft begins with the SFT policy, whose responses are as long as labels.
-as_it_comes=false leaves out the last one, by far the slowest. Own keys, with their values: conf/bench.yaml; the others:
-src.train --help.
+The same prompts in the same order, temperature 1, the same limit on tokens, the same reward, which costs nothing. TRL's
+reference is the policy at the start; ours is behavior's unless reference=sft is given, which costs the same, for the KL
+to the start is a metric of both. reference.from_sampling=true spares a pass over the pairs. start=sft begins with the
+SFT policy, whose responses are as long as labels. as_it_comes=false leaves out TRL as it comes, by far the slowest. Own
+keys, with their values: conf/bench.yaml; the others: src.train --help.
 """
 
 import statistics
@@ -29,6 +31,7 @@ from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, Work, alternate
 from src.allocation.base import Allocated
 from src.allocation.uniform import Uniform
+from src.clock import timed
 from src.collect import Collector, Tally
 from src.collection_round import CollectionRound
 from src.config import choose_device
@@ -87,16 +90,16 @@ class InOrder:
 
 
 def ours(turns: Turns, given: Material) -> None:
-    """A round of ours, reference=sft, pairs not written to disk."""
+    """A round of ours, pairs not written to disk."""
     take = rounds(given)
     turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in given.batches])
     for turn in range(len(given.batches)):
         turns.wait()
-        turns.done(tokens=take(turn))
+        turns.done(**take(turn))
 
 
-def rounds(given: Material) -> Callable[[int], int]:
-    """What takes the round of a turn, all of it ready; it gives the number of tokens sampled."""
+def rounds(given: Material) -> Callable[[int], dict[str, Any]]:
+    """What takes the round of a turn, all of it ready; it gives the tokens sampled, and the seconds of each stage."""
     config, batches = given.config, given.batches
     learner = new_learner(given, config.ensemble)
     policy, template = learner.policy, template_of(learner.policy, config.model.template)
@@ -108,20 +111,35 @@ def rounds(given: Material) -> Callable[[int], int]:
         collector=Collector(sampler, template, resample=0),
         oracle=Comparer(CheapOracle(), None),
         scorer=learner.scorer,
-        from_sampling=False,
+        from_sampling=config.reference.from_sampling,
         seed=config.seed,
         report=Report(Console(quiet=True)),
         length_normalize=config.loss.length_normalize,
     )
     start, tally, size = policy.mean(), Tally(), len(batches[0])
 
-    def take(turn: int) -> int:
-        policies = {"behavior": policy.mean(), "reference": start, "sft": start}
-        pairs, *_ = collect(turn, size, turn * size, tally, policies, dict.fromkeys(STAGES, 0.0))
-        learner.step(0, pairs)
-        return sum(len(response.ids) for pair in pairs for response in pair.responses)
+    def take(turn: int) -> dict[str, Any]:
+        seconds = dict.fromkeys(STAGES[:-1], 0.0)
+        with timed(seconds, "time/fold"):
+            behavior = policy.mean()
+            reference = config.reference.weights(policy, behavior, start, None, 0)
+            policies = {"behavior": behavior, "reference": reference, "sft": start}
+        pairs, *_ = collect(turn, size, turn * size, tally, policies, seconds)
+        with timed(seconds, "time/learn"):
+            learner.step(0, pairs)
+        tokens = sum(len(response.ids) for pair in pairs for response in pair.responses)
+        return {"tokens": tokens, "stages": seconds}
 
     return take
+
+
+def pace(side: Side, pairs: int) -> dict[str, float]:
+    """Pairs a second, and the median seconds of each stage."""
+    stages = {
+        f"seconds_{name.removeprefix('time/')}": statistics.median(turn["stages"][name] for turn in side.turns)
+        for name in side.turns[0]["stages"]
+    }
+    return {"pairs_per_second": pairs / statistics.median(side.seconds())} | stages
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -143,7 +161,7 @@ def measure(bench: Bench) -> dict[str, Any]:
                 sides[rival] = work, given
             done = alternate(sides, device, threads, bench.keys.warmup, bench.keys.repeats, report)
             found += [(bench.precisions()[0], side) for side in done.values()]
-            figures.setdefault("pairs_per_second", bench.keys.pairs / statistics.median(done["ours"].seconds()))
+            figures = pace(done["ours"], bench.keys.pairs) | figures
             if work is not None:
                 if done[rival].facts["tokens"] != done["ours"].facts["tokens"]:
                     raise RunError(f"{rival} read other tokens than ours in the same prompts: not the same work")
@@ -152,4 +170,4 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command(__doc__ or "", ("peer", "start", "as_it_comes"), measure)
+    command(__doc__ or "", ("reference", "peer", "start", "as_it_comes"), measure)

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,20 @@ import yaml
 from src.collect import Collector
 from src.collect_dataset import DatasetCollector
 from src.collection_round import CollectionRound
-from src.config import DatasetSpec, RunConfig, choose_device
+from src.config import DatasetSpec, RunConfig, TaskSpec, choose_device
 from src.data.splits import Splits, shared_prompts, tokenize
 from src.errors import ConfigError
 from src.evaluator import Evaluator
 from src.learner import Learner
 from src.loop import Experiment
+from src.models.policy import Policy
 from src.models.template import Template, template_of
 from src.oracles.base import Comparer
-from src.references.behavior import Behavior
 from src.report import Report
 from src.run_folder import RunFolder, config_hash
 from src.sampler import Sampler
+from src.samplers.hf import HfSpec
+from src.samplers.vllm import ServedSampler, VllmSpec
 from src.scorer import Scorer, scorer_for
 from src.sft_cache import SftCache
 
@@ -44,6 +47,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         for name, rows in splits.named().items()
     }
     scorer = scorer_for(policy.model, model.tokens, report.warn)
+    collector = build_collector(config, template, scorer)
+    served = build_served(config.sampler, policy, collector, task, folder, report)
     return Experiment(
         T=config.T,
         F=config.rounds,
@@ -57,13 +62,14 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             policy=policy,
             prompts=prompts["train"],
             allocation=config.allocation,
-            collector=build_collector(config, template, scorer),
+            collector=replace(collector, sampler=served) if isinstance(collector, Collector) and served else collector,
             oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
             scorer=scorer,
-            from_sampling=isinstance(config.reference, Behavior) and config.reference.from_sampling,
+            from_sampling=config.reference.from_sampling,
             seed=config.seed,
             report=report,
             length_normalize=config.loss.length_normalize,
+            served=served,
         ),
         learner=Learner(policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T),
         evaluator=Evaluator(
@@ -88,6 +94,25 @@ def build_collector(config: RunConfig, template: Template, scorer: Scorer) -> Co
         return DatasetCollector(config.task.max_new_tokens)
     sampler = build_sampler(config, scorer, collect.temperature, collect.top_k, collect.top_p)
     return Collector(sampler, template, collect.resample)
+
+
+def build_served(
+    spec: HfSpec | VllmSpec,
+    policy: Policy,
+    collector: Collector | DatasetCollector,
+    task: TaskSpec,
+    folder: RunFolder,
+    report: Report,
+) -> ServedSampler | None:
+    """The servers in the place of a collector's own sampler; None for `sampler=hf`."""
+    if isinstance(spec, HfSpec) or not isinstance(collector, Collector):
+        return None
+    longest = task.max_prompt_tokens + task.max_new_tokens
+    assert isinstance(collector.sampler, Sampler)
+    served = ServedSampler(spec, policy, collector.sampler, longest, folder.path, report.warn)
+    if not folder.checkpoint.is_dir():  # a run that goes on may have collected all it needs
+        served.check()
+    return served
 
 
 def build_sampler(config: RunConfig, scorer: Scorer, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Sampler:

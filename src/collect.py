@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from src.models.template import Template
 from src.records import Candidate, Prompt, Response
 from src.sampler import Sampler
+from src.samplers.vllm import ServedSampler
 from src.scorer import ignore
 
 
@@ -34,7 +35,7 @@ class Collector:
         resample: how often two identical responses are both sampled again before the prompt is passed over.
     """
 
-    sampler: Sampler
+    sampler: Sampler | ServedSampler
     template: Template
     resample: int
 

@@ -1,5 +1,7 @@
 """The first half of a round: allocate (which collects and annotates) and score. The second half is in `src.loop`."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from src import processes
@@ -14,6 +16,7 @@ from src.oracles.base import Comparer
 from src.prompt_stream import PromptStream
 from src.records import Comparison, Prompt
 from src.report import Report
+from src.samplers.vllm import ServedSampler
 from src.scorer import Scorer
 from src.seeding import numpy_stream, stream_seed, torch_stream
 
@@ -30,7 +33,10 @@ class CollectionRound:
     Every random draw comes from a stream named by the round, so a round can be made again at any time.
 
     Attributes:
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave, where these agree with the
+            scorer's to AGREEMENT. They are computed anew in one pass otherwise.
         length_normalize: whether the loss divides log-probs by their tokens.
+        served: the collector's sampler, where servers do the sampling.
     """
 
     policy: Policy
@@ -43,6 +49,7 @@ class CollectionRound:
     seed: int
     report: Report
     length_normalize: bool
+    served: ServedSampler | None = None
 
     def __call__(
         self,
@@ -88,14 +95,28 @@ class CollectionRound:
                 seconds=seconds,
                 tick=tick,
             )
-            with timed(seconds, "time/collect"):
+            serving = self.served.serving(number) if self.served else nullcontext()
+            with timed(seconds, "time/collect"), serving:
                 allocated = self.allocation(offer)
         # What is left is sampling, embedding and clustering.
         seconds["time/collect"] -= seconds["time/annotate"] + allocated.plan.seconds["features"]
         comparisons = allocated.comparisons
         with timed(seconds, "time/reference"):
             comparisons = self._score(comparisons, policies, f"{title}scoring {len(comparisons)} pairs", listed)
-        return comparisons, offer.stream.position, allocated.plan
+        return comparisons, offer.stream.position, self._compared(allocated.plan, comparisons, title)
+
+    def _compared(self, plan: Plan, comparisons: list[Comparison], title: str) -> Plan:
+        """Notes in the plan how far a server's log-probs are from the scorer's."""
+        difference = logp_difference(comparisons)
+        if self.served is None or difference is None:
+            return plan
+        if difference > (most := self.served.spec.warn_above):
+            self.report.warn(
+                f"{title}the servers' log-probs differ from the scorer's by {difference:.1e} nats a token in the mean, "
+                f"more than sampler.warn_above={most}: they sample from another policy; compare the base model, its "
+                "dtype (vllm serve --dtype) and logprobs_mode"
+            )
+        return replace(plan, logp_difference=difference)
 
     def _score(
         self, comparisons: list[Comparison], policies: dict[str, Weights], title: str, listed: bool
@@ -119,23 +140,35 @@ class CollectionRound:
 
     @processes.by_main
     def _agrees(self, comparisons: list[Comparison], behavior: Weights) -> bool:
-        """Whether the log-probs of sampling are the scorer's: on one of its batches, the longest rows."""
-        prompts = [one.prompt.ids for one in comparisons]
-        responses = [[response.ids for response in one.responses] for one in comparisons]
-        batch = self.scorer.batches(prompts, responses)[0]
+        """Whether the log-probs of sampling are the scorer's: on one pair, that with the most tokens."""
+        one = max(comparisons, key=lambda one: len(one.prompt.ids) + sum(len(each.ids) for each in one.responses))
         with self.policy.using(behavior) as model:
-            expected = self.scorer.logps(model, [prompts[i] for i in batch], [responses[i] for i in batch])
+            logps = self.scorer.logps(model, [one.prompt.ids], [[each.ids for each in one.responses]])
         worst = 0.0
-        for i, row in zip(batch, expected.tolist(), strict=True):
-            for response, logp in zip(comparisons[i].responses, row, strict=True):
-                assert response.logp is not None  # data with pairs of their own are refused with from_sampling
-                worst = max(worst, abs(response.logp - logp) / max(len(response.ids), 1))
+        for response, logp in zip(one.responses, logps[0].tolist(), strict=True):
+            assert response.logp is not None  # data with pairs of their own are refused with from_sampling
+            worst = max(worst, abs(response.logp - logp) / max(len(response.ids), 1))
         if worst > AGREEMENT:
             self.report.warn(
                 f"reference.from_sampling: the log-probs of sampling and scoring differ by {worst:.1e} nats a token, "
                 f"more than {AGREEMENT:.0e}; the reference log-probs are computed anew"
             )
         return worst <= AGREEMENT
+
+
+def logp_difference(comparisons: Sequence[Comparison]) -> float | None:
+    """How far the log-probs of sampling are from the scorer's, in the mean over tokens; None where nothing says.
+
+    The absolute difference of each response's log-probability, summed and divided by all tokens: nats a token.
+    """
+    sampled = [
+        (abs(response.logp - scored), len(response.ids))
+        for one in comparisons
+        for response, scored in zip(one.responses, one.logps["behavior"], strict=True)
+        if response.logp is not None
+    ]
+    tokens = sum(length for _, length in sampled)
+    return sum(difference for difference, _ in sampled) / tokens if tokens else None
 
 
 def _two(logps: list[float]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ nothing is written.
 """
 
 import difflib
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,13 @@ ELSEWHERE = ("--config-path", "-cp", "--config-name", "-cn", "--experimental-rer
 WITH_VALUE = (*CONFIG_DIR, *ELSEWHERE, "--package", "-p", "--cfg", "-c")
 # What Hydra makes objects of; a class named anywhere else in its part of the configuration is none of its own.
 HYDRAS_CLASSES = ("hydra._internal.", "hydra_plugins.")
+# Launchers that come with a plugin: its name, and the extra that brings it.
+LAUNCHERS = {
+    "joblib": ("hydra_joblib_launcher", "joblib"),
+    "submitit_local": ("hydra_submitit_launcher", "slurm"),
+    "submitit_slurm": ("hydra_submitit_launcher", "slurm"),
+    "ray": ("hydra_ray_launcher", "ray"),
+}
 # What composing ends in, whatever was typed: Hydra has errors of its own for most, and lets others through.
 COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
 SECRET = re.compile(r"(?i)(key|token|secret|password)$")
@@ -155,6 +163,8 @@ def compose_jobs(arguments: Sequence[str], taken: Taken = TRAIN) -> tuple[list[J
         return [], [f"{line}: several values need -m (--multirun); a list is written [a,b]" for line in swept]
     if foreign := [f"{_line(one)}: {FOREIGN}" for one in overrides if _is_hydras(one) and _names_code(one)]:
         return [], foreign
+    if lacking := [line for one in overrides if (line := launcher_problem(one.key_or_group, one.value()))]:
+        return [], lacking
     places = [
         _line(one) for one in overrides if one.key_or_group in PLACES or "/" in one.key_or_group and _is_hydras(one)
     ]
@@ -186,6 +196,21 @@ def _composing(folders: Sequence[str] = ()) -> Iterator[None]:
                 path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
             loader.repository = ConfigRepository(config_search_path=path)  # type: ignore[attr-defined]
         yield
+
+
+def launcher_problem(key: str, name: Any) -> str | None:
+    """Why `hydra/launcher=name` cannot be had here, or None if it can, or is not for us to say."""
+    plugin, extra = LAUNCHERS.get(str(name), ("", "")) if key == "hydra/launcher" else ("", "")
+    if not plugin or _is_installed(f"hydra_plugins.{plugin}"):
+        return None
+    return f"hydra/launcher={name}: its plugin is not installed; pip install -e '.[{extra}]'"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # there are no plugins at all
+        return False
 
 
 FOREIGN = "Hydra would make an object of a class that is not its own; no code is named in a configuration"
@@ -338,7 +363,8 @@ def _over(saved: Mapping[str, Any], composed: DictConfig, chosen: Sequence[Overr
     groups = {str(override.key_or_group) for override in chosen}
     groups |= {"judge"} if "data" in groups else set()
     plain = OmegaConf.to_container(composed, resolve=True)
-    return OmegaConf.create({**saved, **{group: plain[group] for group in groups}})  # type: ignore[index,call-overload]
+    # Keys that an earlier version's run knows nothing of are as they are by default.
+    return OmegaConf.create({**plain, **saved, **{group: plain[group] for group in groups}})  # type: ignore[index,call-overload]
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

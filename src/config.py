@@ -21,6 +21,8 @@ from src.losses.base import Loss
 from src.models.spec import ModelSpec
 from src.oracles.base import Oracle
 from src.references.base import Reference
+from src.samplers.hf import HfSpec
+from src.samplers.vllm import VllmSpec
 from src.schedule import resolve_rounds
 
 
@@ -135,6 +137,7 @@ class RunConfig:
     allocation: Allocation
     logger: Logger
     collect: CollectSpec | DatasetSpec
+    sampler: HfSpec | VllmSpec
     evaluate: EvaluateSpec
     optimizer: OptimizerSpec
     checkpoint_every: int
@@ -194,6 +197,8 @@ def _across(parts: dict[str, Any]) -> list[str]:
         )
     if given := parts.get("collect") is not None and parts["collect"].from_data:
         found += _dataset_problems(parts)
+    if parts.get("sampler") is not None and parts["sampler"].served:
+        found += _server_problems(parts, model, given)
     # An oracle that is not asked may be any.
     oracles = ("judge",) if given else ("oracle", "judge")
     for group in ("reference", *oracles, "allocation"):
@@ -208,6 +213,19 @@ def _across(parts: dict[str, Any]) -> list[str]:
         for group in oracles:
             if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
                 found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
+    return found
+
+
+def _server_problems(parts: dict[str, Any], model: ModelSpec | None, given: bool) -> list[str]:
+    """What keeps servers from sampling."""
+    found = [f"sampler: {line}" for line in parts["sampler"].problems()]
+    if model is not None and model.lora is None:
+        found.append(
+            "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or another "
+            "model with adapters, or sampler=hf"
+        )
+    if given:
+        found.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")
     return found
 
 
@@ -229,7 +247,7 @@ def _dataset_problems(parts: dict[str, Any]) -> list[str]:
             "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or data=hub "
             "or data=files with data.chosen_column=NAME data.rejected_column=NAME"
         )
-    if getattr(parts.get("reference"), "from_sampling", False):
+    if parts.get("reference") is not None and parts["reference"].from_sampling:
         found.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
     return found
 

@@ -38,7 +38,7 @@ def finetune(
     seed = spec.seed + member
     stream = PromptStream(prompts, stream_seed(seed, "sft"))
     parameters = list(policy.trainable().values())
-    optimizer = torch.optim.AdamW(parameters, lr=spec.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=spec.learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     warmup = max(1, spec.steps // 20)
     losses = []
     for layer in policy.layers.values():

@@ -4,7 +4,7 @@ A batch's logits, (tokens x vocabulary) in float32, are the largest tensor of a 
 few rows, used, and forgotten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +42,11 @@ class Head:
         return Head(weight, bias, self.softcap)
 
     @torch.no_grad()
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(n, vocabulary), float32, without gradients."""
+    def logits(self, hidden: Tensor, linear: Callable[..., Tensor] = F.linear) -> Tensor:
+        """(n, vocabulary), float32, without gradients; `linear` takes the product."""
         if self.weight is None:
             return hidden.float()
-        logits = F.linear(hidden, self.weight, self.bias).float()
+        logits = linear(hidden, self.weight, self.bias).float()
         return logits if self.softcap is None else logits.div_(self.softcap).tanh_().mul_(self.softcap)
 
     def chunks(self, hidden: Tensor) -> Iterator[slice]:

@@ -1,4 +1,8 @@
-"""SIGTERM and SIGINT (Ctrl-C): what is under way leaves at a safe place, with a message and an exit status of its own.
+"""Signals to leave: what is under way leaves at a safe place, with a message and an exit status of its own.
+
+SIGTERM and SIGINT (Ctrl-C) end a run. SIGUSR1 and SIGUSR2 are what a scheduler sends a while before the time limit: the
+run leaves in the same way, and the signal then goes on to whoever listened before, as submitit does in its jobs: it
+puts the job in the queue again.
 
 While a run learns, a signal is noted and `check`, which stands where nothing is half-done, raises `Stopped`. Anywhere
 else (making things ready, waiting for an oracle) there is nothing to spoil, and `Stopped` is raised where it hits.
@@ -17,11 +21,13 @@ from src import processes
 
 T = TypeVar("T")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+REQUEUE = (signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *REQUEUE)
 
 
 class Stopped(SystemExit):
-    """A run that was asked to leave; the exit status is 128 + the signal's number: 143 for SIGTERM, 130 for SIGINT.
+    """A run that was asked to leave; the exit status is 128 + the signal's number: 143 for SIGTERM, 130 for SIGINT,
+    138 for SIGUSR1, 140 for SIGUSR2.
 
     Args:
         number: of the signal.
@@ -48,7 +54,10 @@ class _Heard:
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Hears the signals during the block. Only the main thread can; in another one nothing changes."""
+    """Hears the signals during the block. Only the main thread can; in another one nothing changes.
+
+    A signal of `REQUEUE` that ended the block is passed on to the handler that was there before, if there was one.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -58,7 +67,12 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _Heard.number = None
+        # A block within another one leaves it to that: what was heard is for the whole command.
+        heard = _Heard.number
+        if heard is not None and (handler := before[heard]) is not _hear:
+            _Heard.number = None
+            if heard in REQUEUE and callable(handler):
+                signal.raise_signal(heard)
 
 
 def check() -> None:

@@ -24,18 +24,20 @@ def job(composed: DictConfig) -> None:
     """One job of Hydra: a run in its folder. Another job of a multirun goes on when this one fails."""
     hydra_config = HydraConfig.get()
     place = hydra_config.runtime.output_dir
-    try:
-        run(plain_config(composed), hydra_config.runtime.choices, Path(place))
-    except Stopped as stopped:
-        if processes.speaks_first():
-            sys.stderr.write(f"\n{place}: {stopped}\n")
-        raise
-    except (ConfigError, RunError, FloatingPointError, OSError) as error:
-        if processes.speaks_first():
-            sys.stderr.write(f"\n{place}{processes.name()}: {error}\n")
-        if not processes.is_main():
-            sys.exit(1)
-        raise CompactHydraException(f"failed: {place}") from None
+    # Here and not only in `main`: launchers start jobs in processes of their own.
+    with listening():
+        try:
+            run(plain_config(composed), hydra_config.runtime.choices, Path(place))
+        except Stopped as stopped:
+            if processes.speaks_first():
+                sys.stderr.write(f"\n{place}: {stopped}\n")
+            raise
+        except (ConfigError, RunError, FloatingPointError, OSError) as error:
+            if processes.speaks_first():
+                sys.stderr.write(f"\n{place}{processes.name()}: {error}\n")
+            if not processes.is_main():
+                sys.exit(1)
+            raise CompactHydraException(f"failed: {place}") from None
 
 
 def run(plain: dict, choices: dict, path: Path) -> None:

@@ -11,89 +11,35 @@ Nothing is written. The exit status is 0 only where nothing differs; what cannot
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.allocation.plan import Plan
 from src.arguments import own_arguments, refuse_flags
 from src.build import quiet_libraries
+from src.check import AGREES, DIFFERS, UNKNOWN, Check, close, few, same, shown, unknown
 from src.checksums import SUMS, damage
 from src.collect import Tally
 from src.config import Data, TaskSpec, read_keys
 from src.data.splits import Splits
 from src.errors import ConfigError, RunError
 from src.evaluate import read_request
-from src.files import CHECKSUM, read_rows
+from src.left import Left, read_left
 from src.match import play
 from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
-from src.pairs import load_plan
 from src.printable import printable
 from src.records import Prompt, Row
 from src.report import Report
 from src.run_folder import config_hash
-from src.saved_policy import read_settings
 from src.schedule import resolve_rounds
 from src.seeding import numpy_stream
 from src.win_rate import distinct, unique_rate, win_figures
 
 # Sums in another order differ in the last digits; a fit by iterations and a model's scores by more.
 TOLERANCE, FITTED, SCORED = 1e-9, 1e-4, 1e-3
-SHOWN = 3
-AGREES, DIFFERS, UNKNOWN = "agrees", "DIFFERS", "not checked"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One number, or several of a kind, computed again.
-
-    Attributes:
-        what: its name.
-        state: AGREES, DIFFERS or UNKNOWN.
-        said: the value; both values; or why it cannot be checked.
-    """
-
-    what: str
-    state: str
-    said: str
-
-
-@dataclass(frozen=True)
-class Left:
-    """What a finished run left.
-
-    Attributes:
-        results, samples, metrics: the rows of these files.
-        pairs: the rows of each round's pairs, and what was noted after it.
-        plans: how each round's budget was spent; None for a round of an earlier version.
-        config: config.yaml.
-        identity: identity.json.
-    """
-
-    path: Path
-    results: list[dict[str, Any]]
-    samples: list[dict[str, Any]]
-    metrics: list[dict[str, Any]]
-    pairs: list[tuple[list[dict[str, Any]], dict[str, Any]]]
-    plans: list[Plan | None]
-    config: dict[str, Any]
-    identity: dict[str, Any]
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The run's result."""
-        return self.results[-1]
-
-    @property
-    def annotated(self) -> list[int]:
-        """Pairs annotated in each round: those in pairs/, and what `paper_order` annotated besides."""
-        return [
-            plan.annotated if plan and plan.mode == "paper_order" else len(rows)
-            for (rows, _), plan in zip(self.pairs, self.plans, strict=True)
-        ]
 
 
 @dataclass(frozen=True)
@@ -104,51 +50,6 @@ class Parts:
     data: Data
     oracle: Oracle
     judge: Oracle
-
-
-def read_left(path: Path) -> Left:
-    """Reads a run's folder.
-
-    Raises:
-        RunError: if it holds no finished run, or a file in it is damaged.
-    """
-    if not (path / "identity.json").is_file():
-        raise RunError(f"{path}: no run there (no identity.json); expected the folder of a finished run")
-    results = rows_of(path / "results.jsonl")
-    if not results or results[-1].get("step") != results[-1].get("T", -1):
-        raise RunError(f"{path}: that run is not finished; the same command goes on with it")
-    identity = rows_of(path / "identity.json")
-    if len(identity) != 1:
-        raise RunError(f"{path / 'identity.json'}: expected one row, got {len(identity)}")
-    rounds = sorted((path / "pairs").glob("round_*.jsonl"))
-    noted = [rows_of(file.with_suffix(".json")) for file in rounds]
-    return Left(
-        path=path,
-        results=results,
-        samples=rows_of(path / "samples.jsonl"),
-        metrics=rows_of(path / "metrics.jsonl"),
-        pairs=[(rows_of(file), last[-1] if last else {}) for file, last in zip(rounds, noted, strict=True)],
-        plans=[load_plan(path / "pairs", number) for number in range(len(rounds))],
-        config=read_settings(path / "config.yaml"),
-        identity={key: value for key, value in identity[0].items() if key != CHECKSUM},
-    )
-
-
-def rows_of(file: Path) -> list[dict[str, Any]]:
-    """The rows of a file.
-
-    Raises:
-        RunError: if it is missing, or a line of it is no row.
-    """
-    if not file.is_file():
-        raise RunError(f"{file} is missing")
-    try:
-        rows = read_rows(file)
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    if strange := [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]:
-        raise RunError(f"{file}, line {strange[0]}: no row of a run; the file is damaged")
-    return rows
 
 
 def verify(path: Path, rerun: bool, report: Report) -> list[Check]:
@@ -196,7 +97,7 @@ def configuration(left: Left) -> list[Check]:
         for key, value in left.identity.items()
         if row.get(key) != value
     ]
-    identity = Check("identity of the rows", DIFFERS if wrong else AGREES, _few(wrong) or f"{len(left.results)} rows")
+    identity = Check("identity of the rows", DIFFERS if wrong else AGREES, few(wrong) or f"{len(left.results)} rows")
     return [same("config_hash", result.get("config_hash"), config_hash(config), "of config.yaml"), identity]
 
 
@@ -205,7 +106,7 @@ def data(left: Left, parts: Mapping[str, Any], problems: Sequence[str]) -> tuple
     names = "data_fingerprint", "prompts and labels of samples"
     if parts["task"] is None or parts["data"] is None:
         return None, [
-            unknown(name, _few([one for one in problems if one.startswith(("task", "data"))])) for name in names
+            unknown(name, few([one for one in problems if one.startswith(("task", "data"))])) for name in names
         ]
     try:
         splits: Splits = parts["data"].load(parts["task"].name)
@@ -220,7 +121,7 @@ def data(left: Left, parts: Mapping[str, Any], problems: Sequence[str]) -> tuple
     rows = {name: {(row.prompt, row.label) for row in rows} for name, rows in splits.named().items()}
     strange = [one for one in left.samples if (one["prompt"], one["label"]) not in rows.get(one["split"], set())]
     said = [f"prompt {one['prompt_id']} of {one['split']} is not in the data" for one in strange]
-    found.append(Check(names[1], DIFFERS if said else AGREES, _few(said) or f"{len(left.samples)} rows"))
+    found.append(Check(names[1], DIFFERS if said else AGREES, few(said) or f"{len(left.samples)} rows"))
     return splits, found
 
 
@@ -246,7 +147,7 @@ def budget(left: Left) -> list[Check]:
         and row["annotated_pairs"] != (expected := after.get(row["round"] + 1, -1) * (row["step"] > 0))
     ]
     checks.append(
-        Check("annotated_pairs by round", DIFFERS if wrong else AGREES, _few(wrong) or str(list(after.values())[1:]))
+        Check("annotated_pairs by round", DIFFERS if wrong else AGREES, few(wrong) or str(list(after.values())[1:]))
     )
     planned = [sum(prompt["depth"] for prompt in plan.prompts) if plan else None for plan in left.plans]
     unplanned = [
@@ -255,7 +156,7 @@ def budget(left: Left) -> list[Check]:
         if count not in (None, len(rows))
     ]
     checks.append(
-        Check("pairs of the plans", DIFFERS if unplanned else AGREES, _few(unplanned) or f"{len(planned)} rounds")
+        Check("pairs of the plans", DIFFERS if unplanned else AGREES, few(unplanned) or f"{len(planned)} rounds")
     )
     most = left.config["T"] * left.config["batch_size"]
     beyond = f", and {annotated - len(pairs)} annotated besides" if annotated > len(pairs) else ""
@@ -266,7 +167,7 @@ def budget(left: Left) -> list[Check]:
         for name in vars(Tally())
         if result[name] != noted.get(name)
     ]
-    checks.append(Check("what the last round noted", DIFFERS if tally else AGREES, _few(tally) or "every count"))
+    checks.append(Check("what the last round noted", DIFFERS if tally else AGREES, few(tally) or "every count"))
     texts = {
         (place, row["prompt_id"], tuple(one["ids"]))
         for place, (rows, _) in enumerate(left.pairs)
@@ -303,7 +204,7 @@ def labels(left: Left, parts: Mapping[str, Any]) -> Check:
             if row["chosen"] != (expected := label if label in (0, 1) else None):
                 wrong.append(f"round {number}, prompt {row['prompt_id']}: {row['chosen']}, the scores say {expected}")
     count = sum(len(rows) for rows, _ in left.pairs)
-    return Check(name, DIFFERS if wrong else AGREES, _few(wrong) or f"{count} follow from scores and seed")
+    return Check(name, DIFFERS if wrong else AGREES, few(wrong) or f"{count} follow from scores and seed")
 
 
 def steps(left: Left) -> Check:
@@ -332,7 +233,7 @@ def evaluations(left: Left) -> list[Check]:
             for row, value in both
             if not close(row[name], value, tolerance)
         ]
-        checks.append(Check(name, DIFFERS if wrong else AGREES, _few(wrong) or _shown(both[-1][1])))
+        checks.append(Check(name, DIFFERS if wrong else AGREES, few(wrong) or shown(both[-1][1])))
     if lacking:
         checks.append(unknown("lengths", "samples.jsonl has no token counts; it is of an earlier version"))
     checks.append(unknown("kl_sft", "it needs both policies; src.train computes it"))
@@ -371,7 +272,7 @@ def outcomes(left: Left) -> Check:
         for one, said in zip(scored, verdicts_of(both).outcomes().tolist(), strict=True)
         if one["outcome"] != said
     ]
-    return Check(name, DIFFERS if wrong else AGREES, _few(wrong) or f"{len(scored)} follow from scores")
+    return Check(name, DIFFERS if wrong else AGREES, few(wrong) or f"{len(scored)} follow from scores")
 
 
 def scores(left: Left, parts: Mapping[str, Any], splits: Splits | None, problems: Sequence[str]) -> list[Check]:
@@ -400,11 +301,11 @@ def _scored_again(
     problems: Sequence[str],
 ) -> Check:
     if oracle is None:
-        return unknown(name, _few([one for one in problems if one.startswith(("oracle", "judge"))]))
+        return unknown(name, few([one for one in problems if one.startswith(("oracle", "judge"))]))
     if not isinstance(oracle, Scoring):
         return unknown(name, f"{oracle.name} compares and gives none, and asking it again would cost something")
     if wrong := oracle.problems():
-        return unknown(name, _few(wrong))
+        return unknown(name, few(wrong))
     if oracle.name == "gold" and splits is None:
         return unknown(name, "the data cannot be read")
     known = [one for one in told if one[0] in rows] if oracle.name == "gold" else told
@@ -420,7 +321,7 @@ def _scored_again(
         if not close(score, now, TOLERANCE if oracle.name == "gold" else SCORED)
     ]
     wrong += [f"{len(told) - len(known)} texts belong to no prompt of the data"] * (len(known) < len(told))
-    return Check(name, DIFFERS if wrong else AGREES, _few(wrong) or f"{len(told)} of {oracle.name}")
+    return Check(name, DIFFERS if wrong else AGREES, few(wrong) or f"{len(told)} of {oracle.name}")
 
 
 def files(left: Left) -> Check:
@@ -430,7 +331,7 @@ def files(left: Left) -> Check:
         return unknown("files", f"there is no {SUMS}; the run is of an earlier version")
     wrong = [line.replace(f"{left.path}/", "") for line in damage(left.path)]
     count = len(sums.read_text(encoding="utf-8", errors="replace").splitlines())
-    return Check("files", DIFFERS if wrong else AGREES, _few(wrong) or f"{count} files have the sums in {SUMS}")
+    return Check("files", DIFFERS if wrong else AGREES, few(wrong) or f"{count} files have the sums in {SUMS}")
 
 
 def again(left: Left, report: Report) -> Check:
@@ -447,37 +348,6 @@ def again(left: Left, report: Report) -> Check:
     told = [one["response"] for one in left.samples if all(one[key] == value for key, value in place.items())]
     equal = sum(one == other for one, other in zip(told, now, strict=False))
     return Check(name, AGREES if told == now else DIFFERS, f"{equal} of {len(told)} are the same")
-
-
-def same(what: str, told: Any, now: Any, where: str) -> Check:
-    """A check of two values that have to be equal."""
-    return (
-        Check(what, AGREES, _shown(now))
-        if told == now
-        else Check(what, DIFFERS, f"{told} in results.jsonl, {now} {where}")
-    )
-
-
-def unknown(what: str, why: str) -> Check:
-    """Something that cannot be checked."""
-    return Check(what, UNKNOWN, why)
-
-
-def close(told: Any, now: Any, tolerance: float) -> bool:
-    """Whether two figures agree; None agrees with None alone."""
-    if told is None or now is None:
-        return told is now
-    return bool(abs(told - now) <= tolerance * max(1.0, abs(told)))
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _few(lines: Iterable[str]) -> str:
-    every = list(lines)
-    more = len(every) - SHOWN
-    return "; ".join(every[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from src.command_line import CONF, Job, compose_jobs
+from src.command_line import CONF, Job, compose_jobs, launcher_problem
 from src.errors import ConfigError, RunError
 from src.files import read_rows
 from src.processor import cores
@@ -184,11 +184,12 @@ def checked_jobs(arguments: list[str]) -> list[Job]:
 
 def check_launcher(name: str) -> None:
     """Raises ConfigError if Hydra has no such launcher here."""
+    if problem := launcher_problem("hydra/launcher", name):
+        raise ConfigError([problem.replace("hydra/launcher=", "--launcher ")])
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
     if name not in known:
-        how = "; pip install -e '.[joblib]' brings joblib" if name == "joblib" else ""
-        raise ConfigError([f"--launcher {name}: Hydra has {', '.join(sorted(known))} here{how}"])
+        raise ConfigError([f"--launcher {name}: Hydra has {', '.join(sorted(known))} here"])
 
 
 def room_for(jobs: Sequence[Job]) -> int:

@@ -11,8 +11,8 @@ from src.command_line import CONF, plain_config, problems_of
 from src.config import read_config
 
 GROUPS = (
-    "allocation", "collect", "data", "judge", "logger", "loss", "model", "oracle", "reference", "source", "task",
-    "experiment",
+    "allocation", "collect", "data", "judge", "logger", "loss", "model", "oracle", "reference", "sampler", "source",
+    "task", "experiment",
 )  # fmt: skip
 FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 # What a choice cannot do without.
@@ -20,6 +20,7 @@ NEEDS = {
     ("reference", "gold"): ["reference.path={policy}"],
     ("experiment", "gold_ft"): ["reference.path={policy}"],
     ("collect", "dataset"): ["F=1", "data=hub", "task=helpfulness"],
+    ("sampler", "vllm"): ["model=tiny_lora", "sampler.urls=[http://localhost:8000/v1]"],
     ("data", "files"): ["data.path={data}"],
     ("oracle", "embedding"): ["data=files", "data.path={data}"],
     ("judge", "embedding"): ["data=files", "data.path={data}"],

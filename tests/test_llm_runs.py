@@ -141,7 +141,8 @@ def start(tmp_path: Path, server: StandIn, cache: Path, *more: str) -> subproces
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answered", [3, 19])  # in the first evaluation (8 questions), and in the first annotation
+# In the first evaluation (8 questions), and in the first annotation.
+@pytest.mark.parametrize("answered", [pytest.param(3, marks=pytest.mark.nightly), 19])
 def test_a_run_killed_while_asking_goes_on_and_asks_only_for_the_rest(
     tmp_path: Path, cache: Path, answered: int
 ) -> None:

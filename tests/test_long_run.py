@@ -36,6 +36,7 @@ def test_what_grows_is_named(changed: dict, said: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_of_some_steps_does_not_grow(tmp_path: Path) -> None:
     found = finding(watched(tmp_path, 240, "T", every=0.1), 240)
     assert found.growth < 0.01 and found.files[1] - found.files[0] <= 2

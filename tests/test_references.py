@@ -76,6 +76,20 @@ def test_log_probs_of_sampling_stand_in_for_a_pass_over_the_pairs(
     torch.testing.assert_close(*first, rtol=0, atol=1e-3)
 
 
+def test_log_probs_of_sampling_are_the_behavior_policys_whatever_the_reference_is(
+    experiment: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+    whole = Scorer.all_logps
+    monkeypatch.setattr(Scorer, "all_logps", lambda *args: scored.append(1) or whole(*args))
+    run = experiment("reference=sft", "reference.from_sampling=true", "F=2", "evaluate.every=0", *LORA)
+    run.run()
+    # The SFT policy is the behavior policy of the first round; in the second it is scored alone.
+    assert len(scored) == 1
+    assert torch.equal(logps(run, 1, "reference"), logps(run, 1, "sft"))
+    assert not torch.equal(logps(run, 1, "behavior"), logps(run, 1, "sft"))
+
+
 def test_log_probs_of_sampling_that_differ_are_not_used(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     draws = Sampler.sample_scored
     monkeypatch.setattr(
@@ -100,14 +114,14 @@ def test_gold_of_another_model_is_refused(experiment: Build) -> None:
 
 
 def test_ema_by_hand() -> None:
-    ema, sft, behavior = Ema(rate=0.1), {"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}
+    ema, sft, behavior = Ema(rate=0.1, from_sampling=False), {"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}
     assert ema.weights(None, behavior, sft, None, 0) is sft
     one = ema.weights(None, behavior, sft, sft, 1)
     assert one["w"].item() == pytest.approx(0.9 * 1 + 0.1 * 3)
     # Two steps at once keep as much as two updates by one step.
     twice = ema.weights(None, behavior, sft, one, 1)
     assert ema.weights(None, behavior, sft, sft, 2)["w"].item() == pytest.approx(twice["w"].item())
-    assert Ema(rate=1.0).weights(None, behavior, sft, sft, 1)["w"].item() == 3.0
+    assert Ema(rate=1.0, from_sampling=False).weights(None, behavior, sft, sft, 1)["w"].item() == 3.0
 
 
 def test_ema_of_a_run_lies_between_sft_and_behavior(experiment: Build) -> None:
@@ -121,13 +135,13 @@ def test_ema_of_a_run_lies_between_sft_and_behavior(experiment: Build) -> None:
 def test_bad_rates_and_paths() -> None:
     for rate in (0.0, -1.0, 1.5):
         with pytest.raises(ValueError, match="rate="):
-            Ema(rate=rate)
-    assert Gold(path=None).problems() and Gold(path="/nowhere").problems()
+            Ema(rate=rate, from_sampling=False)
+    assert Gold(path=None, from_sampling=False).problems() and Gold(path="/nowhere", from_sampling=False).problems()
 
 
 def test_ema_of_a_bfloat16_policy_takes_small_steps() -> None:
     one, more = (torch.tensor([value], dtype=torch.bfloat16) for value in (1.0, 1.0078125))
     average = {"w": one}
     for _ in range(10):
-        average = Ema(rate=0.01).weights(None, {"w": more}, {"w": one}, average, 1)
+        average = Ema(rate=0.01, from_sampling=False).weights(None, {"w": more}, {"w": one}, average, 1)
     assert average["w"].item() == pytest.approx(1 + 0.0078125 * (1 - 0.99**10), abs=1e-6)

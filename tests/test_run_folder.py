@@ -33,7 +33,17 @@ def test_any_order_gives_the_same_name(given_overrides, random):
 
 
 @pytest.mark.parametrize(
-    "how", ["force=true", "force=false", "+force=true", "++force=true", "logger=wandb", "logger.mode=online"]
+    "how",
+    [
+        "force=true",
+        "force=false",
+        "+force=true",
+        "++force=true",
+        "logger=wandb",
+        "logger.mode=online",
+        "sampler=vllm",
+        "sampler.urls=[a]",
+    ],
 )
 def test_how_a_run_is_run_has_no_part_in_the_name(how):
     assert run_name(["seed=1", how]) == run_name(["seed=1"])
@@ -110,7 +120,7 @@ def test_different_values_give_different_names(key, one, other):
 
 def test_the_config_hash_leaves_out_what_changes_no_result():
     config = {"F": 2, "model": {"name": "tiny"}, "force": False, "cache": ".cache", "logger": {"mode": "offline"}}
-    assert config_hash(config) == config_hash(config | {"force": True, "cache": "/tmp", "logger": None})
+    assert config_hash(config) == config_hash(config | {"force": True, "cache": "/tmp", "logger": None, "sampler": {}})
     assert config_hash(config) == config_hash(dict(reversed(config.items())))
     assert config_hash(config) != config_hash(config | {"F": 4})
     assert config_hash(config) != config_hash(config | {"model": {"name": "other"}})

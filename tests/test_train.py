@@ -60,7 +60,10 @@ def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema", "model=tiny_lora", "ensemble=2")])
+@pytest.mark.parametrize(
+    "overrides",
+    [pytest.param(("F=2",), marks=pytest.mark.nightly), ("F=T", "reference=ema", "model=tiny_lora", "ensemble=2")],
+)
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     arguments = (*SMOKE, *overrides, "checkpoint_every=1", "T=6")
     assert start(tmp_path, *arguments, "hydra.run.dir=whole").wait(300) == 0

@@ -53,18 +53,11 @@ class Balanced:
 
     def __post_init__(self) -> None:
         require(
-            *self._breadth.checks(),
+            *Breadth.of(self).checks(),
             (self.mode in MODES, f"mode={self.mode}: expected {', '.join(MODES)}"),
             *rule_checks(self.rule, self.pair_clusters, self.temperature),
             (self.sketch >= 2, f"sketch={self.sketch}: expected at least 2"),
         )
-
-    @property
-    def _breadth(self) -> Breadth:
-        return Breadth(
-            self.mean_depth, self.responses, self.prompt_clusters, self.max_depth, self.min_pool, self.embedder,
-            self.embedder_path,
-        )  # fmt: skip
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
@@ -76,6 +69,6 @@ class Balanced:
             return (rank_with_pilot if self.mode == "pilot" else rank_annotated)(pool, clusters, rng, offer)
 
         return spend(
-            offer, self._breadth, by_gradient(offer, self.sketch), rank, self.pair_clusters, self.temperature,
+            offer, Breadth.of(self), by_gradient(offer, self.sketch), rank, self.pair_clusters, self.temperature,
             allocation="balanced", mode=self.mode, rule=self.rule,
         )  # fmt: skip

@@ -34,22 +34,15 @@ class EmbeddingDepth:
 
     def __post_init__(self) -> None:
         require(
-            *self._breadth.checks(),
+            *Breadth.of(self).checks(),
             *rule_checks(self.rule, self.pair_clusters, self.temperature),
         )
-
-    @property
-    def _breadth(self) -> Breadth:
-        return Breadth(
-            self.mean_depth, self.responses, self.prompt_clusters, self.max_depth, self.min_pool, self.embedder,
-            self.embedder_path,
-        )  # fmt: skip
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
 
     def __call__(self, offer: Offer) -> Allocated:
         return spend(
-            offer, self._breadth, by_embedding(offer, self.embedder, self.embedder_path), rank_by_lines,
+            offer, Breadth.of(self), by_embedding(offer, self.embedder, self.embedder_path), rank_by_lines,
             self.pair_clusters, self.temperature, allocation="embedding_depth", mode=None, rule=self.rule,
         )  # fmt: skip

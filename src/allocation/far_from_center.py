@@ -37,17 +37,10 @@ class FarFromCenter:
 
     def __post_init__(self) -> None:
         require(
-            *self._breadth.checks(),
+            *Breadth.of(self).checks(),
             *rule_checks(self.rule, self.pair_clusters, self.temperature),
             (self.sketch >= 2, f"sketch={self.sketch}: expected at least 2"),
         )
-
-    @property
-    def _breadth(self) -> Breadth:
-        return Breadth(
-            self.mean_depth, self.responses, self.prompt_clusters, self.max_depth, self.min_pool, self.embedder,
-            self.embedder_path,
-        )  # fmt: skip
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
@@ -58,6 +51,6 @@ class FarFromCenter:
             return replace(ranking, closeness=1 - ranking.closeness)
 
         return spend(
-            offer, self._breadth, by_gradient(offer, self.sketch), rank, self.pair_clusters, self.temperature,
+            offer, Breadth.of(self), by_gradient(offer, self.sketch), rank, self.pair_clusters, self.temperature,
             allocation="far_from_center", mode=None, rule=self.rule,
         )  # fmt: skip

@@ -52,7 +52,8 @@ def gradient_sketches(
     Returns:
         For each prompt (k, size), k the number of its responses.
     """
-    found = [torch.zeros(len(group), sketch.size) for group in responses]
+    # One tensor for all, made first: what is kept stands in no gap that the passes' buffers could use again.
+    found = torch.zeros(sum(map(len, responses)), sketch.size).split([len(group) for group in responses])
     with ExitStack() as stack:
         stack.enter_context(_evaluating(policy.model))
         stack.enter_context(policy.learning(recompute=False))
@@ -72,9 +73,9 @@ def gradient_sketches(
                 else:
                     _plain(policy, scorer, asked, given, sums, watch)
                 for place, sketches in zip(places, sketch.of(sums).cpu().split(k), strict=True):
-                    found[place] = sketches
+                    found[place].copy_(sketches)
                 tick(len(places) * k)
-    return found
+    return list(found)
 
 
 def sketched_layers(policy: Policy) -> dict[str, nn.Module]:

@@ -23,6 +23,7 @@ class Plan:
         pairs: candidates: `prompt` (id), `responses` (two places among the prompt's different ones), `cluster`,
             `closeness`, `chosen` (for training), `xy` (first two principal directions of the features).
         seconds: `embed`, `sample`, `features`, `cluster`.
+        logp_difference: between a sampling server's log-probs and the scorer's, nats a token; None without a server.
     """
 
     allocation: str
@@ -36,13 +37,16 @@ class Plan:
     prompts: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
     seconds: dict[str, float]
+    # A default: plans of earlier versions are without.
+    logp_difference: float | None = None
 
     def figures(self) -> dict[str, Any]:
         """What stands in the row of the round's first step."""
         depths = [prompt["depth"] for prompt in self.prompts]
         sizes = Counter(pair["cluster"] for pair in self.pairs if pair["cluster"] is not None)
         deep = Counter(depths)
-        return {
+        served = {} if self.logp_difference is None else {"sampler/logp_difference": self.logp_difference}
+        return served | {
             "allocation/prompts": len(depths),
             "allocation/depth_mean": sum(depths) / len(depths) if depths else 0.0,
             "allocation/depth_max": max(depths, default=0),

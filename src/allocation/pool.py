@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class Breadth:
     min_pool: int
     embedder: str
     embedder_path: str | None
+
+    @staticmethod
+    def of(spec: object) -> "Breadth":
+        """These settings of an allocation that has them among its own."""
+        return Breadth(**{one.name: getattr(spec, one.name) for one in fields(Breadth)})
 
     def checks(self) -> tuple[tuple[bool, str], ...]:
         """The conditions on the values, for `require`."""

@@ -30,14 +30,7 @@ class RandomPairs:
     samples = True
 
     def __post_init__(self) -> None:
-        require(*self._breadth.checks())
-
-    @property
-    def _breadth(self) -> Breadth:
-        return Breadth(
-            self.mean_depth, self.responses, self.prompt_clusters, self.max_depth, self.min_pool, self.embedder,
-            self.embedder_path,
-        )  # fmt: skip
+        require(*Breadth.of(self).checks())
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
@@ -47,5 +40,5 @@ class RandomPairs:
             return rank_at_random(pool, rng)
 
         return spend(
-            offer, self._breadth, None, rank, None, 1.0, allocation="random_pairs", mode=None, rule=None
+            offer, Breadth.of(self), None, rank, None, 1.0, allocation="random_pairs", mode=None, rule=None
         )  # fmt: skip

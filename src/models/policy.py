@@ -151,6 +151,15 @@ class Policy:
                 layer.A[index].copy_(A)
                 layer.B[index].copy_(B)
 
+    def save_mean(self, folder: Path) -> None:
+        """Writes the mean of the members as one adapter in PEFT's format, into a folder that is there.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        with writing(folder):
+            save_adapter(folder, self.layers, list(range(self.members)), self.base)
+
     def save(self, folder: Path) -> None:
         """Writes the mean policy: a PEFT adapter with the members beside it, or a model folder; and the tokenizer.
 
@@ -159,7 +168,7 @@ class Policy:
         """
         with writing(folder):
             if self.layers:
-                save_adapter(folder, self.layers, list(range(self.members)), self.base)
+                self.save_mean(folder)
                 for index in range(self.members):
                     save_adapter(folder / "members" / str(index), self.layers, [index], self.base)
             else:

@@ -89,7 +89,7 @@ class LlmOracle:
         heat, keys = self.sampling_temperature, ("max_tokens", "max_completion_tokens")
         require(
             *noise_in_range(self.temperature, self.flip),
-            (_is_url(self.base_url), "base_url: expected http(s)://HOST/PATH, without a user, a key or a query"),
+            (is_url(self.base_url), "base_url: expected http(s)://HOST/PATH, without a user, a key or a query"),
             (bool(self.model), "model: expected the name of a model of the endpoint"),
             (name is not None, "api_key_env: expected the name of an environment variable (not the key itself)"),
             (heat is None or heat >= 0, f"sampling_temperature={heat}: expected 0 (most likely) or more, or null"),
@@ -167,7 +167,7 @@ class LlmOracle:
         )
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
     """Whether text is an address of the web without anything in it that may be a secret."""
     try:
         parts = urlsplit(text)

@@ -10,10 +10,14 @@ class Reference(Protocol):
     """Supplies the weights with which a round's reference log-probs are computed, once.
 
     Attributes:
+        from_sampling: whether the behavior policy's log-probs are taken from sampling.
         trails: whether `weights` needs what it gave the round before; checkpoints keep that then.
     """
 
     trails: ClassVar[bool]
+
+    @property
+    def from_sampling(self) -> bool: ...
 
     def problems(self) -> list[str]:
         """What keeps it from being used, found without loading anything."""

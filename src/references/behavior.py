@@ -12,8 +12,7 @@ class Behavior:
     """The policy that sampled this round's responses: L_BPO = L_DAP(x, y_w, y_l, pi_theta; pi_beta).
 
     Args:
-        from_sampling: whether its log-probs are those that sampling gave, where they agree with the scorer's
-            (`src.collection_round`). They are computed anew in one pass otherwise.
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
     """
 
     from_sampling: bool

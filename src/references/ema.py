@@ -19,9 +19,11 @@ class Ema:
 
     Args:
         rate: share of the policy taken in for every step, 0 < rate <= 1. The authors' code has 0.005 at T=625, F=T.
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
     """
 
     rate: float
+    from_sampling: bool
     trails: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -17,9 +17,11 @@ class Gold:
 
     Args:
         path: a run's folder, its `policy/` folder, or any PEFT adapter or model folder of the same base.
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
     """
 
     path: str | None
+    from_sampling: bool
     trails: ClassVar[bool] = False
 
     def problems(self) -> list[str]:

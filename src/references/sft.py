@@ -9,8 +9,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sft:
-    """The policy that training started from, in every round."""
+    """The policy that training started from, in every round.
 
+    Args:
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
+    """
+
+    from_sampling: bool
     trails: ClassVar[bool] = False
 
     def problems(self) -> list[str]:

@@ -376,6 +376,7 @@ def test_nothing_of_src_is_imported(sweep: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_thousand_runs_take_less_than_twenty_seconds_besides_the_bootstrap(tmp_path: Path) -> None:
     make_sweep(tmp_path / "runs", losses=("dpo", "ipo", "slic"), seeds=range(84), samples=3)
     assert len(list((tmp_path / "runs").iterdir())) > 2000

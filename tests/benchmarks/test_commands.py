@@ -27,9 +27,10 @@ TAKEN = {
     "step": ("peer",),
     "memory": ("peer",),
     "sampling": ("peer", "start"),
-    "round": ("peer", "start", "as_it_comes"),
+    "round": ("reference", "peer", "start", "as_it_comes"),
     "growth": ("prompt_tokens", "response_tokens", "sizes"),
     "overhead": (),
+    "features": (),
     "processes": ("start", "processes"),
 }
 
@@ -72,9 +73,18 @@ class TestSmallest:
         assert fixed == 2 * 2 * 12 and 0 < ends <= fixed
 
     def test_round(self, smallest: list[str]) -> None:
-        row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64")
+        row = measured("round", *smallest, "task.max_new_tokens=5", "model.tokens=64", "reference.from_sampling=true")
+        stages = {name: value for name, value in row.items() if name.startswith("seconds_")}
+        assert set(stages) == {f"seconds_{name}" for name in ("fold", "collect", "annotate", "reference", "learn")}
+        assert min(stages.values()) > 0 and sum(stages.values()) <= 2 / row["pairs_per_second"]
         assert row["pairs_per_second"] > 0
         assert 4 <= row["sides"][0]["turns"][0]["tokens"] <= 20
+
+    @pytest.mark.parametrize("model", ["tiny", "tiny_lora"])
+    def test_features(self, smallest: list[str], model: str) -> None:
+        row = measured("features", *smallest, f"model={model}")
+        assert row["ratio_step"] > 0 and row["sketch_bytes"] == 2048
+        assert [side["side"] for side in row["sides"]] == ["step", "features", "features of more"]
 
     def test_overhead(self, smallest: list[str]) -> None:
         row = measured("overhead", *smallest)
@@ -100,7 +110,7 @@ def test_sampling_against_generate(smallest: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["step", "round"])
+@pytest.mark.parametrize("name", ["step", pytest.param("round", marks=pytest.mark.nightly)])
 def test_against_trl_from_the_command_line(name: str, smallest: list[str], tmp_path: Path) -> None:
     if reason := trl_peer.missing():
         pytest.skip(reason)

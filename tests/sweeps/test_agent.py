@@ -77,6 +77,7 @@ def test_an_agent_runs_the_grid_and_the_summaries_arrive(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_training_goes_on_when_the_server_dies(tmp_path: Path) -> None:
     sweep = tiny_sweep()
     sweep["parameters"] |= {"T": {"values": [200]}, "experiment": {"values": ["offline"]}}

@@ -43,7 +43,7 @@ def results(folder: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.nightly), "joblib"])
 def test_figure_1_runs_and_a_second_time_finds_all_finished(tmp_path: Path, launcher: str) -> None:
     fig1 = str(ROOT / "sweeps" / "fig1.yaml")
     arguments = (fig1, *TINY, "--launcher", launcher, "--jobs", "2")
@@ -92,6 +92,7 @@ def test_a_failed_job_does_not_stop_the_others_and_is_named(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_jobs_that_die_with_a_killed_process_are_run_again(tmp_path: Path) -> None:
     """As when memory runs out: joblib then gives up all jobs, those that never began among them."""
     process = start(

@@ -1,0 +1,1 @@
+"""Where the behavior policy's responses are sampled: in this process, or by servers."""

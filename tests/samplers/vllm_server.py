@@ -1,0 +1,198 @@
+"""A stand-in for a vLLM server on loopback: the same calls, a tiny model, and as reliable as a test wants it to be.
+
+It samples with transformers and PEFT alone, so that what it says can be held against the project's own sampler.
+"""
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+# Loading a model changes what is global in torch and PEFT: the servers of a process take turns.
+_ONE_AT_A_TIME = threading.Lock()
+# A trouble of a request: "close" ends the connection without a word, "hang" does not answer until the server ends,
+# "restart" forgets all adapters first, a number is a status.
+Trouble = str | int | None
+
+
+class StandIn:
+    """Serves one base model; adapters are loaded and unloaded by call.
+
+    Args:
+        base: folder of the base model.
+        runtime_lora: whether it was started with VLLM_ALLOW_RUNTIME_LORA_UPDATING.
+        max_rank: of adapters.
+        room: its max_model_len.
+        key: what it wants in Authorization, if anything.
+        behave: given the number of the completion request, from 0, what goes wrong with it.
+        shift: added to every log-prob.
+
+    Attributes:
+        prompts: token ids of every completion request that was answered, in order.
+        requests: path and body of every request.
+        adapters: those loaded now.
+        loaded: names of all that were ever loaded.
+    """
+
+    def __init__(
+        self, base: str, *, runtime_lora: bool = True, max_rank: int = 64, room: int = 4096, key: str | None = None,
+        behave: Callable[[int], Trouble] = lambda number: None, shift: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.base, self.runtime_lora, self.max_rank, self.room = base, runtime_lora, max_rank, room
+        self.key, self.behave, self.shift = key, behave, shift
+        self.prompts: list[list[int]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.adapters: dict[str, PreTrainedModel] = {}
+        self.loaded: list[str] = []
+        self.released = threading.Event()
+        self.port = 0
+        self._asked = 0
+        self._model: PreTrainedModel | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def answer(self, path: str, body: dict[str, Any], authorization: str | None) -> tuple[int, dict[str, Any]] | None:
+        """Status and content; None for a connection that is closed without a word."""
+        with _ONE_AT_A_TIME:
+            self.requests.append((path, body))
+            if self.key and authorization != f"Bearer {self.key}":
+                return 401, {"error": {"message": f"Unauthorized: {authorization}"}}
+            if path == "/v1/models":
+                cards = [{"id": self.base, "root": self.base, "parent": None, "max_model_len": self.room}]
+                cards += [{"id": name, "root": name, "parent": self.base} for name in self.adapters]
+                return 200, {"object": "list", "data": cards}
+            if path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter") and self.runtime_lora:
+                return self._load(body) if "/load" in path else self._unload(body)
+            if path != "/v1/completions":
+                return 404, {"detail": "Not Found"}
+            trouble, self._asked = self.behave(self._asked), self._asked + 1
+        if trouble == "hang":
+            self.released.wait()
+        with _ONE_AT_A_TIME:
+            if trouble == "restart":
+                self.adapters.clear()
+            if trouble in ("close", "hang"):
+                return None
+            if isinstance(trouble, int):
+                return trouble, {"error": {"message": "as the test wants it", "code": trouble}}
+            return self._complete(body)
+
+    def _load(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        name, path = body.get("lora_name"), body.get("lora_path")
+        if not name or not path:
+            return 422, {"detail": "Field required"}
+        if name in self.adapters:
+            return 400, {"error": {"message": f"The lora adapter '{name}' has already been loaded."}}
+        config = Path(path) / "adapter_config.json"
+        if not config.is_file():
+            return 404, {"error": {"message": f"Loading lora {name} failed: No adapter found for {path}"}}
+        if (rank := json.loads(config.read_text())["r"]) > self.max_rank:
+            return 500, {"error": {"message": f"LoRA rank {rank} is greater than max_lora_rank {self.max_rank}."}}
+        # Whatever a library draws on the way is not the test's to lose.
+        with torch.random.fork_rng(devices=[]):
+            self._model = self._model or AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+            self.adapters[name] = PeftModel.from_pretrained(copy.deepcopy(self._model), path).eval()
+        self.loaded.append(name)
+        return 200, {"message": "Success"}
+
+    def _unload(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.adapters.pop(body["lora_name"], None) is None:
+            return 404, {"error": {"message": f"The lora adapter '{body['lora_name']}' cannot be found."}}
+        return 200, {"message": "Success"}
+
+    def _complete(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        model = self.adapters.get(body["model"])
+        if model is None:
+            return 404, {"error": {"message": f"The model `{body['model']}` does not exist."}}
+        prompt = body["prompt"]
+        choices = []
+        for index in range(body["n"]):
+            ids, logps = self._sample(model, body, body["seed"] + index)
+            choices.append(
+                {
+                    "index": index,
+                    "text": "not to be read",
+                    "finish_reason": "stop" if ids[-1] in body["stop_token_ids"] else "length",
+                    "token_ids": ids if body.get("return_token_ids") else None,
+                    "prompt_token_ids": prompt if body.get("return_token_ids") else None,
+                    "logprobs": {"token_logprobs": logps} if body.get("logprobs") is not None else None,
+                }
+            )
+        self.prompts.append(prompt)
+        # In no order that anybody promised.
+        return 200, {"object": "text_completion", "choices": choices[::-1]}
+
+    @torch.no_grad()
+    def _sample(self, model: PreTrainedModel, body: dict[str, Any], seed: int) -> tuple[list[int], list[float]]:
+        generator = torch.Generator().manual_seed(seed)
+        ids, logps = list(body["prompt"]), []
+        begin = len(ids)
+        while len(ids) - begin < body["max_tokens"]:
+            raw = model(input_ids=torch.tensor([ids])).logits[0, -1].double()
+            if body["temperature"] == 0:
+                token = int(raw.argmax())
+            else:
+                scaled = raw / body["temperature"]
+                if body["top_k"] > 0:
+                    scaled[scaled < scaled.topk(body["top_k"]).values[-1]] = -torch.inf
+                token = int(torch.multinomial(scaled.softmax(-1), 1, generator=generator))
+            ids.append(token)
+            logps.append(float(raw.log_softmax(-1)[token]) + self.shift)
+            if token in body["stop_token_ids"]:
+                break
+        return ids[begin:], logps
+
+
+@contextmanager
+def served(stand_in: StandIn) -> Iterator[StandIn]:
+    """The stand-in, listening during the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            found = stand_in.answer(self.path, body, self.headers["Authorization"])
+            if found is None:
+                self.close_connection = True
+                return
+            content = json.dumps(found[1]).encode()
+            try:
+                self.send_response(found[0])
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+            except (BrokenPipeError, ConnectionResetError):  # who asked has gone
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads, block_on_close, request_queue_size = True, False, 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        stand_in.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield stand_in
+        finally:
+            stand_in.released.set()
+            server.shutdown()
+            thread.join()
