@@ -362,9 +362,9 @@ def _over(saved: Mapping[str, Any], composed: DictConfig, chosen: Sequence[Overr
     """A run's configuration with the groups chosen now in place of its own; other data bring their judge."""
     groups = {str(override.key_or_group) for override in chosen}
     groups |= {"judge"} if "data" in groups else set()
-    plain = OmegaConf.to_container(composed, resolve=True)
+    plain: Any = OmegaConf.to_container(composed, resolve=True)
     # Keys that an earlier version's run knows nothing of are as they are by default.
-    return OmegaConf.create({**plain, **saved, **{group: plain[group] for group in groups}})  # type: ignore[index,call-overload]
+    return OmegaConf.create({**plain, **saved, **{group: plain[group] for group in groups}})
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def listening() -> Iterator[None]:
             signal.signal(number, handler)
         # A block within another one leaves it to that: what was heard is for the whole command.
         heard = _Heard.number
-        if heard is not None and (handler := before[heard]) is not _hear:
+        if heard is not None and (handler := before[signal.Signals(heard)]) is not _hear:
             _Heard.number = None
             if heard in REQUEUE and callable(handler):
                 signal.raise_signal(heard)
