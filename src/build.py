@@ -18,6 +18,7 @@ from src.errors import ConfigError
 from src.evaluator import Evaluator
 from src.learner import Learner
 from src.loop import Experiment
+from src.models import sharding
 from src.models.policy import Policy
 from src.models.template import Template, template_of
 from src.oracles.base import Comparer
@@ -39,6 +40,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     for asked in (judge,) if config.collect.from_data else (oracle, judge):
         asked.load()
     policy = build_sft_cache(config, splits, report).policy(config.ensemble)
+    if sharding.wanted():
+        policy.shard()
     template = template_of(policy, model.template)
     prompts = {
         name: tokenize(

@@ -138,7 +138,6 @@ class CollectionRound:
             for place, one in enumerate(comparisons)
         ]
 
-    @processes.by_main
     def _agrees(self, comparisons: list[Comparison], behavior: Weights) -> bool:
         """Whether the log-probs of sampling are the scorer's: on one pair, that with the most tokens."""
         one = max(comparisons, key=lambda one: len(one.prompt.ids) + sum(len(each.ids) for each in one.responses))
@@ -148,6 +147,7 @@ class CollectionRound:
         for response, logp in zip(one.responses, logps[0].tolist(), strict=True):
             assert response.logp is not None  # data with pairs of their own are refused with from_sampling
             worst = max(worst, abs(response.logp - logp) / max(len(response.ids), 1))
+        worst = processes.from_main(lambda: worst)  # what follows has to be the same everywhere
         if worst > AGREEMENT:
             self.report.warn(
                 f"reference.from_sampling: the log-probs of sampling and scoring differ by {worst:.1e} nats a token, "

@@ -10,6 +10,7 @@ import numpy as np
 from src import processes, stop
 from src.memory import naming
 from src.models.policy import Policy, Weights
+from src.models.sharding import idle
 from src.models.template import Template
 from src.next_token import kl_divergence
 from src.oracles.base import Comparer
@@ -94,7 +95,7 @@ class Evaluator:
         own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
         rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
-        for batch in stop.between(self.scorer.batches(rows, given)):
+        for batch in stop.between(self.scorer.batches(rows, given), self._idle):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -103,6 +104,11 @@ class Evaluator:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
         return sum(processes.gather(total)) / len(prompts)
+
+    def _idle(self) -> None:
+        """What a batch of the KL is for a process that has none: two passes."""
+        for _ in range(2):
+            idle(self.policy.model)
 
 
 def compared(

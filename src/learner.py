@@ -11,6 +11,7 @@ from src import processes
 from src.errors import RunError, require
 from src.losses.base import Loss, PairLogps
 from src.memory import naming
+from src.models.sharding import idle
 from src.records import Comparison
 from src.scorer import Scorer
 
@@ -123,7 +124,11 @@ class Learner:
         own = processes.share([len(one) + sum(map(len, two)) for one, two in zip(prompts, responses, strict=True)])
         parts = []
         with self.policy.learning() as model, naming("model.tokens", self.scorer.tokens):
-            for places in self.scorer.batches([prompts[i] for i in own], [responses[i] for i in own], members):
+            batches = self.scorer.batches([prompts[i] for i in own], [responses[i] for i in own], members)
+            for _ in range(processes.largest(len(batches)) - len(batches)):
+                if (nothing := idle(model, members)) is not None:
+                    nothing.backward()
+            for places in batches:
                 part = [own[place] for place in places]
                 scored = self.scorer.member_logps(
                     model, members, [prompts[i] for i in part], [responses[i] for i in part]

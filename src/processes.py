@@ -17,6 +17,7 @@ from src.errors import RunError
 if TYPE_CHECKING:
     import torch  # loaded where there are several processes only: one that is alone answers at once
     from torch import Tensor
+    from torch.distributed.device_mesh import DeviceMesh
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,6 +92,14 @@ def joined() -> Iterator[None]:
         distributed.destroy_process_group()  # after an error it might wait for those that are gone
     finally:
         _Group.rank, _Group.size, _Group.store, _Group.gpus = 0, 1, None, None
+
+
+def mesh(device: "torch.device") -> "DeviceMesh":
+    """All processes in a row, as FSDP2 wants them named."""
+    from torch import distributed
+    from torch.distributed.device_mesh import DeviceMesh
+
+    return DeviceMesh.from_group(_Group.gpus or distributed.group.WORLD, device.type)  # type: ignore[arg-type]
 
 
 def problems(multirun: bool) -> list[str]:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from src import processes, stop
 from src.memory import naming
 from src.models.decoding import Decoder, PlainDecoder, SharedDecoder
+from src.models.sharding import idle
 from src.records import Ids
 from src.scorer import ignore
 
@@ -85,6 +86,8 @@ class Sampler:
         decoder: Decoder | None = None
         if own:
             decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[place] for place in own], k)
+        else:
+            idle(model)
         ends = torch.tensor(sorted(end_ids), device=model.device)
         responses: list[list[int]] = [[] for _ in rows]
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
@@ -96,22 +99,25 @@ class Sampler:
                 break
             # Each process draws for the rows of all, and uses its own: their generators stay the same.
             points = uniforms(count, generator, model.device)[ours] if self.temperature else None
-            if decoder is None or not len(alive):
-                continue
-            logits = decoder.logits.float()
-            tokens = self._draw(logits, points)  # (rows,)
-            # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.
-            logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
-            for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
-                responses[row].append(token)
-            going = ~torch.isin(tokens, ends)
-            if not going.all():
-                kept = going.nonzero().squeeze(1)
-                alive, tokens = alive[kept], tokens[kept]
-                if len(alive):
-                    decoder.keep(kept)
-            if len(alive) and length < self.max_new_tokens:
+            if len(alive) and decoder is not None:
+                logits = decoder.logits.float()
+                tokens = self._draw(logits, points)  # (rows,)
+                # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.
+                logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
+                for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+                    responses[row].append(token)
+                going = ~torch.isin(tokens, ends)
+                if not going.all():
+                    kept = going.nonzero().squeeze(1)
+                    alive, tokens = alive[kept], tokens[kept]
+                    if len(alive):
+                        decoder.keep(kept)
+            if length == self.max_new_tokens:
+                break
+            if len(alive) and decoder is not None:
                 decoder.step(tokens)
+            else:
+                idle(model)
         drawn = [(tuple(ids), logp) for ids, logp in zip(responses, logps.tolist(), strict=True)]
         return processes.together(rows, drawn)
 

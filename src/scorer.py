@@ -7,6 +7,7 @@ other must agree with.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 from src import processes, stop
 from src.layout import Layout, batches, packed_batches, packed_layout, plain_layout, shared_layout
 from src.memory import naming
+from src.models.sharding import idle
 from src.models.shared_prompt import install, uninstall
 from src.next_token import Head, token_logps
 from src.records import Ids
@@ -98,7 +100,7 @@ class Scorer:
             [len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses, strict=True)]
         )
         asked, given = [prompts[i] for i in own], [responses[i] for i in own]
-        for batch in stop.between(self.batches(asked, given)):
+        for batch in stop.between(self.batches(asked, given), partial(idle, model)):
             with naming("model.tokens", self.tokens):
                 scored = self.logps(model, [asked[i] for i in batch], [given[i] for i in batch]).cpu()
             out[[own[i] for i in batch]] = scored

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
@@ -86,11 +86,14 @@ def check() -> None:
     _leave(number)
 
 
-def between(parts: Sequence[T]) -> Iterator[T]:
-    """Parts of a work, with a `check` before each. Processes may have more or fewer of them."""
+def between(parts: Sequence[T], idle: Callable[[], object]) -> Iterator[T]:
+    """Parts of a work, with a `check` before each. Processes may have more or fewer: with none left they `idle`."""
     for place in range(processes.largest(len(parts))):
         check()
-        yield from parts[place : place + 1]
+        if place < len(parts):
+            yield parts[place]
+        else:
+            idle()
 
 
 def _leave(number: int) -> None:

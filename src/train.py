@@ -57,6 +57,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
     from src.config import choose_device, read_config
     from src.loggers.base import Untracked
+    from src.models import sharding
     from src.processor import use_processor
     from src.report import Report, percent
     from src.run_lock import run_lock
@@ -65,6 +66,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     config, problems = read_config(plain)
     if config is not None:
         problems = processes.device_problems(choose_device(config.device))
+        problems += sharding.problems(config.model.lora is not None, choices["reference"], choices["allocation"])
     if config is None or problems:
         raise ConfigError(problems)
     report = Report()

@@ -23,6 +23,7 @@ from src.checkpoint import newest_step
 from src.errors import RunError
 from src.files import read_rows
 from src.learner import Learner
+from src.models import sharding
 from src.models.shared_prompt import install
 from src.oracles.gold import GoldOracle
 from src.processes import Lost
@@ -211,6 +212,49 @@ def test_the_same_run_on_any_number_of_processes(tmp_path: Path, cache: Path, na
     assert all(isinstance(part, int) and part > 0 for part in parts), parts
     assert sum(parts) == asked
     same(tmp_path / "one", tmp_path / "several")
+
+
+def run_in_parts(folder: Path, cache: Path, *overrides: str) -> tuple[int, int]:
+    """A run with FSDP2, the weights that this process has of its layers, and those of whole ones."""
+    os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    experiment = built(folder, cache, "learning_rate=0.01", "evaluate.every=2", *overrides)
+    layers = sharding.layers_of(experiment.policy.model)
+    experiment.run()
+    frozen = [one for name, one in layers.named_parameters() if not name.endswith((".A", ".B"))]
+    return sum(sharding.here(one).numel() for one in frozen), sum(one.numel() for one in frozen)
+
+
+SHARDED = {
+    "adapters": CASES["adapters"],
+    "few pairs": ("F=T", "reference=sft", "model=tiny_lora", "batch_size=2", "T=3", "evaluate.prompts=3"),
+    "recomputed": ("F=2", "model=tiny_lora", "model.gradient_checkpointing=true", "batch_size=5", "model.tokens=64"),
+    "from sampling": ("F=2", "model=tiny_lora", "reference.from_sampling=true"),
+}
+
+
+@pytest.mark.parametrize("name", SHARDED)
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_same_run_with_weights_in_parts(tmp_path: Path, cache: Path, name: str, count: int) -> None:
+    run(tmp_path / "one", cache, *SHARDED[name])
+    parts = in_processes(count, run_in_parts, tmp_path / "several", cache, *SHARDED[name])
+    assert all(isinstance(part, tuple) for part in parts), parts
+    whole = parts[0][1]
+    assert sum(part[0] for part in parts) == whole
+    assert max(part[0] for part in parts) < 0.6 * whole
+    same(tmp_path / "one", tmp_path / "several")
+
+
+def test_what_goes_not_with_weights_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sharding.problems(False, "ema", "balanced") == []
+    monkeypatch.setattr(processes._Group, "size", 2)
+    assert sharding.problems(False, "ema", "balanced") == []
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    found = sharding.problems(False, "ema", "balanced")
+    assert [line.split()[0] for line in found] == [
+        "fsdp_version:", "model.lora=null:", "reference=ema", "allocation=balanced:"
+    ]  # fmt: skip
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    assert sharding.problems(True, "behavior", "uniform") == []
 
 
 def test_every_process_makes_members_of_the_sft_policy(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from src.errors import RunError
+from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 
 PREFIX = "base_model.model."
@@ -67,9 +68,13 @@ class LoraLinear(nn.Module):
 
 
 def folded(layer: nn.Linear | Conv1D, update: Tensor) -> Tensor:
-    """A layer's weight with an update (out, in) added in float32, in the layer's own type and orientation."""
-    weight = layer.weight.detach()
-    return (weight.float() + (update.T if isinstance(layer, Conv1D) else update)).to(weight.dtype)
+    """A layer's weight with an update (out, in) added in float32, in the layer's own type and orientation.
+
+    This process's part of it, where weights are in parts.
+    """
+    weight = here(layer.weight.detach())
+    update = own_part(update.T if isinstance(layer, Conv1D) else update, layer.weight)
+    return (weight.float() + update).to(weight.dtype)
 
 
 def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, LoraLinear]:

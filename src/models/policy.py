@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from src.errors import RunError
 from src.files import writing
+from src.models import sharding
 from src.models.lora import LoraSpec, attach, folded, load_adapter, save_adapter
 from src.models.pretrained import load_model
 from src.seeding import torch_stream
@@ -56,15 +57,18 @@ class Policy:
         self.members = members
         self.layers = attach(model, members, lora) if lora else {}
         self._recomputed = _recomputed(model) if gradient_checkpointing else []
+        self._sharded = False
         model.eval()  # after the adapters are there: their dropout is for SFT alone
-        # Weights by the name they have in the plain model, wherever an adapter has moved them.
-        self._weights = {
-            name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)
-        }
+        self._weights = _weights(model)
 
     @property
     def device(self) -> torch.device:
         return self.model.device
+
+    def shard(self) -> None:
+        """Leaves this process a part of the frozen weights (`src.models.sharding`). `Weights` then are parts too."""
+        sharding.shard(self.model, list(self.trainable().values()))
+        self._weights, self._sharded = _weights(self.model), True
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that learn, by name."""
@@ -106,15 +110,28 @@ class Policy:
     @contextmanager
     def using(self, weights: Weights) -> Iterator[PreTrainedModel]:
         """The model with the given weights in place of its own, adapters off, no gradients."""
-        own = {name: self._weights[name].data for name in weights}
+        put = self._copy if self._sharded else self._swap
+        own = put(weights)
         try:
-            for name, tensor in weights.items():
-                self._weights[name].data = tensor.to(own[name].dtype)
             with torch.no_grad():
                 yield self.model
         finally:
-            for name, tensor in own.items():
-                self._weights[name].data = tensor
+            put(own)
+
+    def _swap(self, weights: Weights) -> Weights:
+        """Puts weights in the model's place; what was there."""
+        before = {name: self._weights[name].data for name in weights}
+        for name, tensor in weights.items():
+            self._weights[name].data = tensor.to(before[name].dtype)
+        return before
+
+    def _copy(self, weights: Weights) -> Weights:
+        """The same with parts of weights, which torch looks for where they were."""
+        places = {name: sharding.here(self._weights[name].detach()) for name in weights}
+        before = {name: place.clone() for name, place in places.items()}
+        for name, place in places.items():
+            place.copy_(weights[name])
+        return before
 
     def clip_gradients(self, max_norm: float | None) -> list[float]:
         """Clips each member's gradient to max_norm (None: not at all). Returns the N norms before clipping."""
@@ -199,7 +216,7 @@ class Policy:
         weights = {name: p.detach().to(self.device) for name, p in model.named_parameters()}
         absent: Shapes = dict.fromkeys(self._weights.keys() - weights.keys())
         self._check_names(folder, absent | {name: tuple(tensor.shape) for name, tensor in weights.items()})
-        return weights
+        return {name: sharding.own_part(tensor, self._weights[name]) for name, tensor in weights.items()}
 
     def _check_names(self, folder: Path, shapes: Shapes) -> None:
         for name, shape in shapes.items():
@@ -221,6 +238,11 @@ def _recomputed(model: PreTrainedModel) -> list[nn.Module]:
         warnings.simplefilter("ignore", FutureWarning)
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return layers
+
+
+def _weights(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """Weights by the name they have in the plain model, wherever an adapter has moved them."""
+    return {name.replace(".base.", "."): p for name, p in model.named_parameters() if not _is_adapter(name)}
 
 
 def _is_adapter(name: str) -> bool:
