@@ -346,8 +346,8 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             names, plain = dict(config.hydra.runtime.choices), plain_config(config)
             folder, alone = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir), Path(config.hydra.run.dir)
             # All that Hydra makes objects of.
-            made = {part: config.hydra[part] for part in ("callbacks", "launcher", "sweeper")}
-            found += _foreign_classes(OmegaConf.to_container(OmegaConf.create(made), resolve=True))
+            parts = ("callbacks", "launcher", "sweeper")
+            found += _foreign_classes({one: OmegaConf.to_container(config.hydra[one], resolve=True) for one in parts})
     except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
     found += secrets_in(plain)

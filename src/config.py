@@ -226,6 +226,11 @@ def _server_problems(parts: dict[str, Any], model: ModelSpec | None, given: bool
         )
     if given:
         found.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")
+    if parts.get("reference") is not None and parts["reference"].from_sampling:
+        found.append(
+            "reference.from_sampling=true: sampler=vllm computes log-probs by another engine, and those of a loss are "
+            "computed here; expected false"
+        )
     return found
 
 

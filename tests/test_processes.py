@@ -1,13 +1,10 @@
 """Several processes at one run: what one process gives, whatever the split; one that dies; another number of them."""
 
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,55 +25,13 @@ from src.models.shared_prompt import install
 from src.oracles.gold import GoldOracle
 from src.processes import Lost
 from src.sampler import Sampler
-from src.stop import Stopped, listening
+from src.stop import Stopped
 from tests.experiments import SMOKE, TIMES, built
+from tests.processes import PATIENCE, free_port, in_processes
 from tests.tiny import tiny_model
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 280  # seconds; the work takes a few
 KILLED = -signal.SIGKILL
-# Forked: torch and transformers are loaded already, which is most of what starting a process takes.
-fork = multiprocessing.get_context("fork")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What a work gives or raises in each of so many processes; the exit status of one that was killed."""
-    port = free_port()
-
-    def serve(rank: int, answers: Any) -> None:
-        facts = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in facts.items()})
-        try:
-            with listening(), processes.joined():
-                answers.send(work(*arguments))
-        except (Exception, SystemExit) as error:
-            answers.send(error)
-
-    pipes = [fork.Pipe(duplex=False) for _ in range(count)]
-    workers = [fork.Process(target=serve, args=(rank, pipe[1])) for rank, pipe in enumerate(pipes)]
-    try:
-        for worker in workers:
-            worker.start()
-        for _, ours in pipes:
-            ours.close()
-        found = []
-        for worker, (theirs, _) in zip(workers, pipes, strict=True):
-            assert theirs.poll(PATIENCE), f"nothing from {worker}"
-            try:
-                found.append(theirs.recv())
-            except EOFError:
-                worker.join(PATIENCE)
-                found.append(worker.exitcode)
-        return found
-    finally:
-        for worker in workers:
-            worker.kill()
 
 
 # ---------------------------------------------------------------------------------------------- what passes between

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from transformers import PreTrainedModel
 
-from src import stop
+from src import processes, stop
 from src.errors import require
 from src.files import new_folder
 from src.models.policy import Policy
@@ -145,15 +145,19 @@ class ServedSampler:
         run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
         self._name = f"bpo-{run}-round-{number}"
         here = self._place(self.spec.folder)
-        with new_folder(here) as partial:
-            self.policy.save_mean(partial)
         try:
-            with stop.at_once():
-                self._servers.make_ready(self._load)
+            processes.from_main(lambda: self._hand_over(here))
             yield
         finally:
-            self._servers.say(self._unload, GOOD_BYE)
-            shutil.rmtree(here, ignore_errors=True)
+            if processes.is_main():
+                self._servers.say(self._unload, GOOD_BYE)
+                shutil.rmtree(here, ignore_errors=True)
+
+    def _hand_over(self, here: Path) -> None:
+        with new_folder(here) as partial:
+            self.policy.save_mean(partial)
+        with stop.at_once():
+            self._servers.make_ready(self._load)
 
     def sample_scored(
         self,
@@ -177,8 +181,11 @@ class ServedSampler:
             raw = await client.completions.with_raw_response.create(**request)
             return read_responses(raw.http_response.text, question, end_ids, self.settings.max_new_tokens)
 
-        with stop.at_once():
-            return self._servers.answers(questions, ask, self._load, tick)
+        def answers() -> list[list[tuple[Ids, float]]]:
+            with stop.at_once():
+                return self._servers.answers(questions, ask, self._load, tick)
+
+        return processes.from_main(answers)
 
     def _request(self, question: "Question", end_ids: Set[int]) -> dict[str, Any]:
         """Everything that shapes a response is said: what is left out a server takes from the model's own defaults."""

@@ -8,7 +8,16 @@ from hypothesis.extra.numpy import arrays
 from rliable import library, metrics
 
 from analysis import intervals
-from analysis.intervals import Bootstrap, aggregate_values, aggregates, comparison, estimate, improvement, profile
+from analysis.intervals import (
+    Bootstrap,
+    Interval,
+    aggregate_values,
+    aggregates,
+    comparison,
+    estimate,
+    improvement,
+    profile,
+)
 
 QUIET = Bootstrap(500, 0, lambda done: None)
 
@@ -132,3 +141,11 @@ def test_another_bootstrap_than_rliables_is_noticed() -> None:
 
 def test_equal_scores_have_an_interval_of_no_width() -> None:
     assert {(one.low, one.high) for one in aggregates(np.full((5, 2), 0.5), QUIET, 1.0).values()} == {(0.5, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.1, 2, True), (-2, -0.1, True), (-1, 1, False), (0, 0.5, False), (-0.5, 0, False), (0, 0, False)],
+)
+def test_an_interval_that_ends_at_zero_holds_it(low: float, high: float, expected: bool) -> None:
+    assert Interval((low + high) / 2, low, high).excludes_zero is expected
