@@ -5,6 +5,7 @@
 
 RUN..            folders of finished runs
 rerun=true       lets the saved policy answer the prompts of the final evaluation again, too
+against=OTHER    instead, compares one run with the same run made on another machine (`src.agreement`)
 
 Nothing is written. The exit status is 0 only where nothing differs; what cannot be checked is named with the reason.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from src.agreement import agreement
 from src.arguments import own_arguments, refuse_flags
 from src.build import quiet_libraries
 from src.check import AGREES, DIFFERS, UNKNOWN, Check, close, few, same, shown, unknown
@@ -357,10 +359,10 @@ def main() -> None:
     wrong = 0
     try:
         refuse_flags(arguments, str(__doc__))
-        folders, rerun = read_command(arguments)
+        folders, rerun, against = read_command(arguments)
         quiet_libraries()
         for folder in folders:
-            checks = verify(folder, rerun, report)
+            checks = agreement(sound(folder), sound(against)) if against else verify(folder, rerun, report)
             report.say(f"{folder}")
             for check in checks:
                 report.say(f"  {check.state:11}  {check.what}: {check.said}")
@@ -373,22 +375,38 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
-def read_command(arguments: Sequence[str]) -> tuple[list[Path], bool]:
-    """The folders, and whether to sample again.
+def sound(path: Path) -> Left:
+    """What an undamaged run left.
+
+    Raises:
+        RunError: if there is no finished run there, or a file is damaged.
+    """
+    if found := damage(path):
+        raise RunError("; ".join(found))
+    return read_left(path)
+
+
+def read_command(arguments: Sequence[str]) -> tuple[list[Path], bool, Path | None]:
+    """The folders, whether to sample again, and the run to compare with.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
-    own, others, problems = own_arguments(arguments, ("rerun",))
+    own, others, problems = own_arguments(arguments, ("rerun", "against"))
     if own.get("rerun", "false") not in ("true", "false"):
         problems.append(f"rerun={own['rerun']}: expected true or false")
     folders = [Path(one).expanduser() for one in others]
+    against = Path(own["against"]).expanduser() if "against" in own else None
+    if against is not None and not against.is_dir():
+        problems.append(f"against={against}: no such folder")
+    if against is not None and own.get("rerun") == "true":
+        problems.append("rerun=true checks a run by itself; give it without against=")
     problems += [f"{folder}: no such folder" for folder in folders if not folder.is_dir()]
     if not folders:
         problems.append("expected the folder of a finished run: python -m src.verify outputs/default")
     if problems:
         raise ConfigError(problems)
-    return folders, own.get("rerun") == "true"
+    return folders, own.get("rerun") == "true", against
 
 
 if __name__ == "__main__":
