@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -364,7 +365,17 @@ def _over(saved: Mapping[str, Any], composed: DictConfig, chosen: Sequence[Overr
     groups |= {"judge"} if "data" in groups else set()
     plain: Any = OmegaConf.to_container(composed, resolve=True)
     # Keys that an earlier version's run knows nothing of are as they are by default.
-    return OmegaConf.create({**plain, **saved, **{group: plain[group] for group in groups}})
+    known = {name: _as_now(name, node) for name, node in saved.items()}
+    return OmegaConf.create({**plain, **known, **{group: plain[group] for group in groups}})
+
+
+def _as_now(group: str, node: Any) -> Any:
+    """A part of a run's configuration, with what this version's yaml of the same class has besides."""
+    for file in sorted((CONF / group).glob("*.yaml")) if isinstance(node, dict) and "_target_" in node else ():
+        default = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if isinstance(default, dict) and default.get("_target_") == node["_target_"]:
+            return {**default, **node}
+    return node
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

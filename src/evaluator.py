@@ -95,7 +95,14 @@ class Evaluator:
         own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
         rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
-        for batch in stop.between(self.scorer.batches(rows, given), self._idle):
+
+        def idle_twice() -> None:
+            """Another process's batch: its weights are put together from the parts of all."""
+            for either in (weights, sft):
+                with self.policy.using(either) as model:
+                    idle(model)
+
+        for batch in stop.between(self.scorer.batches(rows, given), idle_twice):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -104,11 +111,6 @@ class Evaluator:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
         return sum(processes.gather(total)) / len(prompts)
-
-    def _idle(self) -> None:
-        """What a batch of the KL is for a process that has none: two passes."""
-        for _ in range(2):
-            idle(self.policy.model)
 
 
 def compared(
