@@ -7,8 +7,8 @@
 
 F=1,2,T      how the time divides as rounds grow more
 paper=true   the paper's main table (3 tasks x 3 losses x 3 methods x 3 seeds), with its settings for each task
-check=FILES  files of benchmarks.step, .round, .sampling, .growth, and folders of runs on this kind of machine: of every
-             stage the first measurement sets the share that is reached, the others are predicted
+check=FILES  files of benchmarks.step, .memory, .round, .sampling, .growth: of every stage the first measurement sets the
+             share that is reached, the others are predicted
 
 It takes the keys of src.train (see its --help) and plans exactly that run. Own keys, with their values: conf/plan.yaml.
 What the figures mean and leave out: docs/scaling.md.
@@ -128,7 +128,7 @@ def read_plan(arguments: Sequence[str]) -> Command:
     if place is not None and place.is_dir():
         problems.append(f"json={place}: that is a folder; expected a file, or a name for one")
     check = tuple(Path(one).expanduser() for one in own.get("check", "").split(",") if one)
-    problems += [f"check={one}: no such file or folder" for one in check if not one.exists()]
+    problems += [f"check={one}: no such file" for one in check if not one.is_file()]
     wanted: dict[tuple[str, str], list[str]] = {("", ""): []}
     if paper:
         wanted = {

@@ -1,4 +1,4 @@
-"""Predictions against what was measured: files of other benchmarks, and folders of runs.
+"""Predictions against what was measured: files of other benchmarks.
 
 Of every stage the first measurement sets the share of the machine that is reached; all others are predicted with it.
 """
@@ -22,8 +22,6 @@ from src.command_line import Taken, compose_one
 from src.config import RunConfig, read_config, read_keys
 from src.errors import RunError
 from src.report import Report
-from src.saved_policy import read_settings
-from src.schedule import split_evenly
 
 # Stage -> the share that its first measurement sets, in the order in which they are set.
 SHARES = {"learning": "share_learn", "reference": "share_score", "sampling": "share_read"}
@@ -57,7 +55,7 @@ def checked(files: Sequence[Path], job: Job) -> dict[str, Any]:
     """
     found = [one for file in files for one in measured(file, job)]
     machine, used = calibrated(job.hardware, found)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (source, stage), group in _grouped([one for one in found if one not in used]).items():
         ratios = [one.predict(machine) / one.value for one in group]
         rows.append(
@@ -95,8 +93,12 @@ def calibrated(machine: Hardware, found: Sequence[Measured]) -> tuple[Hardware, 
     firsts = {stage: one for stage in SHARES for one in reversed(found) if one.stage == stage}
     for _ in range(3):  # each share moves the others a little
         for stage, one in firsts.items():
-            machine = replace(machine, **{SHARES[stage]: _share(machine, SHARES[stage], one)})
+            machine = _with(machine, SHARES[stage], _share(machine, SHARES[stage], one))
     return machine, list(firsts.values())
+
+
+def _with(machine: Hardware, share: str, value: float) -> Hardware:
+    return Hardware(**{**vars(machine), share: value})
 
 
 def _share(machine: Hardware, name: str, one: Measured) -> float:
@@ -104,16 +106,14 @@ def _share(machine: Hardware, name: str, one: Measured) -> float:
     low, high = 1e-3, 1.0
     for _ in range(50):
         middle = (low * high) ** 0.5
-        slower = one.predict(replace(machine, **{name: middle})) > one.value
+        slower = one.predict(_with(machine, name, middle)) > one.value
         low, high = (middle, high) if slower else (low, middle)
     return high
 
 
 def measured(file: Path, job: Job) -> list[Measured]:
-    """The measurements of a benchmark's file or a run's folder."""
+    """The measurements of a benchmark's file."""
     try:
-        if file.is_dir():
-            return list(_of_run(file, job))
         row = json.loads(file.read_text())
         kind = row["benchmark"]
         if kind == "growth":
@@ -121,8 +121,8 @@ def measured(file: Path, job: Job) -> list[Measured]:
         if kind in ("step", "memory", "round", "sampling"):
             return list(_of_turns(file.stem, row, job))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"check={file}: neither a benchmark's file nor a run's folder ({error!r})") from error
-    raise RunError(f"check={file}: of benchmarks.{kind}; expected step, memory, round, sampling or growth, or a run")
+        raise RunError(f"check={file}: not a benchmark's file ({error!r})") from error
+    raise RunError(f"check={file}: of benchmarks.{kind}; expected step, memory, round, sampling or growth")
 
 
 def _job(config: RunConfig, job: Job) -> Job:
@@ -245,42 +245,6 @@ def _of_round(
     yield Measured(
         source, "round", turn["seconds"], _on(job, lambda job: costs.total(w(job) for _, w in work.values()))
     )
-
-
-def _of_run(folder: Path, job: Job) -> Iterator[Measured]:
-    """Every round and step of a run, on the pairs it left."""
-    plain = read_settings(folder / "config.yaml")
-    config, problems = read_config(plain, RUN)
-    if config is None:
-        raise RunError(f"{folder}: " + "; ".join(problems))
-    own, limit = _job(config, job), config.task.max_new_tokens
-    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    source = f"{config.task.name}, F={config.rounds}, {own.members} members"
-    for number in sorted({row["round"] for row in metrics}):
-        rows = [row for row in metrics if row["round"] == number]
-        lines = (folder / "pairs" / f"round_{number:03d}.jsonl").read_text().splitlines()
-        pairs = [json.loads(line) for line in lines]
-        sizes = _sizes(pairs, limit)
-        run = costs.Run(
-            config.T, config.rounds, config.batch_size, type(config.reference).__name__.lower(),
-            config.reference.from_sampling, True, 0, 0, 0, 1, 0, 0, 0, 0, sizes,
-        )  # fmt: skip
-        count = len(pairs)
-        first = rows[0]
-        sample = _on(own, costs.sampling, count, 2, sizes)
-        refer = _on(own, costs.referring, run, number, count)
-        yield Measured(source, "sampling", first["time/collect"], sample)
-        yield Measured(source, "reference", first["time/reference"], refer)
-        for row, batch in zip(rows, split_evenly(pairs, len(rows)), strict=False):
-            learn = _on(own, costs.step, len(batch), _sizes(batch, limit))
-            yield Measured(source, "learning", row["time/learn"], learn)
-
-
-def _sizes(pairs: Sequence[dict[str, Any]], limit: int) -> Sizes:
-    """Mean lengths of pairs as they stand in pairs/."""
-    prompt = statistics.mean(len(pair["prompt_ids"]) for pair in pairs)
-    response = statistics.mean(len(one["ids"]) for pair in pairs for one in pair["responses"])
-    return Sizes(round(prompt), round(response), limit)
 
 
 def show_checked(figures: dict[str, Any], report: Report) -> None:

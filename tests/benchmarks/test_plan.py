@@ -269,7 +269,7 @@ class TestCommand:
         (["machine=h1000"], "machine=h1000: expected one of h100, a100, here"),
         (["gpus=0", "share_read=1.5"], "gpus=0: expected at least 1"),
         (["gpus=0", "share_read=1.5"], "share_read=1.5: expected 0 < share_read <= 1"),
-        (["memory_bandwidth=0"], "memory_bandwidth=0: expected a number above 0"),
+        (["memory_bandwidth=0"], "memory_bandwidth=0.0: expected a number above 0"),
         (["model=smollm2_135m", "architecture=gpt9"], "the shape of model 'smollm2_135m' is not known"),
         (["F=1,65"], "F=65: expected a whole number from 1 to T=64"),
         (["F=x"], "F=x: expected a whole number"),
