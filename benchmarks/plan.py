@@ -7,7 +7,7 @@
 
 F=1,2,T      how the time divides as rounds grow more
 paper=true   the paper's main table (3 tasks x 3 losses x 3 methods x 3 seeds), with its settings for each task
-check=FILES  files of benchmarks.step, .memory, .round, .sampling, .growth: of every stage the first measurement sets the
+check=FILES  of benchmarks.step, .memory, .round, .sampling, .growth: of every stage the first measurement sets the
              share that is reached, the others are predicted
 
 It takes the keys of src.train (see its --help) and plans exactly that run. Own keys, with their values: conf/plan.yaml.
