@@ -14,6 +14,7 @@ import torch
 
 from benchmarks import trl_peer
 from benchmarks.arguments import read_bench
+from benchmarks.plan import read_plan
 from benchmarks.sampling import _response_tokens
 from benchmarks.step import best_ratio, check_same
 from src.errors import ConfigError, RunError
@@ -32,6 +33,7 @@ TAKEN = {
     "overhead": (),
     "features": (),
     "processes": ("start", "processes"),
+    "plan": (),
 }
 
 
@@ -198,6 +200,10 @@ def test_every_command_of_the_readme(name: str, arguments: str, tmp_path: Path) 
     for split in ("train", "validation"):
         (tmp_path / f"{split}.jsonl").write_text(f'{{"prompt": "{split}", "label": "b"}}\n')
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "measured.json").write_text("{}")
+    if name == "plan":  # measures nothing, and has keys of its own
+        read_plan([part.replace("=FILE", f"={tmp_path}/measured.json") for part in arguments.split()])
+        return
     read_bench([part.replace("=DIR", f"={tmp_path}") for part in arguments.split()], TAKEN[name])
 
 
