@@ -42,7 +42,13 @@ class Hardware:
 
 # Rates, bandwidths and memory: NVIDIA's data sheets (SXM, dense, NVLink one way). All that follows memory_gib but the
 # link is assumed: no GPU was measured.
-_ASSUMED: dict[str, Any] = {"disk_bandwidth": 1e9, "layer_seconds": 5e-4, "share_learn": 0.4, "share_score": 0.5, "share_read": 0.7}
+_ASSUMED: dict[str, Any] = {
+    "disk_bandwidth": 1e9,
+    "layer_seconds": 5e-4,
+    "share_learn": 0.4,
+    "share_score": 0.5,
+    "share_read": 0.7,
+}
 PRESETS = {
     "h100": Hardware(989e12, 67e12, 3.35e12, 80e9 / 2**30, 450e9, **_ASSUMED),
     "a100": Hardware(312e12, 19.5e12, 2.04e12, 80e9 / 2**30, 300e9, **_ASSUMED),
