@@ -56,6 +56,52 @@ def test_the_defaults_are_those_of_the_program() -> None:
     assert {key: (document | groups)[key] for key in DEFAULTS} == DEFAULTS
 
 
+def test_the_command_of_a_method_that_nobody_has_run_names_it() -> None:
+    grid, _, _ = make_grid(made(T=128))
+    others = subgrid(grid, lambda cell: cell.method != BPO_2)
+    first = "python -m src.train task=a loss=dpo F=2 reference=behavior T=128 -m seed=7"
+    assert first in commands([Cell("a", "dpo", BPO_2, 7)], others)[0]
+    grid, _, _ = make_grid(made())
+    others = subgrid(grid, lambda cell: cell.method.F != 0)
+    [on_policy] = {cell.method for cell in grid if cell.method.F == 0}
+    assert "F=T reference=sft -m seed=7" in commands([Cell("a", "dpo", on_policy, 7)], others)[0]
+
+
+def test_the_command_has_the_methods_own_settings() -> None:
+    runs = [
+        Run(run.where, run.row, (), {"reference.rate": 0.1, "reference._target_": "x"}, None)
+        if run.where.startswith("bpo2")
+        else run
+        for run in without(made(), "bpo2,a,dpo,0")
+    ]
+    grid, _, _ = make_grid(runs)
+    assert "F=2 reference=behavior reference.rate=0.1 -m seed=0" in commands(missing(grid), grid)[0]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_commands_settings_are_those_of_the_same_task_and_then_of_the_same_loss(order: int) -> None:
+    own = {("a", "dpo"): 100, ("a", "ipo"): 101, ("b", "dpo"): 102, ("b", "ipo"): 103}
+    runs = [run for (task, loss), T in own.items() for run in made(task, (loss,), T=T)][::order]
+    whole, _, _ = make_grid(runs)
+    for (task, loss), T in own.items():
+        cell = next(cell for cell in whole if cell[:2] == (task, loss) and cell.method == BPO_2)
+        grid = subgrid(whole, lambda one, cell=cell: one != cell)  # type: ignore[misc]
+        assert f"T={T} -m" in commands([cell], grid)[0]
+        # Without any run of the task and the loss, another loss on the same task says more than another task.
+        grid = subgrid(whole, lambda one, cell=cell: one[:2] != cell[:2])  # type: ignore[misc]
+        [other] = [T for (task_, loss_), T in own.items() if task_ == task and loss_ != loss]
+        assert f"T={other} -m" in commands([cell], grid)[0]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_the_first_three_that_are_left_out_are_named(count: int) -> None:
+    runs = made()
+    _, [note], _ = make_grid([*runs, *(twin(run, f"twin {run.where}") for run in runs[:count])])
+    assert note.startswith(f"{count} runs are there twice")
+    names = note.split("left out: ")[1]
+    assert names.count("dpo") == min(count, 3) and names.endswith(", ...") == (count > 3)
+
+
 def test_a_grid_of_one_seed_lacks_four_more() -> None:
     grid, _, _ = make_grid(made(seeds=range(2, 3)))
     assert sorted({cell.seed for cell in missing(grid)}) == [3, 4, 5, 6]
