@@ -63,7 +63,7 @@ def test_the_command_of_a_method_that_nobody_has_run_names_it() -> None:
     assert first in commands([Cell("a", "dpo", BPO_2, 7)], others)[0]
     grid, _, _ = make_grid(made())
     others = subgrid(grid, lambda cell: cell.method.F != 0)
-    [on_policy] = {cell.method for cell in grid if cell.method.F == 0}
+    [on_policy] = {cell.method for cell in grid if (cell.method.F, cell.method.reference) == (0, "sft")}
     assert "F=T reference=sft -m seed=7" in commands([Cell("a", "dpo", on_policy, 7)], others)[0]
 
 
