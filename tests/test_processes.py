@@ -159,8 +159,7 @@ def same(one: Path, other: Path) -> None:
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize(("name", "count"), [*((name, count) for name in CASES for count in (2, 3)), ("adapters", 4)])
 def test_the_same_run_on_any_number_of_processes(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     asked = run(tmp_path / "one", cache, *CASES[name])
     parts = in_processes(count, run, tmp_path / "several", cache, *CASES[name])
