@@ -54,7 +54,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", SETTINGS)
 def test_two_seeds_come_out_as_in_one_process(tmp_path: Path, cache: Path, name: str) -> None:
     plugin(name)
@@ -68,7 +68,7 @@ def test_two_seeds_come_out_as_in_one_process(tmp_path: Path, cache: Path, name:
         assert left_behind(run)["policy"] == left_behind(tmp_path / f"alone{seed}")["policy"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1])
 def test_a_time_limit_ends_in_a_checkpoint_and_back_in_the_queue(
     tmp_path: Path, cache: Path, number: int, monkeypatch: pytest.MonkeyPatch

@@ -467,7 +467,7 @@ def test_ctrl_c_does_not_wait_for_a_server(tmp_path: Path, cache: Path, lora_bas
         assert server.adapters == {}  # it was told good-bye
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_while_sampling_and_gone_on(tmp_path: Path, cache: Path, lora_base: str) -> None:
     def start(*servers: StandIn) -> subprocess.Popen[str]:
         environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "NO_PROXY": "*"}

@@ -42,8 +42,8 @@ def results(folder: Path) -> list[dict]:
     return [read_rows(file)[-1] for file in sorted((folder / "outputs").glob("*/results.jsonl"))]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.nightly), "joblib"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_figure_1_runs_and_a_second_time_finds_all_finished(tmp_path: Path, launcher: str) -> None:
     fig1 = str(ROOT / "sweeps" / "fig1.yaml")
     arguments = (fig1, *TINY, "--launcher", launcher, "--jobs", "2")
@@ -77,7 +77,7 @@ def test_a_job_waits_for_the_policy_it_needs(tmp_path: Path) -> None:
     assert {row["reference"] for row in results(tmp_path)} == {"gold", "behavior"}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_failed_job_does_not_stop_the_others_and_is_named(tmp_path: Path) -> None:
     arguments = (*TINY, "experiment=offline,bpo_f2", "optimizer.schedule=constant", "learning_rate=1e30,1e-4")
     output = finish(process := start(tmp_path, str(ROOT / "sweeps" / "fig1.yaml"), *arguments, "--jobs", "2"))
@@ -110,7 +110,7 @@ def test_jobs_that_die_with_a_killed_process_are_run_again(tmp_path: Path) -> No
     assert len(results(tmp_path)) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_sweep_that_is_told_to_stop_takes_its_jobs_with_it(tmp_path: Path) -> None:
     process = start(tmp_path, str(ROOT / "sweeps" / "fig1.yaml"), *TINY, "--jobs", "2", "T=400")
     deadline = time.monotonic() + 300
