@@ -207,7 +207,7 @@ def test_the_harness_itself(tmp_path: Path) -> None:
     import subprocess
 
     root = Path(__file__).parents[1]
-    for command in (["kills", "cases=9", "stops=3"], ["damage", "cases=9"], ["crowd", "jobs=8"]):
+    for command in (["kills", "cases=5", "stops=1"], ["damage", "cases=5"], ["crowd", "jobs=8"]):
         line = [sys.executable, "-m", f"reliability.{command[0]}", *command[1:]]
         done = subprocess.run(line, cwd=root, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
