@@ -12,7 +12,9 @@ from analysis.runs import TEXTS, Run
 
 # How a run was carried out, not what it is.
 HOW = ("force", "cache", "device", "checkpoint_every", "evaluate.every", "evaluate.validation_prompts", "F", "seed")
-HOW_GROUPS = ("logger", "sampler", "model.rows", "model.tokens", "model.gradient_checkpointing")
+HOW_GROUPS = (
+    "logger", "sampler", "model.rows", "model.tokens", "model.gradient_checkpointing", "reference.from_sampling",
+)  # fmt: skip
 # The same of an oracle or judge behind an endpoint.
 HOW_ASKED = ("api_key_env", "cache", "concurrency", "retries", "timeout")
 OF_ROW = (*TEXTS[2:], "T", "batch_size", "ensemble", "temperature", "judge_is_oracle", "n_prompts")

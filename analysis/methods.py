@@ -131,7 +131,7 @@ def overrides_of(run: Run) -> list[str]:
     own = [
         f"{key}={value}"
         for key, value in run.settings.items()
-        if key.startswith("reference.") and not key.endswith("._target_")
+        if key.startswith("reference.") and not key.endswith(("._target_", ".from_sampling"))
     ]
     return [f"F={rounds}", f"reference={row['reference']}", *own, *allocations.overrides_of(run)]
 

@@ -69,7 +69,13 @@ def test_the_command_of_a_method_that_nobody_has_run_names_it() -> None:
 
 def test_the_command_has_the_methods_own_settings() -> None:
     runs = [
-        Run(run.where, run.row, (), {"reference.rate": 0.1, "reference._target_": "x"}, None)
+        Run(
+            run.where,
+            run.row,
+            (),
+            {"reference.rate": 0.1, "reference._target_": "x", "reference.from_sampling": False},
+            None,
+        )
         if run.where.startswith("bpo2")
         else run
         for run in without(made(), "bpo2,a,dpo,0")

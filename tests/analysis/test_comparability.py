@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from analysis.comparability import differences, read_where, selected
+from analysis.comparability import differences, read_where, selected, settings_of
 from analysis.errors import AnalysisError
 from analysis.runs import Run, flattened
 from tests.analysis.made_runs import ALLOCATIONS, BALANCED, SETTINGS, config, row
@@ -136,3 +136,10 @@ def test_runs_on_other_rows_are_not_comparable_within_a_task() -> None:
     assert [one.where for one in selected([*sweep, odd], {"data_fingerprint": ["other rows"]})] == ["the odd one"]
     # Runs of earlier versions say nothing of their rows.
     assert differences([*sweep, *SWEEP], {}) == []
+
+
+def test_whether_log_probs_came_from_sampling_is_no_difference() -> None:
+    """Runs of earlier versions do not know the key."""
+    assert "reference.from_sampling" not in settings_of(
+        Run("a", row(), (), {"reference.from_sampling": True, "learning_rate": 0.1}, None)
+    )
