@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.architecture import Architecture
+from benchmarks.architecture import Architecture, architecture_of
 from benchmarks.flops import Shape, step_flops
 from benchmarks.hardware import Hardware
 from benchmarks.material import Pair
+from src.config import RunConfig
 from src.schedule import round_sizes
 
 # Bytes that are moved for each logit when a token is drawn: made, cast, summed, normalized, accumulated in double.
@@ -111,6 +112,22 @@ class Job:
     def split(self, count: int) -> list[int]:
         """What each GPU that has work gets of it, the largest part first."""
         return [part for part in round_sizes(count, self.gpus) if part]
+
+
+def job_on(config: RunConfig, architecture: str | None, hardware: Hardware, gpus: int) -> Job:
+    """A configuration's model on a machine; `architecture` as `architecture_of` takes it."""
+    spec = config.model
+    return Job(
+        architecture=architecture_of(spec, architecture),
+        hardware=hardware,
+        gpus=gpus,
+        members=config.ensemble,
+        rank=spec.lora.rank if spec.lora else None,
+        weight_bytes=2 if spec.dtype == "bfloat16" else 4,
+        rows=spec.rows,
+        tokens=spec.tokens,
+        recomputes=spec.gradient_checkpointing,
+    )
 
 
 def bounded(machine: Hardware, tokens: float, flops: float, bytes: float, rate: float, layers: float = 0) -> Cost:

@@ -25,7 +25,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.architecture import architecture_of
-from benchmarks.costs import Job, Run, Sizes, as_row, memory, sft, stages, total
+from benchmarks.costs import Job, Run, Sizes, as_row, job_on, memory, sft, stages, total
 from benchmarks.hardware import PRESETS, hardware_of
 from src.arguments import own_arguments, refuse_flags
 from src.build import quiet_libraries
@@ -239,18 +239,8 @@ def job_of(plan: Plan) -> Job:
     """The model on the machine; measures what of `here` is not given."""
     config, keys = plan.config, plan.keys
     given = {name: value for name in MACHINE if (value := getattr(keys, name)) is not None}
-    spec = config.model
-    return Job(
-        architecture=architecture_of(spec, keys.architecture),
-        hardware=hardware_of(keys.machine, choose_device(config.device), given),
-        gpus=keys.gpus,
-        members=config.ensemble,
-        rank=spec.lora.rank if spec.lora else None,
-        weight_bytes=2 if spec.dtype == "bfloat16" else 4,
-        rows=spec.rows,
-        tokens=spec.tokens,
-        recomputes=spec.gradient_checkpointing,
-    )
+    hardware = hardware_of(keys.machine, choose_device(config.device), given)
+    return job_on(config, keys.architecture, hardware, keys.gpus)
 
 
 def planned(job: Job, run: Run) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks import costs
-from benchmarks.architecture import architecture_of
 from benchmarks.arguments import RUN, Bench, BenchKeys
 from benchmarks.costs import Job, Sizes
 from benchmarks.hardware import Hardware
@@ -127,18 +126,7 @@ def measured(file: Path, job: Job) -> list[Measured]:
 
 def _job(config: RunConfig, job: Job) -> Job:
     """The file's model on the machine."""
-    spec = config.model
-    return replace(
-        job,
-        architecture=architecture_of(spec, None),
-        gpus=1,
-        members=config.ensemble,
-        rank=spec.lora.rank if spec.lora else None,
-        weight_bytes=2 if spec.dtype == "bfloat16" else 4,
-        rows=spec.rows,
-        tokens=spec.tokens,
-        recomputes=spec.gradient_checkpointing,
-    )
+    return costs.job_on(config, None, job.hardware, gpus=1)
 
 
 def _on(job: Job, work: Callable[..., costs.Cost], *sizes: Any) -> Callable[[Hardware], float]:

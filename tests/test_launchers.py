@@ -31,10 +31,12 @@ def plugin(name: str) -> None:
         pytest.skip(f"hydra/launcher={name} is not installed")
 
 
-def launch(folder: Path, cache: Path, name: str, *arguments: str) -> subprocess.Popen[str]:
+def launch(folder: Path, cache: Path, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """A multirun; `more` is for its environment."""
     environment = {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder), "RAY_USAGE_STATS_ENABLED": "0",
+        **more,
     }  # fmt: skip
     line = [*SMOKE, f"cache={cache}", *arguments, f"hydra/launcher={name}"]
     return subprocess.Popen(
@@ -70,14 +72,14 @@ def test_two_seeds_come_out_as_in_one_process(tmp_path: Path, cache: Path, name:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1])
-def test_a_time_limit_ends_in_a_checkpoint_and_back_in_the_queue(
-    tmp_path: Path, cache: Path, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_time_limit_ends_in_a_checkpoint_and_back_in_the_queue(tmp_path: Path, cache: Path, number: int) -> None:
     """submitit's signal is what its own controller, or Slurm, sends before the limit."""
     plugin("submitit_local")
     lines = ("F=1", "T=150", "checkpoint_every=1000", "evaluate.every=0", "loss=ipo")
-    monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", signal.Signals(number).name.removeprefix("SIG"))
-    process = launch_with(tmp_path, cache, "submitit_local", *lines, "hydra.launcher.timeout_min=20")
+    preempt = signal.Signals(number).name.removeprefix("SIG")
+    process = launch(
+        tmp_path, cache, "submitit_local", *lines, "hydra.launcher.timeout_min=20", SUBMITIT_PREEMPT_SIGNAL=preempt
+    )
     found: list[Path] = []
     while not found or len(found[0].read_bytes().splitlines()) < 5:
         assert process.poll() is None, process.communicate()[0]
@@ -100,20 +102,6 @@ def test_a_time_limit_ends_in_a_checkpoint_and_back_in_the_queue(
     built(tmp_path / "whole", cache, *lines).run()
     assert left_behind(rows.parent)["policy"] == left_behind(tmp_path / "whole")["policy"]
     assert len(left_behind(rows.parent)["metrics"]) == 150
-
-
-def launch_with(folder: Path, cache: Path, name: str, *arguments: str) -> subprocess.Popen[str]:
-    """One job in a multirun, with submitit's choice of a signal handed on."""
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder),
-        "SUBMITIT_PREEMPT_SIGNAL": os.environ["SUBMITIT_PREEMPT_SIGNAL"],
-    }  # fmt: skip
-    line = [*SMOKE, f"cache={cache}", *arguments, f"hydra/launcher={name}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "src.train", "-m", *line],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
