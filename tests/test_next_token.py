@@ -49,6 +49,15 @@ def test_values_and_gradients_are_those_of_a_whole_log_softmax(frozen, bias, sof
     assert (seen[0][2] is None) == frozen
 
 
+def test_a_bias_alone_may_be_trained():
+    targets, bias = torch.arange(N), drawn(V, seed=2).requires_grad_()
+    seen = []
+    for of in (lambda *one: token_logps(one[0], Head(*one[1:]), targets), lambda *one: plain(*one, targets)):
+        (found,) = torch.autograd.grad(of(drawn(N, D), drawn(V, D, seed=1), bias, None).sum(), bias)
+        seen.append(found)
+    torch.testing.assert_close(*seen, rtol=1e-4, atol=1e-5)
+
+
 def test_states_may_be_logits_already():
     logits = drawn(N, V).requires_grad_()
     targets = torch.arange(N)
@@ -56,6 +65,29 @@ def test_states_may_be_logits_already():
     torch.testing.assert_close(logps, logits.log_softmax(-1)[targets, targets])
     logps.sum().backward()
     assert logits.grad is not None
+    head = Head(None, None, None)
+    assert head.detach() == head
+    other = drawn(N, V, seed=4)
+    expected = (logits.softmax(-1) * (logits.log_softmax(-1) - other.log_softmax(-1))).sum(-1)
+    torch.testing.assert_close(kl_divergence((logits, head), (other, head)), expected.detach())
+
+
+def test_a_detached_head_says_the_same_without_a_gradient():
+    weight, bias = drawn(V, D, seed=1).requires_grad_(), drawn(V, seed=2).requires_grad_()
+    head = Head(weight, bias, 2.0)
+    other = head.detach()
+    assert other.softcap == 2.0
+    for one, detached in ((weight, other.weight), (bias, other.bias)):
+        assert detached is not None and torch.equal(one, detached) and not detached.requires_grad
+
+
+def test_chunks_hold_as_many_rows_as_their_logits_allow(monkeypatch):
+    head, logits = Head(drawn(V, D), None, None), Head(None, None, None)
+    for size, rows in ((V - 1, 1), (V, 1), (3 * V - 1, 2), (3 * V, 3)):
+        monkeypatch.setattr(next_token, "CHUNK", size)
+        expected = [slice(start, start + rows) for start in range(0, N, rows)]
+        assert list(head.chunks(drawn(N, D))) == list(logits.chunks(drawn(N, V))) == expected
+    assert list(head.chunks(drawn(0, D))) == list(logits.chunks(drawn(0, V))) == []
 
 
 def test_nothing_to_score():

@@ -218,6 +218,52 @@ def test_a_model_whose_head_does_more_goes_the_plain_way():
     assert "differently" in warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "off", "taken"),
+    [
+        (torch.float32, 2e-3, True),
+        (torch.float32, 0.05, False),
+        (torch.bfloat16, 0.05, True),
+        (torch.bfloat16, 0.7, True),
+        (torch.bfloat16, 0.9, False),
+        (torch.float16, 0.7, True),
+        (torch.float16, 0.9, False),
+    ],
+)
+def test_both_ways_may_differ_by_rounding_and_no_more(monkeypatch, dtype, off, taken):
+    monkeypatch.setattr(Scorer, "logps", lambda self, *_: torch.full((2, 2), -20.0 - (off if self.longest else 0)))
+    found = scorer_for(tiny_model().to(dtype), 100, lambda _: None)
+    assert (found.longest > 0) == taken
+
+
+def test_a_prompt_is_shared_up_to_the_longest_row():
+    scorer = Scorer(ALL, longest=6)
+    assert scorer.shares((1, 2, 3), [(4,), (5, 6)])
+    assert not scorer.shares((1, 2, 3), [(4, 7), (5, 6)])
+
+
+def test_budgets_count_what_a_row_takes():
+    """Shared: the prompt and its responses. Plain: a copy of the prompt for each, padded to the longest."""
+    prompts, responses = [(1, 2, 3), (4, 5, 6)], [[(7,), (8, 9)], [(7,), (8, 9)]]
+    for packed in (True, False):
+        assert len(Scorer(12, ALL, packed).batches(prompts, responses)) == 1
+        assert len(Scorer(11, ALL, packed).batches(prompts, responses)) == 2
+        assert len(Scorer(36, ALL, packed).batches(prompts, responses, members=3)) == 1
+        assert len(Scorer(35, ALL, packed).batches(prompts, responses, members=3)) == 2
+    assert len(Scorer(20, 0).batches(prompts, responses)) == 1
+    assert len(Scorer(19, 0).batches(prompts, responses)) == 2
+    assert len(Scorer(60, 0).batches(prompts, responses, members=3)) == 1
+    assert len(Scorer(59, 0).batches(prompts, responses, members=3)) == 2
+
+
+def test_one_prompt_is_scored_too(scorer):
+    model, ticks = ready(tiny_model()), []
+    found = scorer.all_logps(model, PROMPTS[:1], RESPONSES[:1], ticks.append)
+    with torch.no_grad():
+        torch.testing.assert_close(found, plain_logps(model, PROMPTS[:1], RESPONSES[:1]), rtol=1e-4, atol=1e-4)
+    assert ticks == [1]
+
+
 def test_rows_longer_than_a_sliding_window_go_the_plain_way():
     model = tiny_model()
     model.config.sliding_window = 12
