@@ -11,6 +11,7 @@ from src.build import quiet_libraries
 from src.command_line import Taken, compose_one
 from src.config import RunConfig, read_config, read_keys
 from src.errors import ConfigError, RunError, require
+from src.files import local_path
 
 # Keys of src.train that mean something here.
 RUN = ("task", "data", "source", "model", "optimizer", "learning_rate", "ensemble", "seed", "device", "cache")
@@ -89,7 +90,7 @@ def read_bench(arguments: Sequence[str], taken: Sequence[str]) -> Bench:
         Taken("bench", keys=(*names, "experiment"), own=("json",), problems_in=lambda plain: _read(plain, taken)[2]),
     )
     problems += job.problems
-    place = Path(own["json"]).expanduser() if "json" in own else None
+    place = local_path(own["json"]) if "json" in own else None
     if place is not None and place.is_dir():
         problems.append(f"json={place}: that is a folder; expected a file, or a name for one")
     config, keys, _ = _read(job.plain, taken) if job.plain else (None, None, [])

@@ -32,7 +32,7 @@ from src.build import quiet_libraries
 from src.command_line import Taken, compose_one
 from src.config import RunConfig, choose_device, read_config, read_keys
 from src.errors import ConfigError, RunError, require
-from src.files import write_text
+from src.files import local_path, write_text
 from src.report import Report
 from src.schedule import resolve_rounds
 
@@ -124,10 +124,10 @@ def read_plan(arguments: Sequence[str]) -> Command:
         problems += [f"{one}: paper=true says it for every run of its table; leave it out" for one in given]
     for key in ("paper", "F") if "check" in own else ():
         problems += [f"{key}={own[key]}: check= predicts what was measured; leave it out"] if key in own else []
-    place = Path(own["json"]).expanduser() if "json" in own else None
+    place = local_path(own["json"]) if "json" in own else None
     if place is not None and place.is_dir():
         problems.append(f"json={place}: that is a folder; expected a file, or a name for one")
-    check = tuple(Path(one).expanduser() for one in own.get("check", "").split(",") if one)
+    check = tuple(local_path(one) for one in own.get("check", "").split(",") if one)
     problems += [f"check={one}: no such file" for one in check if not one.is_file()]
     wanted: dict[tuple[str, str], list[str]] = {("", ""): []}
     if paper:

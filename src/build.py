@@ -16,6 +16,7 @@ from src.config import DatasetSpec, RunConfig, TaskSpec, choose_device
 from src.data.splits import Splits, shared_prompts, tokenize
 from src.errors import ConfigError
 from src.evaluator import Evaluator
+from src.files import local_path
 from src.learner import Learner
 from src.loop import Experiment
 from src.models import sharding
@@ -132,7 +133,7 @@ def quiet_libraries() -> None:
 def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCache:
     """The cache of SFT policies for a configuration's model and data."""
     return SftCache(
-        folder=Path(config.cache).expanduser(),
+        folder=local_path(config.cache),
         spec=config.model,
         rows=splits.train,
         max_prompt_tokens=config.task.max_prompt_tokens,

@@ -25,7 +25,7 @@ from src.build import quiet_libraries
 from src.command_line import Taken, compose_one, nearest
 from src.config import read_config
 from src.errors import ConfigError, RunError
-from src.files import dump_row, write_text
+from src.files import dump_row, local_path, write_text
 from src.match import Match, Request, append_row, play, show
 from src.printable import printable
 from src.processor import use_processor
@@ -54,11 +54,11 @@ def read_request(arguments: Sequence[str]) -> Request:
     read: dict[str, Responses | None] = {"responses": None, "against": None}
     for key in read:
         if key in own:
-            read[key], found = read_responses(Path(own[key]).expanduser())
+            read[key], found = read_responses(local_path(own[key]))
             problems += [f"{key}={line}" for line in found]
     if "split" in own and own["split"] not in SPLITS:
         problems.append(f"split={own['split']}: no such split; {nearest(own['split'], SPLITS)}")
-    places: dict[str, Path] = {key: Path(own[key]).expanduser() for key in OWN[-2:] if key in own}
+    places: dict[str, Path] = {key: local_path(own[key]) for key in OWN[-2:] if key in own}
     problems += _unwritable(places, [own[key] for key in ("responses", "against") if key in own])
     settings = saved.settings() if saved else None
     job = compose_one(
@@ -96,7 +96,7 @@ def read_request(arguments: Sequence[str]) -> Request:
 def _unwritable(places: Mapping[str, Path], inputs: Sequence[str]) -> list[str]:
     """What is wrong with the files to be written."""
     problems = []
-    taken = [Path(one).expanduser().resolve() for one in inputs]
+    taken = [local_path(one).resolve() for one in inputs]
     for key, path in places.items():
         if path.is_dir():
             problems.append(f"{key}={path}: that is a folder; expected a file, or a name for one")

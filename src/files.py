@@ -35,6 +35,14 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def local_path(text: str) -> Path:
+    """A path as a shell reads it: `~` is the home folder, `~name` that of a user; of nobody's, it stays as it is."""
+    try:
+        return Path(os.path.expanduser(text))
+    except ValueError:  # a NUL in the name
+        return Path(text)
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)

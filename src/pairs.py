@@ -21,25 +21,30 @@ def save_round(
     pairs, summary = _files(folder, number)
     write_text(pairs, "".join(dump_row(_row(number, one)) for one in comparisons))
     facts = {"round": number, "drawn": drawn, **asdict(tally), "config_hash": config_hash, "pairs": checksum(pairs)}
+    # A plan's checksum would differ between two runs of one kind, with its seconds: only that there is one is noted.
+    facts |= {"plan": _plan(folder, number).is_file()}
     write_text(summary, dump_row(signed(facts)))
 
 
 @processes.by_main
 def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
-    """Why the files of a round are not what `save_round` wrote for a run, or None if they are."""
+    """Why the files of a round are not what `save_plan` and `save_round` wrote for a run, or None if they are."""
     pairs, summary = _files(folder, number)
     for file in (pairs, summary):
         if not file.is_file():
             return f"{file} is missing"
     facts = read_signed(summary)
-    if facts is None or facts["round"] != number:
+    # Other files are signed too, and may lie in this one's place.
+    if facts is None or facts.get("round") != number or "config_hash" not in facts:
         return f"{summary} is damaged: it is not what the run wrote"
     if facts["config_hash"] != config_hash:
         return f"{summary} is of a run of another configuration"
     try:
-        load_plan(folder, number)
+        plan = load_plan(folder, number)
     except RunError as error:
         return str(error)
+    if plan is None and facts.get("plan"):
+        return f"{_plan(folder, number)} is missing"
     return None if checksum(pairs) == facts["pairs"] else f"{pairs} is damaged: its checksum is not that of {summary}"
 
 
@@ -59,7 +64,7 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 
 @processes.by_main
 def save_plan(folder: Path, number: int, plan: Plan) -> None:
-    """Writes how a round's budget was spent."""
+    """Writes how a round's budget was spent; before `save_round`, which notes that it is there."""
     write_text(_plan(folder, number), dump_row(signed({"round": number, **asdict(plan)})))
 
 
@@ -74,7 +79,7 @@ def load_plan(folder: Path, number: int) -> Plan | None:
     if not file.is_file():
         return None
     row = read_signed(file)
-    if row is None or row["round"] != number:
+    if row is None or row.get("round") != number or "allocation" not in row:
         raise RunError(f"{file} is damaged: it is not what the run wrote")
     return Plan(**{key: value for key, value in row.items() if key not in ("round", CHECKSUM)})
 

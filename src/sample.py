@@ -31,7 +31,7 @@ from src.command_line import Taken, compose_one, nearest
 from src.config import RunConfig, choose_device, read_config
 from src.data.splits import Splits, tokenize
 from src.errors import ConfigError, RunError
-from src.files import write_text
+from src.files import local_path, write_text
 from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
 from src.printable import printable
@@ -77,7 +77,7 @@ def listed(text: str) -> list[str]:
     found, parts = [], text.split(",")
     while parts:
         ends = range(len(parts), 0, -1)
-        end = next((end for end in ends if Path(",".join(parts[:end])).expanduser().is_dir()), 1)
+        end = next((end for end in ends if local_path(",".join(parts[:end])).is_dir()), 1)
         found.append(",".join(parts[:end]).strip())
         parts = parts[end:]
     return found
@@ -109,7 +109,7 @@ def read_question(arguments: Sequence[str]) -> Question:
     k, wrong_k = whole_number(own, "k", 1)
     temperature, wrong_temperature = number(own, "temperature")
     problems += [*wrong_n, *wrong_k, *wrong_temperature]
-    if "json" in own and Path(own["json"]).expanduser().is_dir():
+    if "json" in own and local_path(own["json"]).is_dir():
         problems.append(f"json={own['json']}: that is a folder; expected a file, or a name for one")
     run = next((saved for saved in found.values() if saved and saved.run), None)
     job = compose_one(
@@ -141,7 +141,7 @@ def read_question(arguments: Sequence[str]) -> Question:
         n=n,
         k=k,
         temperature=config.evaluate.temperature if temperature is None else temperature,
-        json=Path(own["json"]).expanduser() if "json" in own else None,
+        json=local_path(own["json"]) if "json" in own else None,
     )
 
 

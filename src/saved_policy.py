@@ -10,7 +10,7 @@ import yaml
 
 from src.checksums import damage
 from src.errors import RunError
-from src.files import CHECKSUM, read_rows
+from src.files import CHECKSUM, local_path, read_rows
 from src.models.policy import Policy, Weights
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.spec import LoraSpec
@@ -88,7 +88,7 @@ def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
     Returns:
         The policy, or None, and what is wrong, a line each.
     """
-    given = Path(text).expanduser().absolute()
+    given = local_path(text).absolute()
     if not given.is_dir():
         return None, [f"policy={text}: no such folder"]
     if (given / "identity.json").is_file() and not (given / "policy").is_dir():
@@ -126,8 +126,8 @@ def base_of(saved: SavedPolicy, given: str | None, configured: str | None) -> tu
         return "", [f"{saved.folder}/adapter_config.json cannot be read ({error!r})"]
     for one in filter(None, (given, named, configured)):
         local = one.startswith(("/", ".", "~")) or Path(one).is_dir()
-        if not local or (Path(one).expanduser() / "config.json").is_file():
-            return str(Path(one).expanduser()) if local else one, []
+        if not local or (local_path(one) / "config.json").is_file():
+            return str(local_path(one)) if local else one, []
         if one == given:
             return "", [f"base={given}: no model there; expected a folder with config.json and safetensors"]
     return "", [f"{saved.folder} is an adapter for {named}, which is not there; base=DIR names a copy"]

@@ -151,7 +151,7 @@ class SftCache:
         facts = read_signed(made)
         if facts is None and _is_earlier(made):
             return True
-        if facts is None:
+        if facts is None or "files" not in facts:
             self.report.warn(f"{made} is damaged; what is in {folder} is made again")
             return False
         for name, digest in facts["files"].items():

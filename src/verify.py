@@ -29,6 +29,7 @@ from src.config import Data, TaskSpec, read_keys
 from src.data.splits import Splits
 from src.errors import ConfigError, RunError
 from src.evaluate import read_request
+from src.files import local_path
 from src.left import Left, read_left
 from src.match import play
 from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
@@ -395,8 +396,8 @@ def read_command(arguments: Sequence[str]) -> tuple[list[Path], bool, Path | Non
     own, others, problems = own_arguments(arguments, ("rerun", "against"))
     if own.get("rerun", "false") not in ("true", "false"):
         problems.append(f"rerun={own['rerun']}: expected true or false")
-    folders = [Path(one).expanduser() for one in others]
-    against = Path(own["against"]).expanduser() if "against" in own else None
+    folders = [local_path(one) for one in others]
+    against = local_path(own["against"]) if "against" in own else None
     if against is not None and not against.is_dir():
         problems.append(f"against={against}: no such folder")
     if against is not None and own.get("rerun") == "true":

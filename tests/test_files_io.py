@@ -1,11 +1,12 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.files import append_rows, dump_row, keep_rows, new_folder, read_rows, write_text
+from src.files import append_rows, dump_row, keep_rows, local_path, new_folder, read_rows, write_text
 from tests.properties import quick
 
 UNWRITABLE = "half of a surrogate pair: \ud83d"  # has no UTF-8, so writing it fails half-way
@@ -143,3 +144,10 @@ def test_a_row_is_one_line_of_json():
     line = dump_row({"text": "a\nb", "x": 1.5})
     assert line.endswith("\n") and line.count("\n") == 1
     assert json.loads(line) == {"text": "a\nb", "x": 1.5}
+
+
+def test_a_home_that_nobody_has_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert local_path("~/runs") == Path("/somewhere/runs") and local_path("runs") == Path("runs")
+    assert local_path("~of nobody/runs") == Path("~of nobody/runs")
+    assert local_path("~\0") == Path("~\0")

@@ -88,6 +88,7 @@ def test_chunks_hold_as_many_rows_as_their_logits_allow(monkeypatch):
         expected = [slice(start, start + rows) for start in range(0, N, rows)]
         assert list(head.chunks(drawn(N, D))) == list(logits.chunks(drawn(N, V))) == expected
     assert list(head.chunks(drawn(0, D))) == list(logits.chunks(drawn(0, V))) == []
+    assert list(head.chunks(drawn(1, D))) == list(logits.chunks(drawn(1, V))) == [slice(0, 3)]
 
 
 def test_nothing_to_score():
@@ -97,6 +98,12 @@ def test_nothing_to_score():
 def test_large_logits_stay_finite():
     logps = token_logps(1e4 * drawn(N, D), Head(drawn(V, D, seed=1), None, None), torch.arange(N))
     assert torch.isfinite(logps).all() and (logps <= 0).all()
+
+
+def test_a_slope_that_nobody_asks_for_is_not_computed(monkeypatch):
+    """It costs as much as the logits themselves, and reference log-probs need none."""
+    monkeypatch.setattr(next_token, "_towards", None)
+    token_logps(drawn(N, D), Head(drawn(V, D, seed=1), None, None), torch.arange(N))
 
 
 def test_no_tensor_of_all_logits_is_kept():

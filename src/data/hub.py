@@ -21,6 +21,7 @@ from src.data.rows import (
 )
 from src.data.splits import Splits, disjoint
 from src.errors import ConfigError, require
+from src.files import local_path
 from src.records import Row
 from src.seeding import numpy_stream
 
@@ -119,7 +120,7 @@ class HubData:
         if not self._is_local():
             known = re.fullmatch(r"[\w.-]+/[\w.-]+", self.path)
             return [] if known else [f"data.path={self.path}: no such folder, and no name on the hub (owner/name)"]
-        folder = self._below(Path(self.path).expanduser())
+        folder = self._below(local_path(self.path))
         if not folder.is_dir():
             hint = "; data.data_dir=null reads data.path itself" if self.data_dir else ""
             return [f"data.path={self.path}: no such folder: {folder}{hint}"]
@@ -150,7 +151,7 @@ class HubData:
         """The rows of the source's own splits."""
         if problems := self.problems(task):
             raise ConfigError(problems)
-        folder = Path(self.path).expanduser() if self._is_local() else self._download()
+        folder = local_path(self.path) if self._is_local() else self._download()
         files = self._files(folder)
         read: dict[str, list[Row]] = {}
         problems = []

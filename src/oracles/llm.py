@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from src.errors import RunError, require
+from src.files import local_path
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.base import FIRST, INVALID, SECOND, TIE, noise_in_range
 from src.oracles.endpoint import Endpoint, Question, sendable
@@ -128,7 +128,7 @@ class LlmOracle:
             )
         elif not (key.isascii() and key.isprintable()):
             found.append(f"the environment variable {self.api_key_env} holds characters that no key has")
-        if Path(self.cache).expanduser().is_file():
+        if local_path(self.cache).is_file():
             found.append(f"cache={self.cache}: that is a file; expected a folder, or a name for one")
         return found
 
@@ -163,7 +163,7 @@ class LlmOracle:
             concurrency=self.concurrency,
             timeout=self.timeout,
             retries=self.retries,
-            cache=AnswerCache(Path(self.cache).expanduser()),
+            cache=AnswerCache(local_path(self.cache)),
         )
 
 

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 
 from src import processes, stop
 from src.errors import require
-from src.files import new_folder
+from src.files import local_path, new_folder
 from src.models.policy import Policy
 from src.oracles.endpoint import Trouble, first_line
 from src.oracles.llm import is_url
@@ -217,7 +217,7 @@ class ServedSampler:
     def _place(self, folder: str | None) -> Path:
         """Where the adapter lies below a folder."""
         # Hidden: it is no result, and has no checksum.
-        return Path(folder).expanduser().absolute() / self._name if folder else self.folder.absolute() / ".adapter"
+        return local_path(folder).absolute() / self._name if folder else self.folder.absolute() / ".adapter"
 
     async def _can_serve(self, client: "AsyncOpenAI") -> None:
         import openai
