@@ -138,6 +138,8 @@ def run(cases: int, seed: int) -> int:
             if wrong:
                 failures += 1
                 print(f"FAILED, {name}, {done}: {wrong}", flush=True)
+            if (number + 1) % 50 == 0:
+                print(f"{number + 1} of {cases}", flush=True)
     for (name, end), count in sorted(counts.items()):
         print(f"{name}, {end}: {count}")
     print(f"cases: {cases}, failures: {failures}")

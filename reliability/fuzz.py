@@ -327,19 +327,15 @@ def tried(kind: str, make: Callable[[random.Random, Path], None], seed: int, num
     return Failure(kind, number, what) if what else None
 
 
-def fuzz(cases: int, seed: int, wanted: Sequence[str], example: Path, tick: Callable[[Failure], None]) -> list[int]:
-    """Tries the cases, as many of every kind, and tells `tick` of failures; seconds by kind."""
-    makers = kinds(example)
-    spent = []
+def fuzz(cases: int, seed: int, kind: str, example: Path, tick: Callable[[Failure], None]) -> float:
+    """Tries cases of a kind and tells `tick` of failures; seconds of processor time."""
+    make, started = kinds(example)[kind], time.process_time()
     with tempfile.TemporaryDirectory(prefix="fuzz-home-") as home:
-        for kind in wanted:
-            started = time.process_time()
-            for number in range(cases // len(wanted)):
-                failure = tried(kind, makers[kind], seed, number, Path(home))
-                if failure:
-                    tick(failure)
-            spent.append(round(time.process_time() - started))
-    return spent
+        for number in range(cases):
+            failure = tried(kind, make, seed, number, Path(home))
+            if failure:
+                tick(failure)
+    return time.process_time() - started
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -357,12 +353,15 @@ def main(arguments: Sequence[str]) -> int:
 
     def tell(failure: Failure) -> None:
         failures.append(failure)
-        sys.stdout.write(f"{failure.kind} seed={seed} number={failure.number}: {failure.what}\n")
+        print(f"{failure.kind} seed={seed} number={failure.number}: {failure.what}", flush=True)
 
+    each = cases // len(wanted)
     with example_run() as example:
-        spent = fuzz(cases, seed, wanted, example, tell)
-    times = ", ".join(f"{kind} {seconds} s" for kind, seconds in zip(wanted, spent, strict=True))
-    sys.stdout.write(f"{cases // len(wanted) * len(wanted)} cases, {len(failures)} wrong ({times})\n")
+        for kind in wanted:
+            before = len(failures)
+            seconds = fuzz(each, seed, kind, example, tell)
+            print(f"{kind}: {each} cases, {len(failures) - before} wrong, {seconds:.0f} s", flush=True)
+    print(f"{each * len(wanted)} cases, {len(failures)} wrong")
     return int(bool(failures))
 
 

@@ -146,6 +146,7 @@ def run(cases: int, stops: int, real: int, seed: int) -> int:
                 runs[kind] += 1
                 if found := difference(left_by(jobs[number].folder), whole[number]):
                     failures.add(f"{jobs[number].overrides}: not what an undisturbed run leaves: {found}")
+                print(f"{kind}: {landed[kind].total()} of {wanted}", flush=True)
         for number in range(real):
             job = jobs[number % len(jobs)]
             whole.setdefault(number % len(jobs), undisturbed(job, watch, log))

@@ -36,7 +36,7 @@ def example(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 @pytest.mark.parametrize("kind", CASES)
 def test_whatever_is_given_is_taken_or_refused(kind: str, example: Path) -> None:
     failures = []
-    fuzz(CASES[kind], 2, [kind], example, failures.append)
+    fuzz(CASES[kind], 2, kind, example, failures.append)
     assert not failures
 
 
