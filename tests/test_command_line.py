@@ -117,7 +117,14 @@ def test_good_commands_have_no_problem(arguments: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", ["losss=dpo", "F=0 ++sed=3", "model.path=/nowhere", "data=files data.path=rows"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "F=0 ++sed=3",
+        "data=files data.path=rows",
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in ("losss=dpo", "model.path=/nowhere")),
+    ],
+)
 def test_the_command_fails_at_once_and_writes_nothing(tmp_path: Path, arguments: str) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "train.jsonl").write_text(
