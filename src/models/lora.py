@@ -124,7 +124,6 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
     config = LoraConfig(
         r=rank,
         lora_alpha=first.scale * first.A.shape[1],  # type: ignore[arg-type]  # a float is fine, and exact
-        target_modules=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         lora_dropout=first.dropout.p,
         bias="none",
         fan_in_fan_out=any(isinstance(layer.base, Conv1D) for layer in layers.values()),
@@ -132,6 +131,8 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
         base_model_name_or_path=base_model,
         inference_mode=True,
     )
+    # PEFT makes a set of what it is given, which every process would write in another order.
+    config.target_modules = sorted({name.rsplit(".", 1)[-1] for name in layers})
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(folder))

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -131,6 +132,13 @@ def test_one_saved_member_is_its_factors_and_scale(tmp_path):
     (A, B), scale = load_adapter(tmp_path)[0]["model.a.q_proj"], load_adapter(tmp_path)[1]
     assert scale == 3.0
     assert torch.equal(A, layers["model.a.q_proj"].A[1]) and torch.equal(B, layers["model.a.q_proj"].B[1])
+
+
+def test_a_saved_adapter_has_the_same_bytes_in_every_process(tmp_path):
+    """The names of layers would stand in the order of a set otherwise, which is each process's own."""
+    names = [f"{one}_proj" for one in ("up", "q", "gate", "v", "o", "k", "down")]
+    save_adapter(tmp_path, {f"model.a.{name}": layer(1) for name in names}, [0], "base")
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == sorted(names)
 
 
 @pytest.mark.parametrize(
