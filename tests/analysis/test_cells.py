@@ -61,6 +61,7 @@ def test_the_command_of_a_method_that_nobody_has_run_names_it() -> None:
     others = subgrid(grid, lambda cell: cell.method != BPO_2)
     first = "python -m src.train task=a loss=dpo F=2 reference=behavior T=128 -m seed=7"
     assert first in commands([Cell("a", "dpo", BPO_2, 7)], others)[0]
+    assert first in commands([Cell("a", "dpo", BPO_2, 7)], subgrid(grid, lambda cell: cell == next(iter(others))))[0]
     grid, _, _ = make_grid(made())
     others = subgrid(grid, lambda cell: cell.method.F != 0)
     [on_policy] = {cell.method for cell in grid if (cell.method.F, cell.method.reference) == (0, "sft")}

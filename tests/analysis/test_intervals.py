@@ -1,5 +1,7 @@
 """Known answers, and rliable itself as the measure of the intervals."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,7 +123,9 @@ def test_every_repetition_is_told() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 2), (0, 2), (2, 0)])
 def test_scores_that_have_no_interval_are_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="at least 2 runs"):
+    with pytest.raises(
+        ValueError, match=re.escape(f"scores of shape {shape}: expected (runs, tasks), at least 2 runs")
+    ):
         aggregates(np.ones(shape), QUIET, 1.0)
 
 
