@@ -175,6 +175,7 @@ def test_states_and_their_head_give_the_log_probs(scorer):
     states, head = scorer.states(model, PROMPTS, only(2))
     targets = torch.tensor([token for group in only(2) for response in group for token in response])
     table = head.logits(states).log_softmax(-1)
+    assert len(table) == len(targets)
     picked = table[torch.arange(len(targets)), targets]
     torch.testing.assert_close(picked.sum(), scorer.logps(model, PROMPTS, only(2)).sum().detach(), rtol=1e-4, atol=1e-3)
     assert not states.requires_grad and (head.weight is None or not head.weight.requires_grad)
