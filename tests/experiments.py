@@ -51,19 +51,19 @@ def built(folder: Path, cache: Path, *overrides: str, smoke: tuple[str, ...] | N
 
 def left_behind(folder: Path) -> dict[str, Any]:
     """Everything a run left that does not depend on the clock or on the folder's name."""
-    files = {name: read_rows(folder / f"{name}.jsonl") for name in ("metrics", "results", "samples")}
+    written = {name: read_rows(folder / f"{name}.jsonl") for name in ("metrics", "results", "samples")}
     timeless = {
         name: [
             {k: v for k, v in row.items() if k not in TIMES and not k.startswith(("time/", "memory/"))} for row in rows
         ]
-        for name, rows in files.items()
+        for name, rows in written.items()
     }
     for row in timeless["results"]:
         row.pop("config_hash")
     pairs = {file.name: _timeless(file) for file in sorted((folder / "pairs").iterdir())}
-    policy = {
-        str(file.relative_to(folder)): file.read_bytes() for file in sorted((folder / "policy").rglob("*.safetensors"))
-    }
+    # The model card names the run.
+    files = sorted(one for one in (folder / "policy").rglob("*") if one.is_file() and one.name != "README.md")
+    policy = {str(file.relative_to(folder)): file.read_bytes() for file in files}
     return timeless | {"pairs": pairs, "policy": policy}
 
 

@@ -129,9 +129,10 @@ def test_nothing_to_score_is_no_crash(scorer):
 def test_a_prompt_is_encoded_once_and_last_tokens_not_at_all():
     seen = []
     model = ready(tiny_model())
-    model.base_model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True)
+    model.base_model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     WAYS["shared"].logps(model, [(5, 6, 7, 8)], [[(2, 3, 1), (4, 1)]])
-    assert seen[0].tolist() == [[5, 6, 7, 8, 2, 3, 4]]
+    assert seen[0]["input_ids"].tolist() == [[5, 6, 7, 8, 2, 3, 4]]
+    assert not seen[0]["use_cache"]
 
 
 def test_members_are_parts_of_the_rows(scorer):
