@@ -151,13 +151,17 @@ def is_signed(row: Mapping[str, Any]) -> bool:
     return CHECKSUM in row and signed(row)[CHECKSUM] == row[CHECKSUM]
 
 
-def read_signed(path: Path) -> dict[str, Any] | None:
-    """The one row of a file that was written from `signed`; None if it is missing or anything else."""
+def read_signed(path: Path, *keys: str) -> dict[str, Any] | None:
+    """The one row of a file that was written from `signed`; None if it is missing or anything else.
+
+    Args:
+        keys: that such a row has, and no other signed file: one of those may lie in this one's place.
+    """
     try:
         rows = read_rows(path)
     except RunError:
         return None
-    return rows[0] if len(rows) == 1 and is_signed(rows[0]) else None
+    return rows[0] if len(rows) == 1 and is_signed(rows[0]) and rows[0].keys() >= set(keys) else None
 
 
 @dataclass

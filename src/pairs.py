@@ -33,9 +33,8 @@ def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
     for file in (pairs, summary):
         if not file.is_file():
             return f"{file} is missing"
-    facts = read_signed(summary)
-    # Other files are signed too, and may lie in this one's place.
-    if facts is None or facts.get("round") != number or "config_hash" not in facts:
+    facts = read_signed(summary, "round", "drawn")
+    if facts is None or facts["round"] != number:
         return f"{summary} is damaged: it is not what the run wrote"
     if facts["config_hash"] != config_hash:
         return f"{summary} is of a run of another configuration"
@@ -78,8 +77,8 @@ def load_plan(folder: Path, number: int) -> Plan | None:
     file = _plan(folder, number)
     if not file.is_file():
         return None
-    row = read_signed(file)
-    if row is None or row.get("round") != number or "allocation" not in row:
+    row = read_signed(file, "round", "allocation")
+    if row is None or row["round"] != number:
         raise RunError(f"{file} is damaged: it is not what the run wrote")
     return Plan(**{key: value for key, value in row.items() if key not in ("round", CHECKSUM)})
 

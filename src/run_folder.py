@@ -127,7 +127,7 @@ class RunFolder:
     def _found_identity(self) -> dict[str, Any] | None:
         """What identity.json says, if it is there and as it was written. Checkpoints and pairs say themselves whose
         they are, so that it can be written again."""
-        return read_signed(self.path / "identity.json")
+        return read_signed(self.path / "identity.json", "config_hash", "task")
 
     @processes.by_main
     def finished(self, T: int) -> dict[str, Any] | None:

@@ -148,10 +148,10 @@ class SftCache:
         made = folder / "made.json"
         if not made.is_file():
             return False
-        facts = read_signed(made)
+        facts = read_signed(made, "files")
         if facts is None and _is_earlier(made):
             return True
-        if facts is None or "files" not in facts:
+        if facts is None:
             self.report.warn(f"{made} is damaged; what is in {folder} is made again")
             return False
         for name, digest in facts["files"].items():

@@ -264,7 +264,16 @@ def test_damaged_rows_before_the_checkpoints_are_refused_by_name(
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "identity.json"])
-@pytest.mark.parametrize("harm", [lambda file: flip(file), lambda file: file.unlink()])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda file: flip(file),
+        lambda file: file.unlink(),
+        lambda file: shutil.copy(file.parent / "pairs" / "round_000.json", file),  # signed too, and by this run
+        lambda file: shutil.copy(file.parent / "pairs" / "plan_000.json", file),
+    ],
+    ids=["flipped", "deleted", "a round", "a plan"],
+)
 def test_what_can_be_made_again_is(
     killed: Callable[[], Experiment], tmp_path: Path, whole: Path, name: str, harm: Callable[[Path], None]
 ) -> None:
