@@ -24,6 +24,8 @@ def own_arguments(arguments: Sequence[str], own: Sequence[str]) -> tuple[dict[st
             problems.append(f"{argument}: {key} is given twice")
         elif not value.strip():
             problems.append(f"{argument}: a value is missing; leave the key out if there is none")
+        elif "\0" in value:
+            problems.append(f"{key}: holds a NUL, which no path and no text has")
         else:
             values[key] = value
     return values, others, problems
