@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import listening
 
 KEY = "sk-very-secret-0123456789"
 PROMPT_TOKENS, COMPLETION_TOKENS = 7, 3
@@ -60,6 +62,7 @@ class StandIn:
         self.paths: set[str] = set()
         self.peak = 0
         self.released = threading.Event()
+        self.port = 0
         self._now = 0
         self._lock = threading.Lock()
 
@@ -109,29 +112,5 @@ class StandIn:
 def served(behave: Callable[[dict[str, Any], int], Reply]) -> Iterator[StandIn]:
     """The stand-in, listening during the block."""
     stand_in = StandIn(behave)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            try:
-                stand_in.answer(self)
-            except (BrokenPipeError, ConnectionResetError):  # who asked has gone
-                self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads, block_on_close, request_queue_size = True, False, 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        stand_in.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield stand_in
-        finally:
-            stand_in.released.set()
-            server.shutdown()
-            thread.join()
+    with listening(stand_in.answer, stand_in.released) as stand_in.port:
+        yield stand_in

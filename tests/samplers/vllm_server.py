@@ -8,13 +8,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from tests.loopback import listening
 
 # Loading a model changes what is global in torch and PEFT: the servers of a process take turns.
 _ONE_AT_A_TIME = threading.Lock()
@@ -157,42 +159,19 @@ class StandIn:
 def served(stand_in: StandIn) -> Iterator[StandIn]:
     """The stand-in, listening during the block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = json.loads(handler.rfile.read(length)) if length else {}
+        found = stand_in.answer(handler.path, body, handler.headers["Authorization"])
+        if found is None:
+            handler.close_connection = True
+            return
+        content = json.dumps(found[1]).encode()
+        handler.send_response(found[0])
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
 
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else {}
-            found = stand_in.answer(self.path, body, self.headers["Authorization"])
-            if found is None:
-                self.close_connection = True
-                return
-            content = json.dumps(found[1]).encode()
-            try:
-                self.send_response(found[0])
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-            except (BrokenPipeError, ConnectionResetError):  # who asked has gone
-                self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads, block_on_close, request_queue_size = True, False, 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        stand_in.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield stand_in
-        finally:
-            stand_in.released.set()
-            server.shutdown()
-            thread.join()
+    with listening(answer, stand_in.released) as stand_in.port:
+        yield stand_in
