@@ -1,6 +1,7 @@
 """What a run wrote down of its allocation: a plan a round, `pairs/plan_XX.json`."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -54,8 +55,9 @@ def read_plans(run: Run) -> list[Plan]:
 
 
 def plan_files(run: Run) -> list[Path]:
-    """Where a run's plans lie."""
-    return sorted((run.folder / "pairs").glob("plan_*.json")) if run.folder is not None else []
+    """Where a run's plans lie; a copy under another name is none."""
+    found = (run.folder / "pairs").glob("plan_*.json") if run.folder is not None else ()
+    return sorted(file for file in found if re.fullmatch(r"plan_\d{3,}\.json", file.name))
 
 
 def _read(path: Path) -> Plan | None:

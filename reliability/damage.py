@@ -8,6 +8,7 @@ traceback, with a message that names the file (or the one whose checksum it brok
 
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -30,16 +31,23 @@ from reliability.trial import (
     warm_up,
 )
 
-DAMAGES = ("bytes flipped", "cut off", "deleted", "another file's content", "a part twice")
+DAMAGES = ("bytes flipped", "cut off", "deleted", "another file's content", "a part twice", "copied")
 VARIANTS = (("F=3", "checkpoint_every=2"), ("F=T", "reference=ema", "model=tiny_lora", "ensemble=2"))
 
 
-def spoil(file: Path, others: list[Path], kind: str, rng: random.Random) -> None:
-    """Damages a file; nothing else in its folder changes."""
+def spoil(file: Path, others: list[Path], kind: str, rng: random.Random) -> Path | None:
+    """Damages a file, or lays a copy beside it, as file managers or people name one; the copy."""
     content = bytearray(file.read_bytes())
+    if kind == "copied":
+        step = rng.randrange(1, 9)
+        later = re.sub(r"\d+", lambda found: f"{int(found[0]) + step:0{len(found[0])}d}", file.name, count=1)
+        copy = file.with_name(rng.choice((later, f"{file.stem} (copy){file.suffix}")))
+        if not copy.exists():
+            return Path(shutil.copy(file, copy))
+        kind = "deleted"
     if kind == "deleted":
         file.unlink()
-        return
+        return None
     if kind == "another file's content":
         content = bytearray(rng.choice(others).read_bytes())
     elif kind == "cut off":
@@ -53,6 +61,7 @@ def spoil(file: Path, others: list[Path], kind: str, rng: random.Random) -> None
             if content:
                 content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     file.write_bytes(content)
+    return None
 
 
 def states(job: Composed, watch: Watch, log: Path, place: Path) -> list[tuple[str, Path]]:
@@ -97,7 +106,7 @@ def case(
     files = [file for file in files if file.name != ".lock"]
     file, kind = rng.choice(files), rng.choice(DAMAGES)
     before = file.read_bytes()
-    spoil(file, files, kind, rng)
+    copy = spoil(file, files, kind, rng)
     name = str(file.relative_to(job.folder.parent))
     done = f"{name}: {kind}"
     read = read_run(job.folder)
@@ -108,11 +117,16 @@ def case(
     if "Traceback" in outcome.said or outcome.status not in (0, 1):
         return done, "crash", f"status {outcome.status}: {outcome.said[-2000:]}"
     if outcome.status == 1:
-        named = any(part in outcome.said for part in (file.name, f"{file.parent.name}: "))
+        named = any(
+            one in outcome.said for one in (file.name, f"{file.parent.name}: ", copy.name if copy else file.name)
+        )
         return done, "refused", "" if named else f"the file is not named: {outcome.said[-1000:]}"
-    wrong = difference(left_by(job.folder), whole)
+    left, beside = left_by(job.folder), os.path.relpath(copy, job.folder) if copy else ""
+    if beside not in whole:
+        left.pop(beside, None)
+    wrong = difference(left, whole)
     same = file.is_file() and file.read_bytes() == before
-    return done, "mended" if same else "not read", f"another result: {wrong}" if wrong else ""
+    return done, "mended" if same and not copy else "not read", f"another result: {wrong}" if wrong else ""
 
 
 def run(cases: int, seed: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from src.allocation.plan import Plan
 from src.errors import RunError
 from src.files import CHECKSUM, read_rows
-from src.pairs import load_plan
+from src.pairs import load_plan, round_files
 from src.saved_policy import read_settings
 
 
@@ -60,15 +60,15 @@ def read_left(path: Path) -> Left:
     identity = rows_of(path / "identity.json")
     if len(identity) != 1:
         raise RunError(f"{path / 'identity.json'}: expected one row, got {len(identity)}")
-    rounds = sorted((path / "pairs").glob("round_*.jsonl"))
-    noted = [rows_of(file.with_suffix(".json")) for file in rounds]
+    rounds = round_files(path / "pairs")
+    noted = [rows_of(file.with_suffix(".json")) for file in rounds.values()]
     return Left(
         path=path,
         results=results,
         samples=rows_of(path / "samples.jsonl"),
         metrics=rows_of(path / "metrics.jsonl"),
-        pairs=[(rows_of(file), last[-1] if last else {}) for file, last in zip(rounds, noted, strict=True)],
-        plans=[load_plan(path / "pairs", number) for number in range(len(rounds))],
+        pairs=[(rows_of(file), last[-1] if last else {}) for file, last in zip(rounds.values(), noted, strict=True)],
+        plans=[load_plan(path / "pairs", number) for number in rounds],
         config=read_settings(path / "config.yaml"),
         identity={key: value for key, value in identity[0].items() if key != CHECKSUM},
     )

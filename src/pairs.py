@@ -1,6 +1,7 @@
 """The pairs of a round on disk: what was collected, how it was annotated, and its log-probs."""
 
 import json
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
     return comparisons, facts["drawn"], Tally(**{field.name: facts[field.name] for field in fields(Tally)})
+
+
+def round_files(folder: Path) -> dict[int, Path]:
+    """The pairs of a run by round, in order. A copy under another name is none, and 1000 comes after 999."""
+    found = ((re.fullmatch(r"round_(\d{3,})\.jsonl", file.name), file) for file in folder.glob("round_*.jsonl"))
+    return dict(sorted((int(match[1]), file) for match, file in found if match))
 
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:
@@ -126,7 +133,7 @@ def read_pairs(folder: Path) -> list[Comparison]:
         RunError: if a file has a line that `save_round` did not write, or not the checksum of its summary.
     """
     found = []
-    for file in sorted(folder.glob("round_*.jsonl")):
+    for round, file in round_files(folder).items():
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
             if line:
                 try:
@@ -134,8 +141,8 @@ def read_pairs(folder: Path) -> list[Comparison]:
                     id = row["prompt_id"]
                     prompt = Prompt(id, Row(row["prompt"], ""), tuple(row["prompt_ids"]), ())
                     comparison = _comparison(row, {id: prompt})
-                    if comparison.chosen not in (0, 1, None):
-                        raise ValueError(f"chosen={comparison.chosen}")
+                    if comparison.chosen not in (0, 1, None) or row["round"] != round:
+                        raise ValueError
                     found.append(comparison)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise RunError(f"{file}, line {number}: no comparison of a run; the file is damaged") from error

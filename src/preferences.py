@@ -15,7 +15,7 @@ from src.errors import RunError
 from src.models.policy import Policy
 from src.offer import PolicyOffer
 from src.oracles.base import Comparer
-from src.pairs import read_pairs
+from src.pairs import read_pairs, round_files
 from src.prompt_stream import PromptStream
 from src.records import Comparison, Prompt
 from src.report import Report
@@ -119,7 +119,7 @@ def run_problems(folders: Sequence[Path]) -> list[str]:
     return [
         f"pairs={folder}: no pairs of a run there (expected a run's folder, with config.yaml and pairs/round_*.jsonl)"
         for folder in folders
-        if not (folder / "config.yaml").is_file() or not any((folder / "pairs").glob("round_*.jsonl"))
+        if not (folder / "config.yaml").is_file() or not round_files(folder / "pairs")
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from src.collect import Tally
 from src.errors import RunError
 from src.files import signed, write_text
-from src.pairs import load_plan, load_round, round_problem, save_plan, save_round
+from src.pairs import load_plan, load_round, read_pairs, round_files, round_problem, save_plan, save_round
 from src.records import Comparison, Prompt, Response, Row
 from tests.allocation.test_plan import PLAN
 
@@ -60,3 +60,20 @@ def test_another_signed_file_in_its_place_is_named(tmp_path: Path, name: str, ot
     if name.startswith("plan"):
         with pytest.raises(RunError, match=name):
             load_plan(folder, 1)
+
+
+def test_rounds_are_read_in_their_order_and_copies_are_none(tmp_path: Path) -> None:
+    for number in (1000, 101, 2):
+        save_round(tmp_path, number, PAIRS, 5, Tally(), "hash")
+    for name in ("round_002 (copy).jsonl", "round_2.jsonl", "round_002.jsonl~"):
+        (tmp_path / name).write_bytes((tmp_path / "round_002.jsonl").read_bytes())
+    assert list(round_files(tmp_path)) == [2, 101, 1000]
+    assert len(read_pairs(tmp_path)) == 3 * len(PAIRS)
+
+
+def test_pairs_under_another_rounds_name_are_refused(tmp_path: Path) -> None:
+    save_round(tmp_path, 1, PAIRS, 5, Tally(), "hash")
+    for suffix in ("jsonl", "json"):
+        (tmp_path / f"round_007.{suffix}").write_bytes((tmp_path / f"round_001.{suffix}").read_bytes())
+    with pytest.raises(RunError, match=r"round_007\.jsonl, line 1: no comparison of a run"):
+        read_pairs(tmp_path)
