@@ -99,6 +99,15 @@ def test_what_does_not_is_not(tmp_path: Path, change: str) -> None:
     assert made(tmp_path) == before
 
 
+def test_a_file_beside_a_policys_own_is_no_part_of_it(tmp_path: Path) -> None:
+    cache_of(tmp_path, *LORA).policy(1)
+    before = made(tmp_path)
+    for folder in tmp_path.rglob("made.json"):
+        (folder.parent / "config (copy).json").write_text("{}")
+    cache_of(tmp_path, *LORA).policy(1)
+    assert made(tmp_path) == before
+
+
 def test_made_again_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
     first = cache_of(tmp_path / "a", *LORA).policy(2).state()
     second = cache_of(tmp_path / "b", *LORA).policy(2).state()
