@@ -406,7 +406,7 @@ def nearest(name: str, valid: Sequence[str]) -> str:
     close += [leaves[leaf] for leaf in difflib.get_close_matches(name.rsplit(".", 1)[-1], leaves, n=2, cutoff=0.6)]
     if close:
         return f"did you mean {' or '.join(dict.fromkeys(close))}?"
-    return f"there are {', '.join(sorted(one for one in valid if '.' not in one))}"
+    return f"there are {', '.join(sorted({one for one in valid if '.' not in one}))}"
 
 
 def _one_line(error: Exception) -> str:

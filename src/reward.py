@@ -5,7 +5,8 @@
 
 Pairs are sampled from the SFT policy and annotated by the oracle, or read from runs. What it writes is what
 oracle=reward_model oracle.path=DIR and judge=reward_model judge.path=DIR take. Its own keys, with their values, are in
-conf/reward.yaml; the others are those of `python -m src.train` (see its --help).
+conf/reward.yaml; task, data, model, oracle, judge, allocation, collect, ensemble, seed, device, cache and force are
+keys of `python -m src.train` (see its --help).
 """
 
 import sys
@@ -246,6 +247,14 @@ def problems_in(plain: dict[str, Any]) -> list[str]:
     return read_reward_config(plain)[2]
 
 
+# What samples the pairs and annotates them; nothing is learned from them here but the reward, and that in this process.
+OF_TRAIN = (
+    "task", "data", "source", "model", "oracle", "judge", "allocation", "collect", "ensemble", "experiment", "seed",
+    "device", "cache", "force",
+)  # fmt: skip
+TAKEN = Taken("reward", (*OF_TRAIN, "pairs", "out", "reward"), problems_in=problems_in)
+
+
 def main() -> None:
     """The command."""
     arguments = [as_list(argument) for argument in sys.argv[1:]]
@@ -254,7 +263,7 @@ def main() -> None:
         known = flags[0] in ("-h", "--help")
         sys.exit(__doc__ if known else f"error: {flags[0]}: src.reward takes key=value only; {__doc__}")
     try:
-        jobs, problems = compose_jobs(arguments, Taken("reward", problems_in=problems_in))
+        jobs, problems = compose_jobs(arguments, TAKEN)
         if problems := problems + [line for job in jobs for line in job.problems]:
             raise ConfigError(list(dict.fromkeys(problems)))
         make(jobs[0].plain)

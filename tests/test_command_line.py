@@ -99,6 +99,12 @@ def test_all_problems_stand_in_one_message() -> None:
     ]  # fmt: skip
 
 
+def test_what_there_is_stands_once_in_a_hint() -> None:
+    [problem] = problems_of(["zzz=1"])
+    there = problem.partition("there are ")[2].split(", ")
+    assert "task" in there and len(there) == len(set(there))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -1,16 +1,17 @@
 """The command: from pairs to a folder that oracle=reward_model takes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from src.command_line import Taken, compose_jobs
+from src.command_line import compose_jobs
 from src.errors import ConfigError, RunError
 from src.files import read_rows
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
-from src.reward import as_list, main, make, problems_in
+from src.reward import TAKEN, as_list, main, make
 from tests.experiments import built
 from tests.test_preferences import comparison, run_folder
 
@@ -18,13 +19,13 @@ SMALL = ("experiment=smoke", "reward.steps=4", "reward.batch_size=4", "reward.co
 
 
 def composed(*arguments: str) -> dict:
-    jobs, problems = compose_jobs([*SMALL, *arguments], Taken("reward", problems_in=problems_in))
+    jobs, problems = compose_jobs([*SMALL, *arguments], TAKEN)
     assert not problems and not jobs[0].problems, [*problems, *jobs[0].problems]
     return jobs[0].plain
 
 
 def problems_of_reward(*arguments: str) -> list[str]:
-    jobs, problems = compose_jobs(arguments, Taken("reward", problems_in=problems_in))
+    jobs, problems = compose_jobs(arguments, TAKEN)
     return problems + [line for job in jobs for line in job.problems]
 
 
@@ -134,7 +135,7 @@ def test_what_fails_halfway_leaves_the_model_before(
         ("pairs=3", "pairs=3: expected text or a list of values or null"),
         ("out=src", "out=src: there is something else there"),
         ("out=README.md", "out=README.md: there is something else there"),
-        ("lss=dpo", "lss=dpo: no such key; did you mean loss"),
+        ("orcle=gold", "orcle=gold: no such key; did you mean oracle"),
         ("seed=0,1", "seed=0,1: several values need -m"),
     ],
 )
@@ -152,6 +153,13 @@ def test_a_configuration_that_cannot_run_is_refused() -> None:
     plain["pairs"] = "/nowhere"
     with pytest.raises(ConfigError, match="no pairs of a run"):
         make(plain)
+
+
+@pytest.mark.parametrize("line", ["loss=ipo", "F=2", "sampler=vllm", "optimizer.schedule=constant", "T=3"])
+def test_keys_that_would_do_nothing_are_refused(line: str) -> None:
+    jobs, _ = compose_jobs([line], TAKEN)
+    [problem] = jobs[0].problems
+    assert problem.startswith(f"{line}: a key of src.train that means nothing here")
 
 
 def test_the_keys_are_no_keys_of_train() -> None:
@@ -172,7 +180,7 @@ def test_folders_with_commas_and_equal_signs_make_a_list(tmp_path: Path, monkeyp
     for typed, expected in cases.items():
         key, _, value = as_list(typed).partition("=")
         assert key == "pairs" and json.loads(value) == expected
-        jobs, problems = compose_jobs([as_list(typed)], Taken("reward", problems_in=lambda plain: []))
+        jobs, problems = compose_jobs([as_list(typed)], replace(TAKEN, problems_in=lambda plain: []))
         assert problems == [] and jobs[0].plain["pairs"] == expected
     for untouched in ("pairs=[a,b]", "pairs=null", "pairs='a,b'", "seed=1", "pairs=", "--help"):
         assert as_list(untouched) == untouched
