@@ -111,8 +111,8 @@ def test_sampling_against_generate(smallest: list[str]) -> None:
     assert ours == theirs == 20
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["step", pytest.param("round", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["step", "round"])
 def test_against_trl_from_the_command_line(name: str, smallest: list[str], tmp_path: Path) -> None:
     if reason := trl_peer.missing():
         pytest.skip(reason)

@@ -67,7 +67,7 @@ def test_figure_1_runs_and_a_second_time_finds_all_finished(tmp_path: Path, laun
     assert len(listed) == 4 and all(line.endswith("  # finished") for line in listed)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_job_waits_for_the_policy_it_needs(tmp_path: Path) -> None:
     arguments = (*TINY, "experiment=gold_ft,bpo_ft", "--jobs", "2")
     output = finish(process := start(tmp_path, str(ROOT / "sweeps" / "fig5.yaml"), *arguments))
