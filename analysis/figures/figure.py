@@ -110,13 +110,16 @@ def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tu
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
-    """One legend for all panels, below them; a name that several panels use is listed once."""
+    """One legend for all panels, below them, in as many columns as fit; a name of several panels is listed once."""
     found: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(str(label), handle)
-    if found:
-        figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(columns, len(found)))
+    for ncols in range(min(columns, len(found)), 0, -1):
+        legend = figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=ncols)
+        if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
 
 
 def by_pair(numbers: pd.DataFrame) -> list[tuple[Pair, pd.DataFrame]]:

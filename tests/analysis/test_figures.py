@@ -7,7 +7,7 @@ import pytest
 from analysis.cells import Cell, Grid, make_grid, methods_of
 from analysis.figures import facts
 from analysis.figures.curves import curves, split_by_final
-from analysis.figures.figure import Kind, Study, look, rendered
+from analysis.figures.figure import Kind, Study, legend_below, look, panels, rendered
 from analysis.intervals import Bootstrap
 from analysis.methods import BPO_2, OFFLINE_METHOD
 from analysis.metrics import METRICS
@@ -141,3 +141,14 @@ def test_captions_say_whether_judge_and_oracle_are_the_same(same: list[bool], sa
         for seed, one in enumerate(same)
     }
     assert said in facts.basis(cells)
+
+
+@pytest.mark.parametrize(("tasks", "columns"), [(1, 2), (3, 4)])
+def test_a_legend_has_as_many_columns_as_fit(tasks: int, columns: int) -> None:
+    figure, axes = panels([(f"task {number}", "dpo") for number in range(tasks)])
+    for name in ("SFT policy", "Offline (F=1)", "BPO F=2", "BPO F=8", "On-policy (F=T)"):
+        next(iter(axes.values())).plot([0, 1], [0, 1], label=name)
+    legend_below(figure, list(axes.values()))
+    [legend] = figure.legends
+    assert legend._ncols == columns
+    assert legend.get_window_extent().width <= figure.bbox.width
