@@ -100,10 +100,8 @@ def case(
     clear(job.folder, cache)
     for folder in (job.folder, cache):
         shutil.copytree(state / folder.name, folder)
-    files = sorted(
-        f for folder in (job.folder, cache) for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"
-    )
-    files = [file for file in files if file.name != ".lock"]
+    found = [file for folder in (job.folder, cache) for file in folder.rglob("*") if file.is_file()]
+    files = sorted(file for file in found if not file.name.endswith(".lock"))
     file, kind = rng.choice(files), rng.choice(DAMAGES)
     before = file.read_bytes()
     copy = spoil(file, files, kind, rng)

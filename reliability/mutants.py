@@ -1,6 +1,6 @@
 """Mutation testing: one small change at a time to a module whose numbers matter; do its fast tests notice?
 
-    python -m reliability.mutants                          # all modules, about a quarter of an hour on one core
+    python -m reliability.mutants                          # all modules, about an hour on one core
     python -m reliability.mutants module=src/win_rate.py
 
 A mutant is the module with one operator, comparison, number, truth value or condition changed. Each is tried in a fork
