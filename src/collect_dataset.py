@@ -31,12 +31,13 @@ class DatasetCollector:
         tick: Callable[[int], None] = ignore,
     ) -> list[Candidate | None]:
         """A candidate for each prompt, or None where its row has no pair of two different responses that fit."""
-        candidates = [self._candidate(prompt) for prompt in prompts]
+        candidates = [self.candidate(prompt) for prompt in prompts]
         tally.passed_over += sum(candidate is None for candidate in candidates)
         tick(len(prompts))
         return candidates
 
-    def _candidate(self, prompt: Prompt) -> Candidate | None:
+    def candidate(self, prompt: Prompt) -> Candidate | None:
+        """A prompt's own pair, chosen first, or None."""
         row = prompt.row
         if prompt.pair_ids is None or row.chosen is None or row.rejected is None or row.chosen == row.rejected:
             return None

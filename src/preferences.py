@@ -1,7 +1,7 @@
-"""Labelled comparisons as a reward model learns from them: sampled and annotated here, or read from finished runs."""
+"""Labelled comparisons as a reward model learns from them: sampled and annotated here, the data's own, or of runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from src.allocation.base import Allocation
 from src.collect import Collector, Tally
-from src.collect_dataset import DatasetCollector
+from src.collect_dataset import DatasetCollector, given
 from src.data.splits import Splits
 from src.errors import RunError
 from src.models.policy import Policy
@@ -67,8 +67,6 @@ def sample_preferences(
 ) -> tuple[list[Preference], int]:
     """Pairs of the policy's own responses, labelled by the oracle, and the number of ties among them (left out).
 
-    With a `DatasetCollector` they are the data's own.
-
     Args:
         count: pairs to annotate, ties included.
         seed: the run's; its training pairs come from other streams.
@@ -92,6 +90,13 @@ def sample_preferences(
         )
         allocated = allocation(offer)
     return _without_ties(allocated.comparisons, oracle.oracle.temperature, oracle.oracle.flip)
+
+
+def given_preferences(prompts: list[Prompt], collector: DatasetCollector, count: int, seed: int) -> list[Preference]:
+    """The data's own pairs, each once and at most `count` of them, in a shuffled order."""
+    order = PromptStream(prompts, stream_seed(seed, "reward")).take(len(prompts))
+    candidates = [one for one in map(collector.candidate, order) if one is not None][:count]
+    return _without_ties(given(candidates, Tally()), temperature=0.0, flip=0.0)[0]
 
 
 def run_preferences(folders: Sequence[Path]) -> tuple[list[Preference], int]:
@@ -137,6 +142,25 @@ def _without_ties(comparisons: list[Comparison], temperature: float, flip: float
         if one.chosen is not None
     ]
     return preferences, len(comparisons) - len(preferences)
+
+
+def in_drawn_order(preferences: Sequence[Preference], seed: int) -> list[Preference]:
+    """The same, with the two texts of each in a drawn order.
+
+    In pairs that came with data the chosen one is always the first, and "the first" would seem a calibrated answer.
+    """
+    turned = numpy_stream(seed, "reward", "order").random(len(preferences)) < 0.5
+    return [
+        replace(
+            one,
+            texts=(one.texts[1], one.texts[0]),
+            chosen=1 - one.chosen,
+            scores=None if one.scores is None else (one.scores[1], one.scores[0]),
+        )
+        if turn
+        else one
+        for one, turn in zip(preferences, turned, strict=True)
+    ]
 
 
 def split_by_prompt(

@@ -3,10 +3,10 @@
     python -m src.reward task=helpfulness
     python -m src.reward pairs=RUN_FOLDER[,RUN_FOLDER] out=DIR
 
-Pairs are sampled from the SFT policy and annotated by the oracle, or read from runs. What it writes is what
-oracle=reward_model oracle.path=DIR and judge=reward_model judge.path=DIR take. Its own keys, with their values, are in
-conf/reward.yaml; task, data, model, oracle, judge, allocation, collect, ensemble, seed, device, cache and force are
-keys of `python -m src.train` (see its --help).
+Pairs are sampled from the SFT policy and annotated by the oracle, the data's own (collect=dataset), or read from runs.
+What it writes is what oracle=reward_model oracle.path=DIR and judge=reward_model judge.path=DIR take. Its own keys,
+with their values, are in conf/reward.yaml; task, data, model, oracle, judge, allocation, collect, ensemble, seed,
+device, cache and force are keys of `python -m src.train` (see its --help).
 """
 
 import sys
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from src.config import RunConfig
     from src.data.splits import Splits
     from src.preferences import Preference
+    from src.records import Prompt
     from src.report import Report
     from src.reward_config import RewardConfig
 
@@ -41,7 +42,7 @@ def make(plain: dict[str, Any]) -> None:
     from src.reward_config import read_reward_config
     from src.run_folder import config_hash
 
-    config, own, problems = read_reward_config(plain)
+    config, own, problems = read_reward_config(plain, OF_TRAIN)
     if config is None or own is None or problems:
         raise ConfigError(problems)
     quiet_libraries()
@@ -75,14 +76,14 @@ def _fitted(config: "RunConfig", own: "RewardConfig", identity: str, report: "Re
     from src.files import dump_row, new_folder, write_text
     from src.fit_reward import fit
     from src.models.reward_model import RewardModel, load_reward_model, new_reward_model
-    from src.preferences import run_preferences, split_by_prompt
+    from src.preferences import in_drawn_order, run_preferences, split_by_prompt
     from src.seeding import stream_seed
 
     started = time.perf_counter()
     spec, device = own.reward, choose_device(config.device)
     splits = config.data.load(config.task.name)
-    preferences, ties = run_preferences(own.runs) if own.runs else _sampled(config, own, splits, report)
-    train, held_out = split_by_prompt(preferences, spec.held_out, config.seed)
+    preferences, ties = run_preferences(own.runs) if own.runs else _collected(config, own, splits, report)
+    train, held_out = split_by_prompt(in_drawn_order(preferences, config.seed), spec.held_out, config.seed)
     base = spec.path
     if base is None:
         cache = build_sft_cache(config, splits, report)
@@ -119,31 +120,41 @@ def _fitted(config: "RunConfig", own: "RewardConfig", identity: str, report: "Re
     return facts
 
 
-def _sampled(
+def _collected(
     config: "RunConfig", own: "RewardConfig", splits: "Splits", report: "Report"
 ) -> tuple[list["Preference"], int]:
+    """The data's own pairs, or pairs sampled from the SFT policy and annotated; and the number of ties left out."""
     from src.build import build_collector, build_sft_cache
+    from src.collect_dataset import DatasetCollector
     from src.data.splits import tokenize
-    from src.models.template import template_of
+    from src.models.pretrained import load_tokenizer
+    from src.models.template import Template, template_of
     from src.oracles.base import Comparer
-    from src.preferences import sample_preferences
+    from src.preferences import given_preferences, sample_preferences
     from src.scorer import scorer_for
 
-    if not config.collect.from_data:
-        config.oracle.load()
-    policy = build_sft_cache(config, splits, report).policy(config.ensemble)
-    template, task = template_of(policy, config.model.template), config.task
+    cache, kind, task = build_sft_cache(config, splits, report), config.model.template, config.task
+    count, seed = own.reward.count, config.seed
+
+    def prompts_of(template: Template) -> list["Prompt"]:
+        return tokenize(splits.train, template, task.max_prompt_tokens, "train", max_label_tokens=task.max_label_tokens)
+
+    if config.collect.from_data:
+        # No policy says anything here; its tokenizer tells how long the texts are.
+        prompts = prompts_of(Template(load_tokenizer(cache.base()), kind))
+        return given_preferences(prompts, DatasetCollector(task.max_new_tokens), count, seed), 0
+    config.oracle.load()
+    policy = cache.policy(config.ensemble)
+    template, scorer = template_of(policy, kind), scorer_for(policy.model, config.model.tokens, report.warn)
     return sample_preferences(
         policy=policy,
-        prompts=tokenize(
-            splits.train, template, task.max_prompt_tokens, "train", max_label_tokens=task.max_label_tokens
-        ),
+        prompts=prompts_of(template),
         allocation=config.allocation,
-        collector=build_collector(config, template, scorer_for(policy.model, config.model.tokens, report.warn)),
+        collector=build_collector(config, template, scorer),
         oracle=Comparer(config.oracle, splits.world),
-        scorer=scorer_for(policy.model, config.model.tokens, report.warn),
-        count=own.reward.count,
-        seed=config.seed,
+        scorer=scorer,
+        count=count,
+        seed=seed,
         report=report,
     )
 
@@ -244,7 +255,7 @@ def problems_in(plain: dict[str, Any]) -> list[str]:
     """Everything wrong with a composed configuration, a line each."""
     from src.reward_config import read_reward_config
 
-    return read_reward_config(plain)[2]
+    return read_reward_config(plain, OF_TRAIN)[2]
 
 
 # What samples the pairs and annotates them; nothing is learned from them here but the reward, and that in this process.

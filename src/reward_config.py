@@ -1,6 +1,6 @@
 """The configuration of `python -m src.reward` as checked, plain values: conf/reward.yaml."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,16 @@ class RewardConfig:
         return as_folders(self.pairs)
 
 
-def read_reward_config(node: Mapping[str, Any]) -> tuple[RunConfig | None, RewardConfig | None, list[str]]:
-    """Both parts of a composed configuration, each None if it is not fit, and everything wrong, a line each."""
-    run, problems = read_config({key: value for key, value in node.items() if key not in OWN})
+def read_reward_config(
+    node: Mapping[str, Any], used: Sequence[str]
+) -> tuple[RunConfig | None, RewardConfig | None, list[str]]:
+    """Both parts of a composed configuration, each None if it is not fit, and everything wrong, a line each.
+
+    Args:
+        node: the composed configuration.
+        used: train.yaml's keys that mean something here; whether the others fit is not asked.
+    """
+    run, problems = read_config({key: value for key, value in node.items() if key not in OWN}, used)
     parts, found = read_keys(RewardConfig, {key: node[key] for key in OWN if key in node})
     problems += found
     problems += run_problems(as_folders(parts["pairs"]))

@@ -4,12 +4,21 @@ import numpy as np
 import pytest
 
 from src.collect import Tally
+from src.collect_dataset import DatasetCollector
 from src.data.splits import Splits
 from src.data.world_tldr import TLDR
 from src.errors import RunError
 from src.oracles.base import FIRST, SECOND, Verdicts, draw_labels
 from src.pairs import read_pairs, save_round
-from src.preferences import Preference, gold_scorer, run_preferences, run_problems, split_by_prompt
+from src.preferences import (
+    Preference,
+    given_preferences,
+    gold_scorer,
+    in_drawn_order,
+    run_preferences,
+    run_problems,
+    split_by_prompt,
+)
 from src.records import Comparison, Prompt, Response, Row
 
 
@@ -128,3 +137,27 @@ def test_gold_scores_are_had_where_the_data_have_the_prompt() -> None:
 
 def test_how_clear_a_pair_is_cannot_be_known_without_scores() -> None:
     assert Preference("p", ("a", "b"), 0, None, 0.0, 0.0).clearness is None
+
+
+def test_the_datas_own_pairs_are_used_once_up_to_a_count() -> None:
+    rows = [Row(f"prompt {n}", "label", None, f"good {n}", f"bad {n}" if n % 3 else f"good {n}") for n in range(30)]
+    prompts = [Prompt(n, row, (2,), (1,), ((5,) * (1 + n // 27), (6,))) for n, row in enumerate(rows)]
+    found = given_preferences(prompts, DatasetCollector(max_new_tokens=1), 1000, seed=0)
+    fit = {f"prompt {n}" for n in range(27) if n % 3}
+    assert {one.prompt for one in found} == fit and len(found) == len(fit)
+    assert [one.prompt for one in found] != sorted(fit, key=lambda prompt: int(prompt.split()[1]))
+    assert all(one.texts[one.chosen].startswith("good") and one.scores is None for one in found)
+    assert all(one.clearness is None for one in found)
+    assert given_preferences(prompts, DatasetCollector(1), 5, seed=0) == found[:5]
+    assert given_preferences(prompts, DatasetCollector(1), 5, seed=1) != found[:5]
+
+
+def test_half_of_the_pairs_are_turned_round_with_all_that_is_said_of_them() -> None:
+    given = [Preference(f"p{n}", ("good", "bad"), 0, None if n % 2 else (1.0, 0.0), 0.25, 0.1) for n in range(400)]
+    found = in_drawn_order(given, seed=0)
+    assert 160 < sum(one.chosen for one in found) < 240
+    for before, one in zip(given, found, strict=True):
+        assert one.prompt == before.prompt and one.texts[one.chosen] == "good" and one.texts[1 - one.chosen] == "bad"
+        assert one.clearness == before.clearness
+        assert one.scores is None if before.scores is None else one.scores[one.chosen] == 1.0
+    assert in_drawn_order(given, seed=0) == found != in_drawn_order(given, seed=1)

@@ -12,14 +12,15 @@ from src.files import read_rows
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
 from src.reward import TAKEN, as_list, main, make
+from tests.classifiers import save_classifier
 from tests.experiments import built
 from tests.test_preferences import comparison, run_folder
 
 SMALL = ("experiment=smoke", "reward.steps=4", "reward.batch_size=4", "reward.count=40", "reward.held_out=0.25")
 
 
-def composed(*arguments: str) -> dict:
-    jobs, problems = compose_jobs([*SMALL, *arguments], TAKEN)
+def composed(*arguments: str, small: tuple[str, ...] = SMALL) -> dict:
+    jobs, problems = compose_jobs([*small, *arguments], TAKEN)
     assert not problems and not jobs[0].problems, [*problems, *jobs[0].problems]
     return jobs[0].plain
 
@@ -80,6 +81,30 @@ def test_pairs_of_runs(tmp_path: Path, cache: Path) -> None:
     assert facts["runs"] == [str(run) for run in runs]
     assert facts["gold_agreement"]["n"] > 0  # the runs' prompts are those of the data that the command names
     assert facts["base"] == str(runs[1] / "policy")
+
+
+def test_the_datas_own_pairs_need_no_policy_and_no_oracle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"prompt": f"Question {n}?", "label": "yes", "good": f"an answer {n}", "bad": f"{n}"} for n in range(40)]
+    for split in ("train", "validation"):
+        part = rows[:36] if split == "train" else rows[36:]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("neither a policy nor an oracle has any part in it")
+
+    model = save_classifier(tmp_path / "classifier", "bert")
+    monkeypatch.setattr("src.sft_cache.SftCache.policy", refuse)
+    monkeypatch.setattr("src.oracles.base.Comparer.__call__", refuse)
+    columns = "data.chosen_column=good", "data.rejected_column=bad", "collect=dataset"
+    where = f"data.path={tmp_path}", f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'reward'}"
+    given = "oracle=gold", "judge=reward_model", f"judge.path={model}", f"reward.path={model}", "reward.max_length=96"
+    make(composed("data=files", *where, *columns, *given, small=SMALL[1:]))
+    (facts,) = read_rows(tmp_path / "reward" / "reward.json")
+    assert (facts["pairs"], facts["held_out_pairs"], facts["ties_left_out"]) == (27, 9, 0)
+    held_out = read_rows(tmp_path / "reward" / "held_out.jsonl")
+    assert {row["chosen"] for row in held_out} == {0, 1}
+    assert all(row["responses"][row["chosen"]]["text"].startswith("an answer") for row in held_out)
+    assert facts["accuracy_ceiling"] is None and facts["gold_agreement"] is None
 
 
 def test_pairs_of_other_data_have_no_gold_score(tmp_path: Path, cache: Path) -> None:
