@@ -44,10 +44,12 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     if sharding.wanted():
         policy.shard()
     template = template_of(policy, model.template)
+    final = splits.final()
+    counts = {"validation": config.evaluate.validation_prompts, final: config.evaluate.prompts}
+    if final == "validation":
+        counts[final] = larger(config.evaluate.validation_prompts, config.evaluate.prompts)
     prompts = {
-        name: tokenize(
-            rows, template, task.max_prompt_tokens, name, _limit(config, name, splits.final()), task.max_label_tokens
-        )
+        name: tokenize(rows, template, task.max_prompt_tokens, name, counts.get(name), task.max_label_tokens)
         for name, rows in splits.named().items()
     }
     scorer = scorer_for(policy.model, model.tokens, report.warn)
@@ -57,7 +59,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         T=config.T,
         F=config.rounds,
         batch_size=config.batch_size,
-        evaluate_every=config.evaluate.every,
+        evaluations=config.evaluate,
         checkpoint_every=config.checkpoint_every,
         policy=policy,
         sft=policy.mean(),
@@ -85,7 +87,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             prompts=prompts,
             seed=config.seed,
         ),
-        final_split=splits.final(),
+        final_split=final,
         folder=folder,
         report=report,
     )
@@ -190,9 +192,6 @@ def git_sha() -> str | None:
         return None
 
 
-def _limit(config: RunConfig, split: str, final: str) -> int | None:
-    if split == "train":
-        return None
-    if split == final:
-        return config.evaluate.prompts
-    return config.evaluate.validation_prompts
+def larger(one: int | None, other: int | None) -> int | None:
+    """The larger of two numbers of prompts, None being all of them."""
+    return None if one is None or other is None else max(one, other)

@@ -47,11 +47,21 @@ class Evaluator:
     seed: int
 
     def __call__(
-        self, weights: Weights, sft: Weights, split: str, tick: Callable[[int], None] = ignore
+        self,
+        weights: Weights,
+        sft: Weights,
+        split: str,
+        first: int | None = None,
+        tick: Callable[[int], None] = ignore,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Figures of the result row, and a row a prompt for samples.jsonl. `tick` hears of prompts answered."""
-        prompts = self.prompts[split]
-        responses, texts = self.respond(weights, split, tick)
+        """Figures of the result row, and a row a prompt for samples.jsonl.
+
+        Args:
+            first: so many prompts of the split; None for all.
+            tick: hears of prompts answered.
+        """
+        prompts = self.prompts[split][:first]
+        responses, texts = self.respond(weights, split, first, tick)
         labels = [p.row.label for p in prompts]
         tokens = np.array([len(ids) for ids in responses])
         label_tokens = np.array([len(p.label_ids) for p in prompts])
@@ -76,12 +86,12 @@ class Evaluator:
         return figures, samples
 
     def respond(
-        self, weights: Weights, split: str, tick: Callable[[int], None] = ignore
+        self, weights: Weights, split: str, first: int | None = None, tick: Callable[[int], None] = ignore
     ) -> tuple[list[Ids], list[str]]:
-        """One response to each prompt of a split: token ids as sampled, and texts."""
+        """One response to each of the first prompts of a split: token ids as sampled, and texts."""
         generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
         with self.policy.using(weights) as model:
-            prompts = [p.ids for p in self.prompts[split]]
+            prompts = [p.ids for p in self.prompts[split][:first]]
             drawn = self.sampler.sample(model, prompts, 1, self.template.end_ids, generator, tick)
         responses = [ids[0] for ids in drawn]
         return responses, [self.template.text(ids) for ids in responses]

@@ -10,6 +10,7 @@ from src import checkpoint, processes, stop
 from src.checkpoint import Progress
 from src.clock import timed
 from src.collection_round import CollectionRound
+from src.config import EvaluateSpec
 from src.errors import RunError
 from src.evaluator import Evaluator
 from src.learner import Learner
@@ -31,7 +32,7 @@ class Experiment:
 
     Attributes:
         T, F, batch_size: optimizer steps, rounds, pairs a step.
-        evaluate_every: steps between evaluations on validation; 0 for none.
+        evaluations: how often on validation during training, and of how many prompts there and at the end.
         checkpoint_every: steps between checkpoints.
         sft: the weights that training starts from.
         final_split: what the last evaluation is made on.
@@ -40,7 +41,7 @@ class Experiment:
     T: int
     F: int
     batch_size: int
-    evaluate_every: int
+    evaluations: EvaluateSpec
     checkpoint_every: int
     policy: Policy
     sft: Weights
@@ -173,20 +174,23 @@ class Experiment:
 
     def validate_when_due(self, number: int, start: int, progress: Progress, seconds: dict[str, float]) -> None:
         """The evaluation on validation during training, in a round that begins at `start`."""
-        step = progress.step
-        if self.evaluate_every and step % self.evaluate_every == 0 and step > progress.evaluated:
+        step, every = progress.step, self.evaluations.every
+        if every and step % every == 0 and step > progress.evaluated:
             with timed(seconds, "time/evaluate"):
                 # A row has the round in which the last step was taken.
                 round = number - 1 if 0 < step == start else number
-                self.evaluate(self.policy.mean() if step else self.sft, "validation", round, progress)
+                weights = self.policy.mean() if step else self.sft
+                self.evaluate(weights, "validation", self.evaluations.validation_prompts, round, progress)
             progress.evaluated = step
 
-    def evaluate(self, weights: Weights, split: str, round: int, progress: Progress) -> dict[str, Any]:
-        """Evaluates weights on a split and appends the row and the samples."""
+    def evaluate(
+        self, weights: Weights, split: str, first: int | None, round: int, progress: Progress
+    ) -> dict[str, Any]:
+        """Evaluates weights on the first prompts of a split (None: all) and appends the row and the samples."""
         who = "the SFT policy" if weights is self.sft else f"step {progress.step}"
-        count = len(self.evaluator.prompts[split])
+        count = len(self.evaluator.prompts[split][:first])
         with self.report.stage(f"evaluating {who} on {split}", count, listed=split == self.final_split) as tick:
-            figures, samples = self.evaluator(weights, self.sft, split, tick)
+            figures, samples = self.evaluator(weights, self.sft, split, first, tick)
         place = {"split": split, "round": round, "step": progress.step}
         paid = self.collect.oracle.spent("oracle") | self.evaluator.judge.spent("judge")
         spent = vars(progress.tally) | paid | {"seconds": progress.seconds}
@@ -198,9 +202,10 @@ class Experiment:
 
         The trained policy's row is the last one, and a run is finished when the checksums of its files are there.
         """
-        sft_row = self.evaluate(self.sft, self.final_split, -1, Progress())
+        split, first = self.final_split, self.evaluations.prompts
+        sft_row = self.evaluate(self.sft, split, first, -1, Progress())
         self.folder.save_policy(self.policy)
-        row = self.evaluate(self.policy.mean(), self.final_split, self.F - 1, progress)
+        row = self.evaluate(self.policy.mean(), split, first, self.F - 1, progress)
         self.folder.seal()
         self.report.result(sft_row, row, self.folder.path)
 

@@ -146,7 +146,7 @@ def play(request: Request, report: Report) -> Match:
             seed=config.seed,
         )
         with report.stage(f"{request.system} answers {len(prompts)} prompts of {split}", len(prompts)) as tick:
-            ids, texts = evaluator.respond(weights, split, tick)
+            ids, texts = evaluator.respond(weights, split, tick=tick)
         ours = Side(texts, np.array([len(one) for one in ids]))
     else:
         ours = _side([answers[prompt.row.prompt] for prompt in prompts], template)

@@ -1,6 +1,8 @@
 """Evaluation: which texts meet, what is computed once, and the KL."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from src.files import read_rows
 from src.learner import estimated_kl
 from src.loop import Experiment
 from src.oracles.base import Comparer
+from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 
 Build = Callable[..., Experiment]
@@ -35,6 +38,28 @@ def test_labels_are_scored_once_a_split(experiment: Build) -> None:
     run.run()
     labels = [prompt.row.label for prompt in run.evaluator.prompts["test"]]
     assert all(judge.texts.count(label) == labels.count(label) for label in labels)
+
+
+@pytest.mark.parametrize(("during", "final"), [(2, 5), (5, 2), (3, None), (None, 3)])
+def test_without_a_test_split_each_evaluation_has_its_own_number_of_prompts(
+    experiment: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: int | None, final: int | None
+) -> None:
+    monkeypatch.setattr(EmbeddingOracle, "load", lambda self: None)
+    monkeypatch.setattr(EmbeddingOracle, "score", lambda self, world, prompts, texts: [float(len(t)) for t in texts])
+    for split, numbers in (("train", range(20)), ("validation", range(20, 26))):
+        rows = [{"prompt": f"Say {n}, please. Answer:", "label": f"it is {n}"} for n in numbers]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    counts = f"evaluate.validation_prompts={during or 'null'}", f"evaluate.prompts={final or 'null'}"
+    run = experiment("data=files", f"data.path={tmp_path}", *counts)
+    run.run()
+    rows = read_rows(run.folder.path / "results.jsonl")
+    assert [(row["split"], row["step"], row["round"], row["n_prompts"]) for row in rows] == [
+        ("validation", 0, 0, during or 6), ("validation", 2, 0, during or 6),
+        ("validation", 0, -1, final or 6), ("validation", 4, 1, final or 6),
+    ]  # fmt: skip
+    samples = read_rows(run.folder.path / "samples.jsonl")
+    last = [one["prompt"] for one in samples if one["step"] == 4]
+    assert last == [f"Say {n}, please. Answer:" for n in range(20, 20 + (final or 6))]
 
 
 def test_samples_and_row_agree(experiment: Build) -> None:
