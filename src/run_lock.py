@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,6 +17,8 @@ from src.files import write_text, writing
 @contextmanager
 def run_lock(path: Path) -> Iterator[None]:
     """Holds a run's folder during the block. The lock goes with the process, however it ends.
+
+    A folder in which nothing was written is gone afterwards.
 
     Raises:
         RunError: if another process holds it, or the folder cannot be written to.
@@ -40,6 +42,11 @@ def run_lock(path: Path) -> Iterator[None]:
             yield
         finally:
             holder.unlink(missing_ok=True)
+            # Held until it is gone; where a held file cannot be taken away the folder stays.
+            with suppress(OSError):
+                if [file.name for file in path.iterdir()] == [".lock"]:
+                    (path / ".lock").unlink()
+                    path.rmdir()
     finally:
         lock.release()
 

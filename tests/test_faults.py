@@ -15,7 +15,7 @@ import torch
 from src import files, train
 from src.checksums import SUMS, damage
 from src.command_line import place_problems
-from src.errors import RunError
+from src.errors import ConfigError, RunError
 from src.files import read_rows
 from src.loop import Experiment
 from src.oracles.gold import GoldOracle
@@ -189,8 +189,18 @@ def test_the_second_process_in_a_folder_hears_who_holds_it(tmp_path: Path) -> No
     ):
         pass
     with run_lock(tmp_path / "run"):
-        pass
-    assert not (tmp_path / "run" / ".holder.json").exists()
+        (tmp_path / "run" / "written").touch()
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [".lock", "written"]
+
+
+def test_a_folder_in_which_nothing_was_written_is_gone(tmp_path: Path) -> None:
+    for _ in range(2):
+        with run_lock(tmp_path / "outputs" / "run"):
+            assert (tmp_path / "outputs" / "run" / ".holder.json").exists()
+        assert list((tmp_path / "outputs").iterdir()) == []
+    with pytest.raises(ConfigError), run_lock(tmp_path / "outputs" / "run"):
+        raise ConfigError(["the data cannot be had"])
+    assert list((tmp_path / "outputs").iterdir()) == []
 
 
 # Damage --------------------------------------------------------------------------------------------------------------
