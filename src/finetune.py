@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from src.memory import naming
+from src.memory import advising, naming
 from src.models.policy import Policy
 from src.models.spec import SftSpec
 from src.prompt_stream import PromptStream
@@ -63,7 +63,8 @@ def finetune(
             if not torch.isfinite(torch.tensor(total)):
                 raise FloatingPointError(f"SFT: the loss of step {step} is {total}; lower model.sft.learning_rate")
             policy.clip_gradients(1.0)
-            optimizer.step()
+            with advising(policy.lighter):
+                optimizer.step()
             losses.append(total)
             advance(total)
     for layer in policy.layers.values():

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from src.errors import require
+from src.memory import advising, naming
 from src.models.reward_model import INPUTS, RewardModel, batches, is_local
 from src.preferences import Preference
 from src.seeding import numpy_stream, stream_seed
@@ -84,16 +85,18 @@ def fit(
             optimizer.zero_grad()
             for part in batches([lengths[index] for index in batch], spec.batch_tokens):
                 rows = [batch[place] for place in part]
-                with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
-                    found = rewards.rewards([chosen[index] for index in rows] + [rejected[index] for index in rows])
-                better, worse = found.float().chunk(2)
-                loss = -F.logsigmoid(better - worse).sum() / len(batch)
-                loss.backward()
+                with naming("reward.batch_tokens", spec.batch_tokens):
+                    with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
+                        found = rewards.rewards([chosen[index] for index in rows] + [rejected[index] for index in rows])
+                    better, worse = found.float().chunk(2)
+                    loss = -F.logsigmoid(better - worse).sum() / len(batch)
+                    loss.backward()
                 total += loss.item()
             if not np.isfinite(total):
                 raise FloatingPointError(f"the loss of step {step} is {total}; lower reward.learning_rate")
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            with advising("reward.path= a smaller model"):
+                optimizer.step()
             losses.append(total)
             advance(total)
     model.eval()

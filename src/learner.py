@@ -10,7 +10,7 @@ from torch import Tensor
 from src import processes
 from src.errors import RunError, require
 from src.losses.base import Loss, PairLogps
-from src.memory import naming
+from src.memory import advising, naming
 from src.models.sharding import idle
 from src.records import Comparison
 from src.scorer import Scorer
@@ -110,7 +110,9 @@ class Learner:
                 f"step {step}: the gradient is not finite (norms {norms}); lower learning_rate or raise beta"
             )
         if pairs:
-            self.optimizer.step()
+            # The first step makes its state, two numbers a weight.
+            with advising(self.policy.lighter):
+                self.optimizer.step()
         return seen | {"grad_norm": sum(norms) / len(norms) if pairs else None, "lr": lr, "pairs": len(pairs)}
 
     def _backward(self, step: int, pairs: list[Comparison]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from src.config import EvaluateSpec
 from src.errors import RunError
 from src.evaluator import Evaluator
 from src.learner import Learner
-from src.memory import peak_gib
+from src.memory import OutOfMemory, peak_gib
 from src.models.policy import Policy, Weights
 from src.pairs import load_plan, load_round, round_problem, save_plan, save_round
 from src.records import Comparison
@@ -130,6 +130,8 @@ class Experiment:
             yield
         except processes.Lost:  # says so itself
             raise
+        except OutOfMemory as error:
+            raise OutOfMemory(f"{error}, which makes another run, from its beginning") from None
         except RunError as error:
             saved = self.folder.checkpoint
             place = (
@@ -163,8 +165,10 @@ class Experiment:
             if len(pairs) < budget:
                 self.report.warn(
                     f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts there were no two "
-                    "different responses"
+                    "different responses (of the data's own pairs: none within task.max_new_tokens)"
                 )
+            if not pairs:
+                raise RunError(f"round {number}: there is no pair to learn from")
             save_plan(self.folder.pairs, number, plan)
             save_round(self.folder.pairs, number, pairs, drawn, tally, self.folder.identity["config_hash"])
         progress.drawn, progress.tally = drawn, tally

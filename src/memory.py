@@ -3,32 +3,41 @@
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
 from src.errors import RunError
 
 
-@contextmanager
-def naming(key: str, value: int) -> Iterator[None]:
+class OutOfMemory(RunError):
+    """No memory is left for what was asked. The same command would end here again."""
+
+
+def naming(key: str, value: int) -> AbstractContextManager[None]:
     """Turns torch's and Python's out-of-memory errors into one that names the key to lower.
 
     Raises:
-        RunError: in place of theirs.
+        OutOfMemory: in place of theirs.
     """
+    return advising(f"lower {key}={value}")
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """As `naming`, with any advice."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise RunError(f"out of memory ({str(error).split('.')[0]}); lower {key}={value}") from error
+        raise OutOfMemory(f"out of memory ({str(error).split('.')[0]}); {advice}") from error
     except MemoryError as error:
-        raise RunError(f"out of memory ({error or 'Python has none left'}); lower {key}={value}") from error
+        raise OutOfMemory(f"out of memory ({error or 'Python has none left'}); {advice}") from error
     except RuntimeError as error:
         # The CPU's allocator has no error class of its own.
         if "DefaultCPUAllocator" not in str(error):
             raise
         what = str(error).split("DefaultCPUAllocator: ")[-1].splitlines()[0]
-        raise RunError(f"out of memory ({what}); lower {key}={value}") from error
+        raise OutOfMemory(f"out of memory ({what}); {advice}") from error
 
 
 def peak_gib(device: torch.device) -> float:

@@ -102,6 +102,9 @@ def given_preferences(prompts: list[Prompt], collector: DatasetCollector, count:
 def run_preferences(folders: Sequence[Path]) -> tuple[list[Preference], int]:
     """The labelled pairs of finished or unfinished runs, and the number of ties among them (left out).
 
+    Two responses to a prompt count once, as they were labelled first: runs on the data's own pairs, or from one SFT
+    policy and seed, have many in common.
+
     Raises:
         RunError: if a file is damaged.
     """
@@ -116,7 +119,10 @@ def run_preferences(folders: Sequence[Path]) -> tuple[list[Preference], int]:
         found, without = _without_ties(read_pairs(folder / "pairs"), *noise)
         preferences += found
         ties += without
-    return preferences, ties
+    first: dict[tuple[str, frozenset[str]], Preference] = {}
+    for one in preferences:
+        first.setdefault((one.prompt, frozenset(one.texts)), one)
+    return list(first.values()), ties
 
 
 def run_problems(folders: Sequence[Path]) -> list[str]:

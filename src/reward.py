@@ -5,10 +5,12 @@
 
 Pairs are sampled from the SFT policy and annotated by the oracle, the data's own (collect=dataset), or read from runs.
 What it writes is what oracle=reward_model oracle.path=DIR and judge=reward_model judge.path=DIR take. Its own keys,
-with their values, are in conf/reward.yaml; task, data, model, oracle, judge, allocation, collect, ensemble, seed,
-device, cache and force are keys of `python -m src.train` (see its --help).
+with their values, are in conf/reward.yaml; task, data, model, oracle, allocation, collect, ensemble, seed, device,
+cache and force are keys of `python -m src.train` (see its --help).
 """
 
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,7 @@ def make(plain: dict[str, Any]) -> None:
     from filelock import FileLock, Timeout
 
     from src.build import quiet_libraries
-    from src.files import read_rows
+    from src.files import read_rows, writing
     from src.processor import use_processor
     from src.report import Report
     from src.reward_config import read_reward_config
@@ -48,7 +50,8 @@ def make(plain: dict[str, Any]) -> None:
     quiet_libraries()
     report = Report()
     out = Path(own.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out.parent / f".{out.name}.lock", timeout=0):
             found = read_rows(out / "reward.json")
@@ -82,14 +85,15 @@ def _fitted(config: "RunConfig", own: "RewardConfig", identity: str, report: "Re
     started = time.perf_counter()
     spec, device = own.reward, choose_device(config.device)
     splits = config.data.load(config.task.name)
-    preferences, ties = run_preferences(own.runs) if own.runs else _collected(config, own, splits, report)
-    train, held_out = split_by_prompt(in_drawn_order(preferences, config.seed), spec.held_out, config.seed)
     base = spec.path
     if base is None:
         cache = build_sft_cache(config, splits, report)
         base = cache.base() if config.model.lora else str(cache.member(0, cache.base()))
     model, tokenizer = new_reward_model(base, device, stream_seed(config.seed, "reward", "head"))
     rewards = RewardModel(model, tokenizer, spec.input, spec.max_length, spec.batch_tokens)
+    # After it is known that the model can be had and reads such inputs: collecting takes long.
+    preferences, ties = run_preferences(own.runs) if own.runs else _collected(config, own, splits, report)
+    train, held_out = split_by_prompt(in_drawn_order(preferences, config.seed), spec.held_out, config.seed)
     with report.stage(f"fitting: {spec.steps} steps of {spec.batch_size} pairs", spec.steps) as tick:
         loss = fit(rewards, train, spec, config.seed, lambda loss: tick(note=f"loss {loss:.3f}"))
     facts = {
@@ -234,7 +238,17 @@ def show(facts: dict[str, Any], out: Path, report: "Report") -> None:
         bins.add_row(f"{one['from']:.1f} to {one['to']:.1f}", str(one["n"]), *shares)
     report.console.print(bins)
     report.say(f"Fitted on {facts['pairs']} pairs ({facts['ties_left_out']} ties left out): {out}/")
-    report.say(f"Use it: oracle=reward_model oracle.path={out} judge=reward_model judge.path={out}")
+    report.say(f"Use it: {' '.join(keys_of(group, facts, out) for group in ('oracle', 'judge'))}")
+
+
+def keys_of(group: str, facts: dict[str, Any], out: Path) -> str:
+    """What to type for this model as the oracle or the judge: quoted for Hydra, then for a shell."""
+    path = str(out)
+    if not re.fullmatch(r"[\w./+:-]+", path, re.ASCII):
+        path = "'" + path.replace("'", "\\'") + "'"
+    values = {"path": path, "input": facts["input"], "max_length": facts["max_length"]}
+    keys = [f"{group}=reward_model", *(f"{group}.{key}={value}" for key, value in values.items())]
+    return " ".join(map(shlex.quote, keys))
 
 
 def as_list(argument: str) -> str:
@@ -260,8 +274,8 @@ def problems_in(plain: dict[str, Any]) -> list[str]:
 
 # What samples the pairs and annotates them; nothing is learned from them here but the reward, and that in this process.
 OF_TRAIN = (
-    "task", "data", "source", "model", "oracle", "judge", "allocation", "collect", "ensemble", "experiment", "seed",
-    "device", "cache", "force",
+    "task", "data", "source", "model", "oracle", "allocation", "collect", "ensemble", "experiment", "seed", "device",
+    "cache", "force",
 )  # fmt: skip
 TAKEN = Taken("reward", (*OF_TRAIN, "pairs", "out", "reward"), problems_in=problems_in)
 
@@ -278,7 +292,7 @@ def main() -> None:
         if problems := problems + [line for job in jobs for line in job.problems]:
             raise ConfigError(list(dict.fromkeys(problems)))
         make(jobs[0].plain)
-    except (ConfigError, RunError, FloatingPointError) as error:
+    except (ConfigError, RunError, FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -18,6 +18,7 @@ from src.data.splits import fingerprint, tokenize
 from src.errors import RunError
 from src.files import checksum, new_folder, read_rows, read_signed, signed, write_text, writing
 from src.finetune import finetune
+from src.memory import advising
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.scratch import make_base
@@ -207,7 +208,8 @@ class SftCache:
                 f"task.max_prompt_tokens={self.max_prompt_tokens} and task.max_new_tokens={self.max_new_tokens} make "
                 f"{longest} tokens, and the model {path} reads at most {room}; lower them"
             )
-        model.to(self.device)  # type: ignore[arg-type]
+        with advising("model.dtype=bfloat16 takes half of what float32 takes, model.path= a smaller model"):
+            model.to(self.device)  # type: ignore[arg-type]
         return model, tokenizer
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_pairs_of_runs_are_read_without_their_ties(tmp_path: Path) -> None:
     assert found[0] == Preference("prompt 0", ("good 0", "bad 0"), 0, (0.5, -1.0), 0.25, 0.1)
     assert [(one.prompt, one.chosen) for one in found[1:]] == [("prompt 2", 1), ("prompt 3", 0)]
     assert (found[2].temperature, found[2].flip) == (0.0, 0.0)
+
+
+def test_a_pair_that_several_runs_have_counts_once_as_it_was_labelled_first(tmp_path: Path) -> None:
+    turned = replace(comparison(0), responses=comparison(0).responses[::-1])
+    first = run_folder(tmp_path / "one", [[comparison(0), comparison(1)], [comparison(0)]])
+    second = run_folder(tmp_path / "two", [[turned, comparison(2)]])
+    found, ties = run_preferences([first, second])
+    assert [one.prompt for one in found] == ["prompt 0", "prompt 1", "prompt 2"] and ties == 0
+    assert found[0].texts == ("good 0", "bad 0")
 
 
 def test_read_pairs_gives_what_save_round_wrote(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command: from pairs to a folder that oracle=reward_model takes."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from src.errors import ConfigError, RunError
 from src.files import read_rows
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
-from src.reward import TAKEN, as_list, main, make
+from src.reward import TAKEN, as_list, keys_of, main, make
 from tests.classifiers import save_classifier
 from tests.experiments import built
 from tests.test_preferences import comparison, run_folder
@@ -97,8 +98,7 @@ def test_the_datas_own_pairs_need_no_policy_and_no_oracle(tmp_path: Path, monkey
     monkeypatch.setattr("src.oracles.base.Comparer.__call__", refuse)
     columns = "data.chosen_column=good", "data.rejected_column=bad", "collect=dataset"
     where = f"data.path={tmp_path}", f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'reward'}"
-    given = "oracle=gold", "judge=reward_model", f"judge.path={model}", f"reward.path={model}", "reward.max_length=96"
-    make(composed("data=files", *where, *columns, *given, small=SMALL[1:]))
+    make(composed("data=files", *where, *columns, f"reward.path={model}", "reward.max_length=96", small=SMALL[1:]))
     (facts,) = read_rows(tmp_path / "reward" / "reward.json")
     assert (facts["pairs"], facts["held_out_pairs"], facts["ties_left_out"]) == (27, 9, 0)
     held_out = read_rows(tmp_path / "reward" / "held_out.jsonl")
@@ -114,6 +114,49 @@ def test_pairs_of_other_data_have_no_gold_score(tmp_path: Path, cache: Path) -> 
     assert facts["gold_agreement"] is None and facts["accuracy"]["n"] == 3
     # |0.5 - -1| at temperature 0.25, a tenth flipped: 0.9 sigmoid(6) + 0.1 sigmoid(-6)
     assert facts["accuracy_ceiling"] == pytest.approx(0.9 * 0.997527 + 0.1 * 0.002473, abs=1e-5)
+
+
+def test_pairs_of_a_run_on_another_task_or_model_are_refused(tmp_path: Path, cache: Path) -> None:
+    run = run_folder(tmp_path / "run", [[comparison(number) for number in range(8)]])
+    more = "task: {name: helpfulness}\nmodel: {name: gemma_2b, path: null}\noracle: {temperature: 0.25}\n"
+    (run / "config.yaml").write_text(more)
+    found = problems_of_reward(f"pairs={run}")
+    assert [line.split(": ", 1)[1] for line in found] == [
+        "of a run with task=helpfulness, and task=tldr here; type task=helpfulness",
+        "of a run with model=gemma_2b, and model=tiny here; type model=gemma_2b, or reward.path=",
+    ]
+    model = save_classifier(tmp_path / "classifier", "bert")
+    assert problems_of_reward(f"pairs={run}", "task=helpfulness", f"reward.path={model}") == []
+
+
+def test_the_oracle_of_pairs_that_are_annotated_may_be_any(tmp_path: Path, cache: Path) -> None:
+    run = run_folder(tmp_path / "run", [[comparison(number) for number in range(8)]])
+    broken = "oracle=reward_model", "oracle.path=/nowhere"
+    assert any("/nowhere" in line for line in problems_of_reward(*broken))
+    assert problems_of_reward(f"pairs={run}", *broken) == []
+
+
+def test_what_cannot_be_fitted_is_known_before_pairs_are_collected(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("collecting takes long")
+
+    monkeypatch.setattr("src.reward._collected", refuse)
+    model = save_classifier(tmp_path / "classifier", "bert")
+    with pytest.raises(RunError, match="96 tokens"):
+        make(composed(f"cache={cache}", f"out={tmp_path / 'reward'}", f"reward.path={model}", "reward.max_length=97"))
+    assert not (tmp_path / "reward").exists()
+
+
+@pytest.mark.parametrize("name", ["reward", "outputs/reward/F=2,task=helpfulness", "it's, a {folder}"])
+def test_what_is_said_to_be_typed_can_be(name: str, tmp_path: Path) -> None:
+    folder = save_classifier(tmp_path / name, "bert")
+    said = keys_of("oracle", {"input": "pair", "max_length": 96}, folder)
+    jobs, problems = compose_jobs(shlex.split(said))
+    assert not problems and not jobs[0].problems
+    oracle = jobs[0].plain["oracle"]
+    assert (oracle["path"], oracle["input"], oracle["max_length"]) == (str(folder), "pair", 96)
 
 
 @pytest.mark.parametrize("comparisons", [[], [comparison(0, None), comparison(1, None)], [comparison(0)]])
@@ -160,6 +203,7 @@ def test_what_fails_halfway_leaves_the_model_before(
         ("pairs=3", "pairs=3: expected text or a list of values or null"),
         ("out=src", "out=src: there is something else there"),
         ("out=README.md", "out=README.md: there is something else there"),
+        ("out=", "out= is empty; expected a folder"),
         ("orcle=gold", "orcle=gold: no such key; did you mean oracle"),
         ("seed=0,1", "seed=0,1: several values need -m"),
     ],
@@ -180,7 +224,9 @@ def test_a_configuration_that_cannot_run_is_refused() -> None:
         make(plain)
 
 
-@pytest.mark.parametrize("line", ["loss=ipo", "F=2", "sampler=vllm", "optimizer.schedule=constant", "T=3"])
+@pytest.mark.parametrize(
+    "line", ["loss=ipo", "F=2", "sampler=vllm", "optimizer.schedule=constant", "T=3", "judge=gold"]
+)
 def test_keys_that_would_do_nothing_are_refused(line: str) -> None:
     jobs, _ = compose_jobs([line], TAKEN)
     [problem] = jobs[0].problems

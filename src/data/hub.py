@@ -3,6 +3,7 @@
 import csv
 import logging
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -185,7 +186,6 @@ class HubData:
         """The cache's copy of the revision; with HF_HUB_OFFLINE=1 no network is asked."""
         # Slow to load, as `datasets` is, and needed here alone.
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
 
         inside = f"{self.data_dir}/" if self.data_dir else ""
         wanted = ["README.md", *(f"{inside}*{suffix}{packed}" for suffix in FORMATS for packed in ("", PACKED))]
@@ -194,7 +194,7 @@ class HubData:
                 return Path(
                     snapshot_download(self.path, repo_type="dataset", revision=self.revision, allow_patterns=wanted)
                 )
-            except (OSError, ValueError, HfHubHTTPError) as error:
+            except Exception as error:  # of the network, in a dozen kinds
                 said = str(error).strip().splitlines() or [type(error).__name__]
                 raise ConfigError([self._no_access(said[0].rstrip("."))]) from error
 
@@ -234,7 +234,7 @@ class HubData:
                     else:
                         without_text = isinstance(row, NoText) and self.rows_without_text == "drop"
                         (dropped if without_text else bad).append(f"{file}, {place}: {row}")
-            except (OSError, ValueError, EOFError, csv.Error) as error:
+            except (OSError, ValueError, EOFError, csv.Error, zlib.error) as error:
                 bad.append(f"{file}: cannot be read ({str(error).splitlines()[0]})")
             problems += shortened(file, bad)
         if dropped:

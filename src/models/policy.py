@@ -70,6 +70,13 @@ class Policy:
         sharding.shard(self.model, list(self.trainable().values()))
         self._weights, self._sharded = _weights(self.model), True
 
+    @property
+    def lighter(self) -> str:
+        """What to type where what learns does not fit in memory."""
+        if self.lora is None:
+            return "a model with adapters (model.lora) learns less"
+        return f"lower ensemble={self.members} or model.lora.rank={self.lora.rank}"
+
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that learn, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}

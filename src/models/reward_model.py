@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from src.errors import RunError
+from src.memory import naming
 
 # What a forward pass takes of one (prompt, response): input_ids, and token_type_ids where the model knows segments.
 Encoded = dict[str, list[int]]
@@ -129,7 +130,8 @@ class RewardModel:
         rows = self.encode([prompt for prompt, _ in unique], [text for _, text in unique])
         found: dict[tuple[str, str], float] = {}
         for batch in batches([len(row["input_ids"]) for row in rows], self.batch_tokens):
-            rewards = self.rewards([rows[index] for index in batch])
+            with naming("batch_tokens", self.batch_tokens):
+                rewards = self.rewards([rows[index] for index in batch])
             found.update(zip((unique[index] for index in batch), rewards.tolist(), strict=True))
         return [found[one] for one in asked]
 
