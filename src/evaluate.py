@@ -25,7 +25,7 @@ from src.build import quiet_libraries
 from src.command_line import Taken, compose_one, nearest
 from src.config import read_config
 from src.errors import ConfigError, RunError
-from src.files import dump_row, local_path, write_text
+from src.files import dump_row, local_path, unwritable, write_text
 from src.match import Match, Request, append_row, play, show
 from src.printable import printable
 from src.processor import use_processor
@@ -59,7 +59,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     if "split" in own and own["split"] not in SPLITS:
         problems.append(f"split={own['split']}: no such split; {nearest(own['split'], SPLITS)}")
     places: dict[str, Path] = {key: local_path(own[key]) for key in OWN[-2:] if key in own}
-    problems += _unwritable(places, [own[key] for key in ("responses", "against") if key in own])
+    problems += _output_problems(places, [own[key] for key in ("responses", "against") if key in own])
     settings = saved.settings() if saved else None
     job = compose_one(
         others,
@@ -93,7 +93,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     )
 
 
-def _unwritable(places: Mapping[str, Path], inputs: Sequence[str]) -> list[str]:
+def _output_problems(places: Mapping[str, Path], inputs: Sequence[str]) -> list[str]:
     """What is wrong with the files to be written."""
     problems = []
     taken = [local_path(one).resolve() for one in inputs]
@@ -106,6 +106,8 @@ def _unwritable(places: Mapping[str, Path], inputs: Sequence[str]) -> list[str]:
             problems.append(f"{key}={path}: that file is read or written already; choose another")
         elif key == "results" and path.is_file() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
             problems.append(f"{key}={path}: its last row is torn (no end of line); mend it, or choose another file")
+        elif why := unwritable(path):
+            problems.append(f"{key}={path}: {why}; choose another file")
         taken.append(path.resolve())
     return problems
 

@@ -35,6 +35,22 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def unwritable(file: Path) -> str:
+    """Why a file cannot be written, whose folder need not be there yet; empty where it can.
+
+    The folder has to take other files, too: a lock, or the temporary one that takes the file's place.
+    """
+    folder = next(one for one in file.absolute().parents if one.exists())
+    effective = os.access in os.supports_effective_ids
+    if not folder.is_dir():
+        return f"{folder} is a file"
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
+        return f"no right to write in {folder}"
+    if file.exists() and not os.access(file, os.W_OK, effective_ids=effective):
+        return "no right to write to it"
+    return ""
+
+
 def local_path(text: str) -> Path:
     """A path as a shell reads it: `~` is the home folder, `~name` that of a user; of nobody's, it stays as it is."""
     try:

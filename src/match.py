@@ -119,8 +119,8 @@ def play(request: Request, report: Report) -> Match:
     split = request.split or splits.final()
     if split not in splits.named():
         raise ConfigError([f"split={split}: the data has none; there are {', '.join(splits.named())}"])
-    lying, rows = config.data.rows(config.task.name).named()[split], splits.named()[split]
-    answers, others, notes = _found(request, lying, split)
+    lying, rows = config.data.rows(config.task.name).named(), splits.named()[split]
+    answers, others, notes = _found(request, lying[split], split)
     config.judge.load()
     policy, weights = load_system(request, splits, report)
     template = template_of(policy, config.model.template) if policy else _template(config)
@@ -159,7 +159,7 @@ def play(request: Request, report: Report) -> Match:
         )
     )
     with report.stage(f"{config.judge.name} judges {len(prompts)} pairs", len(prompts)):
-        row, samples = _judged(request, judge, prompts, ours, theirs, split)
+        row, samples = _judged(request, splits, judge, prompts, ours, theirs, split)
     notes = [_whereabouts(config, split, lying, rows, prompts), *notes]
     return Match(row, samples, (distinct(theirs.texts), unique_rate(theirs.texts)), notes)
 
@@ -179,8 +179,9 @@ def load_system(request: Request, splits: Splits, report: Report) -> tuple[Polic
 def _found(request: Request, lying: Sequence[Row], split: str) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """The responses of both files by prompt, and notes on them."""
     found, notes, problems = [], [], []
+    only_with_text = getattr(request.config.data, "rows_without_text", None) == "drop"
     for responses in (request.responses, request.against):
-        texts, remarks, wrong = by_prompt(responses, lying, split) if responses else ({}, [], [])
+        texts, remarks, wrong = by_prompt(responses, lying, split, only_with_text) if responses else ({}, [], [])
         found.append(texts)
         notes += remarks
         problems += wrong
@@ -208,14 +209,14 @@ def _side(texts: list[str], template: Template | None) -> Side:
 
 
 def _judged(
-    request: Request, judge: Comparer, prompts: list[Prompt], ours: Side, theirs: Side, split: str
+    request: Request, splits: Splits, judge: Comparer, prompts: list[Prompt], ours: Side, theirs: Side, split: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The result row, and a sample a prompt."""
     in_tokens = ours.tokens is not None and theirs.tokens is not None
     lengths = (ours.tokens, theirs.tokens) if in_tokens else (ours.words, theirs.words)
     figures, verdicts = compared(judge, prompts, ours.texts, theirs.texts, *lengths)  # type: ignore[arg-type]
     outcomes = np.array([np.nan if one["outcome"] is None else one["outcome"] for one in verdicts])
-    row = _identity(request) | {"split": split} | figures | judge.spent("judge")
+    row = _identity(request, splits) | {"split": split} | figures | judge.spent("judge")
     row |= {
         "response_tokens_mean": _mean(ours.tokens),
         "label_tokens_mean": _mean(theirs.tokens),
@@ -246,7 +247,7 @@ def _judged(
     return row, samples
 
 
-def _identity(request: Request) -> dict[str, Any]:
+def _identity(request: Request, splits: Splits) -> dict[str, Any]:
     """The facts that stand in front of a row: a run's own, or those that are known without one; the rest is None."""
     config = request.config
     now = {
@@ -255,6 +256,7 @@ def _identity(request: Request) -> dict[str, Any]:
         "task": config.task.name,
         "judge": config.judge.name,
         "seed": config.seed,
+        "data_fingerprint": splits.fingerprint(),
     }
     if request.saved and request.saved.run:
         facts = request.saved.facts()
@@ -269,8 +271,7 @@ def _identity(request: Request) -> dict[str, Any]:
             }
         )
     spent = [*vars(Tally()), *(f"{role}_{name}" for role in ("oracle", "judge") for name in Ledger().totals())]
-    folder = build_folder(config, request.plain, request.choices, Path()).made_from("")
-    fields = (*folder.identity, "round", "step", *spent)
+    fields = (*build_folder(config, request.plain, request.choices, Path()).identity, "round", "step", *spent)
     policy: dict[str, Any] = {}
     if not request.responses:
         policy = {"temperature": config.evaluate.temperature, "model": Path(request.base).name}
@@ -285,23 +286,29 @@ def _mean(lengths: np.ndarray | None) -> float | None:
 
 
 def _whereabouts(
-    config: RunConfig, split: str, lying: Sequence[Row], rows: Sequence[Row], prompts: Sequence[Prompt]
+    config: RunConfig, split: str, lying: Mapping[str, Sequence[Row]], rows: Sequence[Row], prompts: Sequence[Prompt]
 ) -> str:
-    """Where every row of the split went."""
-    different = len({row.prompt for row in lying})
+    """Where every row of the split went.
+
+    Args:
+        lying: the rows of every split as they lie in the data.
+        rows: of the split, as the data give them for evaluation.
+    """
+    count, different = len(lying[split]), {row.prompt for row in lying[split]}
+    # A prompt that test has, too, stays there.
+    shared = different & {row.prompt for row in lying.get("test", ())} if split != "test" else set()
     full = config.evaluate.prompts is not None and len(prompts) == config.evaluate.prompts
     seen = prompts[-1].id + 1 if full else len(rows)
     limit = config.task.max_prompt_tokens
     parts = [
-        (len(lying) - different, "whose prompt came before"),
-        (different - len(rows), "whose prompt is in another split too"),
+        (count - len(different), "whose prompt came before"),
+        (len(shared), "whose prompt is in another split too"),
+        (len(different) - len(shared) - len(rows), f"cut by data.{split}={len(rows)}"),
         (seen - len(prompts), f"with a prompt of more than {limit} tokens or a label too long (task.max_*_tokens)"),
         (len(rows) - seen, f"after the first {len(prompts)} (evaluate.prompts)"),
     ]
-    left_out = [f"{count} {why}" for count, why in parts if count]
-    return f"{split}: {len(lying)} rows, {len(prompts)} judged" + (
-        f"; left out: {', '.join(left_out)}" if left_out else ""
-    )
+    left_out = [f"{number} {why}" for number, why in parts if number]
+    return f"{split}: {count} rows, {len(prompts)} judged" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

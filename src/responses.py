@@ -90,32 +90,34 @@ def _text(row: dict[str, object], name: str) -> str:
     return value.strip()
 
 
-def by_prompt(responses: Responses, rows: Sequence[Row], split: str) -> tuple[dict[str, str], list[str], list[str]]:
+def by_prompt(
+    responses: Responses, rows: Sequence[Row], split: str, only_with_text: bool = False
+) -> tuple[dict[str, str], list[str], list[str]]:
     """Which response belongs to which prompt. Of a prompt that comes more than once the first response counts.
 
     Args:
         rows: of the split as they lie in the data, before any is left out: what other people's files are in order of.
         split: for messages.
+        only_with_text: whether rows without text, which the source may have, are not among `rows`; for messages.
 
     Returns:
         Prompt -> response; what a reader should know; and what is wrong.
     """
     path, count = responses.path, len(responses.texts)
+    dropped = " (the source's rows without text are left out: data.rows_without_text=drop)" if only_with_text else ""
     if responses.prompts is None:
         if count != len(rows):
             empty = " (the last one is empty)" if count and not responses.texts[-1] else ""
-            return {}, [], [f"{path}: got {count} responses{empty}, and {split} has {len(rows)} rows; expected as many"]
+            lines = f"{len(rows)} rows{dropped}; expected as many"
+            return {}, [], [f"{path}: got {count} responses{empty}, and {split} has {lines}"]
         prompts = [row.prompt for row in rows]
     else:
         prompts = responses.prompts
         known = {row.prompt for row in rows}
         unknown = [prompt for prompt in prompts if prompt not in known]
         if unknown:
-            return (
-                {},
-                [],
-                [f"{path}: {len(unknown)} of {count} prompts are none of {split}'s, for example {unknown[0][:80]!r}"],
-            )
+            which = f"{len(unknown)} of {count} prompts are none of {split}'s{dropped}"
+            return {}, [], [f"{path}: {which}, for example {unknown[0][:80]!r}"]
     found: dict[str, str] = {}
     for prompt, text in zip(prompts, responses.texts, strict=True):
         found.setdefault(prompt, text)

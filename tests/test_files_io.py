@@ -1,12 +1,14 @@
 import json
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.files import append_rows, dump_row, keep_rows, local_path, new_folder, read_rows, write_text
+from src.files import append_rows, dump_row, keep_rows, local_path, new_folder, read_rows, unwritable, write_text
 from tests.properties import quick
 
 UNWRITABLE = "half of a surrogate pair: \ud83d"  # has no UTF-8, so writing it fails half-way
@@ -33,6 +35,30 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     write_text(path, "newer")
     assert path.read_text() == "newer"
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_where_no_file_can_be_written_is_known_before():
+    """As nobody where the tests run as root, who may write anywhere."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as place:
+        mine, shut = Path(place) / "mine", Path(place) / "shut"
+        for folder, mode in ((Path(place), 0o755), (mine, 0o777), (shut, 0o555)):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        (mine / "kept").write_text("")
+        (mine / "kept").chmod(0o444)
+        if root:
+            os.seteuid(65534)
+        try:
+            assert unwritable(mine / "new") == unwritable(mine / "new" / "deep" / "new") == ""
+            assert unwritable(mine / "kept") == "no right to write to it"
+            assert unwritable(mine / "kept" / "new") == f"{mine / 'kept'} is a file"
+            for file in (shut / "new", shut / "new" / "new"):
+                assert unwritable(file) == f"no right to write in {shut}"
+        finally:
+            if root:
+                os.seteuid(0)
+            shut.chmod(0o755)
 
 
 def test_a_folder_appears_once_it_is_complete(tmp_path):

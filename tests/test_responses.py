@@ -86,6 +86,19 @@ def test_as_many_lines_as_rows(count: int) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("responses", "expected"),
+    [
+        (Responses(Path("o.txt"), ["x"] * 5, None), "o.txt: got 5 responses, and test has 4 rows{}; expected as many"),
+        (Responses(Path("o.jsonl"), ["x"], ["z"]), "o.jsonl: 1 of 1 prompts are none of test's{}, for example 'z'"),
+    ],
+)
+def test_where_the_data_drop_rows_without_text_the_message_says_so(responses: Responses, expected: str) -> None:
+    dropped = " (the source's rows without text are left out: data.rows_without_text=drop)"
+    for only_with_text, said in ((False, ""), (True, dropped)):
+        assert by_prompt(responses, ROWS, "test", only_with_text)[2] == [expected.format(said)]
+
+
 def test_by_prompt_the_order_is_free() -> None:
     responses = Responses(Path("out.jsonl"), ["3", "1", "9"], ["c", "a", "c"])
     found, notes, problems = by_prompt(responses, ROWS, "test")

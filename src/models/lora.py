@@ -7,6 +7,8 @@ B_i A_j that no member has learned.
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -139,15 +141,36 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
 
 
 def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
-    """Reads an adapter in PEFT's format: layer name -> (A (r, in), B (out, r)), and the scale alpha / r."""
-    config = json.loads((folder / "adapter_config.json").read_text())
-    tensors = load_file(folder / "adapter_model.safetensors")
-    other = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
-    other += [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))][:1]
-    if other:
-        raise RunError(f"the adapter in {folder} is not plain LoRA ({', '.join(other)}); only plain LoRA is read here")
-    names = sorted({key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in tensors})
-    pairs = {
-        name: (tensors[f"{PREFIX}{name}.lora_A.weight"], tensors[f"{PREFIX}{name}.lora_B.weight"]) for name in names
-    }
-    return pairs, config["lora_alpha"] / config["r"]
+    """Reads an adapter in PEFT's format: layer name -> (A (r, in), B (out, r)), and the scale alpha / r.
+
+    Raises:
+        RunError: if it cannot be read, or is not plain LoRA.
+    """
+    with _readable(folder):
+        config = json.loads((folder / "adapter_config.json").read_text())
+        tensors = load_file(folder / "adapter_model.safetensors")
+        other = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
+        other += [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))][:1]
+        if other:
+            raise RunError(
+                f"the adapter in {folder} is not plain LoRA ({', '.join(other)}); only plain LoRA is read here"
+            )
+        names = sorted({key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in tensors})
+        pairs = {
+            name: (tensors[f"{PREFIX}{name}.lora_A.weight"], tensors[f"{PREFIX}{name}.lora_B.weight"]) for name in names
+        }
+        return pairs, config["lora_alpha"] / config["r"]
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RunError(
+            f"the adapter in {folder} cannot be read ({what}); its adapter_config.json or adapter_model.safetensors is "
+            "damaged, or not the file itself: copy both again, whole (git lfs pull, where they come from git)"
+        ) from error

@@ -5,7 +5,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
@@ -22,8 +22,12 @@ Question = Mapping[str, Any]
 FIRST_WAIT, LONGEST_WAIT, LONGEST_ASKED_FOR = 0.5, 30.0, 120.0
 # Seconds between looks at a question that another process is asking.
 LOOK_AGAIN = 0.1
-# What an endpoint says of one question that it will never answer, whatever the settings.
-UNANSWERABLE = ("content_filter", "content_policy_violation", "context_length_exceeded")
+# What an endpoint says of one question that it will never answer, for its content or length: as a code, ..
+UNANSWERABLE = ("content_filter", "content_policy_violation", "context_length_exceeded", "invalid_prompt")
+# .. and where the code is the status, 400: llama.cpp's type, and parts of what it, vLLM and SGLang say.
+TOO_LONG, SAID_OF_LENGTH = "exceed_context_size_error", ("context length", "context size")
+# Anything shorter is no secret but the text for an endpoint that wants no key, and may stand in any word.
+SHORTEST_KEY = 8
 HINTS = {401: "check the key in {env}", 403: "check the key in {env}", 404: "check base_url and model"}
 
 
@@ -180,24 +184,24 @@ class Asking:
                 client.chat.completions.with_raw_response.create(**question),
                 end.timeout,
             )
-            return read_answer(self._without_key(raw.http_response.text))
+            return read_answer(raw.http_response.text, self._without_key)
         except (TimeoutError, openai.APITimeoutError):
             raise Trouble(f"no answer within {end.timeout:g} s", again=True) from None
         except openai.APIStatusError as error:
-            if error.code in UNANSWERABLE:
+            if is_unanswerable(error):
                 return Answer("", 0, 0)
             raise self._refused(error) from None
         except openai.APIError as error:
             cause = error.__cause__ or error
-            what = f"no answer ({type(cause).__name__}: {first_line(cause)})"
-            raise Trouble(self._without_key(what), again=True) from None
+            said = first_line(self._without_key(str(cause)))
+            raise Trouble(f"no answer ({type(cause).__name__}: {said})", again=True) from None
         except ValueError as error:
             raise Trouble(f"what came is no chat completion ({error})", again=True) from None
 
     def _refused(self, error: "APIStatusError") -> Trouble:
         status = error.status_code
         again, wait = status in (408, 409, 429) or status >= 500, retry_after(error.response.headers)
-        what = self._without_key(f"it answers {status} ({first_line(error)})")
+        what = f"it answers {status} ({first_line(self._without_key(str(error)))})"
         if again and wait > LONGEST_ASKED_FOR:
             return Trouble(f"{what} and asks to wait for {wait:.0f} s", again=False)
         hint = HINTS.get(status)
@@ -205,11 +209,15 @@ class Asking:
 
     def _without_key(self, text: str) -> str:
         """Endpoints repeat what they were sent; the key must not stand in a message or a file."""
-        return text.replace(self.endpoint.key, "***")
+        key = self.endpoint.key
+        return text if len(key) < SHORTEST_KEY else text.replace(key, "***")
 
 
-def read_answer(body: str) -> Answer:
+def read_answer(body: str, redacted: Callable[[str], str] = str) -> Answer:
     """The first choice of a chat completion; a message without content is an empty answer.
+
+    Args:
+        redacted: takes out what no file or message may hold; the body itself is read as it came.
 
     Raises:
         ValueError: if the text is no chat completion.
@@ -219,10 +227,19 @@ def read_answer(body: str) -> Answer:
         text, usage = completion["choices"][0]["message"]["content"], completion.get("usage") or {}
         prompt, written = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ValueError(f"it begins with {body[:60]!r}" if body else "it is empty") from None
+        raise ValueError(f"it begins with {redacted(body)[:60]!r}" if body else "it is empty") from None
     if not isinstance(text, str | None):
         raise ValueError(f"its content is {type(text).__name__}")
-    return Answer(sendable(text or ""), max(prompt, 0), max(written, 0))
+    return Answer(redacted(sendable(text or "")), max(prompt, 0), max(written, 0))
+
+
+def is_unanswerable(error: "APIStatusError") -> bool:
+    """Whether an endpoint refuses a question for its content or its length."""
+    if error.code in UNANSWERABLE:
+        return True
+    said = str(error.body.get("message") if isinstance(error.body, Mapping) else error.body).lower()
+    too_long = error.type == TOO_LONG or any(part in said for part in SAID_OF_LENGTH)
+    return error.status_code == 400 and too_long
 
 
 def sendable(text: str) -> str:
@@ -240,6 +257,6 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return max(mktime_tz(date) - time.time(), 0.0) if date else 0.0
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     """The first line of an error, not all of a page that a proxy sends."""
     return (str(error).splitlines() or [""])[0][:200]

@@ -29,6 +29,38 @@ class Reply:
     seconds: float = 0.0
 
 
+def refusal(error: dict[str, Any]) -> Reply:
+    """A refusal as most endpoints word one."""
+    return Reply(status=400, body=json.dumps({"error": error}))
+
+
+VLLM = {
+    "message": "This model's maximum context length is 4096 tokens. However, you requested 5064 tokens (5000 in the "
+    "messages, 64 in the completion). Please reduce the length of the messages or completion.",
+    "type": "BadRequestError",
+    "param": None,
+    "code": 400,
+}
+LLAMA_CPP = {
+    "code": 400,
+    "message": "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it",
+    "type": "exceed_context_size_error",
+    "n_prompt_tokens": 5000,
+    "n_ctx": 4096,
+}
+# What servers say of a question that they will never answer.
+REFUSALS = {
+    "content": refusal({"message": "no", "code": "content_filter"}),
+    "flagged": refusal({"message": "no", "type": "invalid_request_error", "code": "invalid_prompt"}),
+    "too long, OpenAI": refusal({"message": "no", "code": "context_length_exceeded"}),
+    "too long, vLLM": refusal(VLLM),
+    "too long, vLLM in an older frame": Reply(status=400, body=json.dumps({"object": "error", **VLLM})),
+    "too long, llama.cpp": refusal(LLAMA_CPP),
+    "too long, llama.cpp before its type": refusal({**LLAMA_CPP, "type": "invalid_request_error"}),
+    "too long, llama.cpp in other words": refusal({**LLAMA_CPP, "message": "no"}),
+}
+
+
 def shown(request: dict[str, Any]) -> list[str]:
     """Prompt, A and B of a question made with `TEMPLATE`."""
     return request["messages"][1]["content"].split("|||")

@@ -26,10 +26,12 @@ from tests.oracles.endpoint_server import (
     COMPLETION_TOKENS,
     KEY,
     PROMPT_TOKENS,
+    REFUSALS,
     TEMPLATE,
     Reply,
     StandIn,
     by_length,
+    refusal,
     served,
     shown,
 )  # fmt: skip
@@ -280,6 +282,8 @@ def test_how_long_to_wait_is_a_date() -> None:
         (Reply(status=403, body=KEY), "403 .*check the key in OPENAI_API_KEY"),
         (Reply(status=404, body="<html>\n" * 1000), "404 .*check base_url and model"),
         (Reply(status=422, body="{}"), "422"),
+        (refusal({"message": "top_p must be in (0, 1]", "type": "BadRequestError", "code": 400}), "400 .*top_p must"),
+        (Reply(status=400, body='"no"'), "400"),
         (Reply(status=429, body="{}", headers={"Retry-After": "3600"}), "429 .*asks to wait for 3600 s"),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Reply) else "",
@@ -327,12 +331,11 @@ def test_requests_under_way_when_it_ends_are_not_lost(make: Callable[..., LlmOra
     assert sum(len(list(Path(oracle.cache).rglob(f"*{end}"))) for end in (".json",)) == 2
 
 
-@pytest.mark.parametrize("code", ["content_filter", "context_length_exceeded"])
+@pytest.mark.parametrize("why", REFUSALS)
 def test_a_question_that_is_never_answered_is_no_vote_and_stops_nothing(
-    make: Callable[..., LlmOracle], code: str
+    make: Callable[..., LlmOracle], why: str
 ) -> None:
-    refusal = Reply(status=400, body=json.dumps({"error": {"message": "no", "code": code}}))
-    with served(lambda r, _: refusal if shown(r)[0] == "prompt 3" else by_length(r)) as server:
+    with served(lambda r, _: REFUSALS[why] if shown(r)[0] == "prompt 3" else by_length(r)) as server:
         expected = [*EXPECTED[:3], INVALID, *EXPECTED[4:]]
         assert make(server).compare(*pairs()) == make(server).compare(*pairs()) == expected
     assert len(server.requests) == 2 * PAIRS
@@ -611,6 +614,38 @@ def test_a_key_that_cannot_be_sent_is_found_and_not_repeated(
     monkeypatch.setenv("OPENAI_API_KEY", key)
     (problem,) = make().problems()
     assert "OPENAI_API_KEY" in problem and key not in problem
+
+
+@pytest.mark.parametrize("key", ["a", "7", "A", "token", "Verdict"])
+def test_any_text_is_a_key_for_an_endpoint_that_wants_none(
+    make: Callable[..., LlmOracle], monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    ledger = Ledger()
+    with served(lambda request, _: by_length(request)) as server:
+        assert make(server).ask(*pairs(), ledger) == EXPECTED
+    assert server.keys == {f"Bearer {key}"}
+    assert ledger.totals()["tokens"] == 2 * PAIRS * (PROMPT_TOKENS + COMPLETION_TOKENS)
+
+
+def test_an_endpoint_that_repeats_the_key_brings_it_into_no_file(make: Callable[..., LlmOracle]) -> None:
+    with served(lambda *_: Reply(f"You are {KEY}.\nVerdict: tie")) as server:
+        oracle = make(server)
+        assert oracle.compare(*pairs()) == [TIE] * PAIRS
+    assert not files_with(KEY, Path(oracle.cache)) and files_with("You are ***.", Path(oracle.cache))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body="x" * 50 + KEY),
+        Reply(status=400, body=json.dumps({"error": {"message": "x" * 175 + KEY}})),
+    ],
+)
+def test_no_part_of_a_key_is_left_where_a_message_is_cut(make: Callable[..., LlmOracle], reply: Reply) -> None:
+    with served(lambda *_: reply) as server, pytest.raises(RunError, match="xxx") as caught:
+        make(server, retries=0).compare(*pairs(1))
+    assert KEY[:5] not in str(caught.value)
 
 
 def test_white_space_around_a_key_is_not_sent(make: Callable[..., LlmOracle], monkeypatch: pytest.MonkeyPatch) -> None:
