@@ -49,6 +49,10 @@ LAUNCHERS = {
 }
 # What composing ends in, whatever was typed: Hydra has errors of its own for most, and lets others through.
 COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
+# A set of conf/source/ is read by it alone.
+HUB = "src.data.hub.HubData"
+# What conf/train.yaml says of itself; Hydra takes no null for a choice.
+NO_EXPERIMENT = "experiment=null"
 SECRET = re.compile(r"(?i)(key|token|secret|password)$")
 # Hydra answers these itself.
 HYDRAS_OWN = (
@@ -91,15 +95,17 @@ class Taken:
 
     Attributes:
         name: of the yaml in conf/ whose keys it takes.
-        keys: the top-level ones that mean something to it; the others are refused. None: all.
+        keys: those that mean something to it, with all below them; the others are refused. None: all.
+        checked: those whose parts have to be there and to fit; `keys` where it is None.
         own: its own keys beside those, which a mistyped one may have meant.
         problems_in: what is wrong with a composed configuration, a line each; that of train where it is None.
         saved: a run's configuration, which then stands in the place of conf/train.yaml's values.
-        saved_data: the `data` that the run chose; the limits of another task are those that go with it.
+        saved_data: the `data` that the run chose; the limits and the set of another task are those that go with it.
     """
 
     name: str = "train"
     keys: tuple[str, ...] | None = None
+    checked: tuple[str, ...] | None = None
     own: tuple[str, ...] = ()
     problems_in: Callable[[dict[str, Any]], list[str]] | None = None
     saved: Mapping[str, Any] | None = None
@@ -107,10 +113,13 @@ class Taken:
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with flags before overrides: Hydra 1.3 refuses `F=2 -m seed=0,1` (its issue 3053)."""
+    """The arguments as Hydra takes them: flags before overrides, and no experiment=null, which is the default.
+
+    Hydra 1.3 refuses `F=2 -m seed=0,1` (its issue 3053).
+    """
     flags: list[str] = []
     overrides: list[str] = []
-    rest = iter(arguments)
+    rest = iter(argument for argument in arguments if argument != NO_EXPERIMENT)
     for argument in rest:
         if not argument.startswith("-"):
             overrides.append(argument)
@@ -294,8 +303,8 @@ def _is_hydras(override: Override) -> bool:
 def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
     overrides = _parse(job)[0]
     loader = GlobalHydra.instance().config_loader()
-    groups = [group for group in loader.list_groups("") if group in (taken.keys or loader.list_groups(""))]
-    groups = [group for group in groups if group != "hydra"]
+    all_groups = [group for group in loader.list_groups("") if group != "hydra"]
+    groups = [group for group in all_groups if taken.keys is None or group in taken.keys]
     found, chosen, values = [], [], []
     for override in overrides:
         key, line = override.key_or_group, _line(override)
@@ -305,27 +314,29 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             found.append(f"{line}: _target_ is the yaml files' own; choose another yaml of the group instead")
         elif key in groups:
             options = [option for option in loader.get_group_options(key)]
-            if override.value() is None or override.value() in options:
+            if override.value() in options:
                 chosen.append(override)
+            elif override.value() is None:
+                found.append(f"{line}: no choice is null; leave {key} out, or choose one of {', '.join(options)}")
             else:
                 found.append(f"{line}: no such {key}; {nearest(str(override.value()), options)}")
         else:
             values.append(override)
-    choices = [_line(override) for override in chosen]
-    saved = taken.saved
     try:
-        if saved is not None:
-            tree = _over(saved, compose(taken.name, overrides=[f"data={taken.saved_data}", *choices]), chosen)
-        else:
-            tree = compose(taken.name, overrides=choices)
+        tree = _before_values(chosen, taken)
+        sources = [override for override in chosen if override.key_or_group == "source"]
+        if sources and OmegaConf.select(tree, "data._target_") != HUB:
+            found += [f"{_line(one)}: only data=hub has a source; add data=hub, or leave source out" for one in sources]
+            chosen = [override for override in chosen if override not in sources]
+            tree = _before_values(chosen, taken)
         every = _keys(OmegaConf.to_container(tree))
     except COMPOSING as error:
         return Job(tuple(job), None, {}, (*found, _one_line(error)))
-    keys = [key for key in every if taken.keys is None or key.split(".")[0] in taken.keys]
+    keys = [key for key in every if taken.keys is None or f"{key}.".startswith(tuple(f"{one}." for one in taken.keys))]
     for override in values:
         key = override.key_or_group
         if key not in keys or override.package:
-            known = key in every
+            known = key in every or key in all_groups
             hint = (
                 "a key of src.train that means nothing here"
                 if known
@@ -334,13 +345,13 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             found.append(f"{override.input_line}: {hint}")
     fine = [override for override in values if override.key_or_group in keys and not override.package]
     try:
-        if saved is not None:
+        if taken.saved is not None:
             for override in fine:
                 OmegaConf.update(tree, override.key_or_group, override.value())
             names, folder, alone = {str(o.key_or_group): str(o.value()) for o in chosen}, None, None
             plain = plain_config(tree)
         else:
-            lines = [*choices, *map(_line, fine), *places]
+            lines = [*map(_line, chosen), *map(_line, fine), *places]
             config = compose(taken.name, overrides=lines, return_hydra_config=True)
             # What ${hydra:...} in a yaml is read from.
             HydraConfig.instance().set_config(config)
@@ -356,26 +367,72 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
         return Job(tuple(job), folder, plain, (*found, *taken.problems_in(plain)), names)
     from src.config import read_config  # brings torch, which Hydra's own flags do without
 
-    return Job(tuple(job), folder, plain, (*found, *read_config(plain, taken.keys)[1]), names, alone)
+    used = taken.keys if taken.checked is None else taken.checked
+    return Job(tuple(job), folder, plain, (*found, *read_config(plain, used)[1]), names, alone)
 
 
-def _over(saved: Mapping[str, Any], composed: DictConfig, chosen: Sequence[Override]) -> DictConfig:
-    """A run's configuration with the groups chosen now in place of its own; other data bring their judge."""
+def _before_values(chosen: Sequence[Override], taken: Taken) -> DictConfig:
+    """The configuration of the chosen groups, not resolved: what is made from a value follows the one that is typed."""
+    if taken.saved is None:
+        return compose(taken.name, overrides=[_line(override) for override in chosen])
+    return _over(taken.saved, chosen, taken)
+
+
+def _over(saved: Mapping[str, Any], chosen: Sequence[Override], taken: Taken) -> DictConfig:
+    """A run's configuration with the groups chosen now in place of its own.
+
+    Other data bring their judge; another task of the hub brings its set, and a set all that its yaml says.
+
+    Raises:
+        ValueError: if the hub's set for the task is not known.
+    """
+    options = GlobalHydra.instance().config_loader().get_group_options
+    sets = options("source")
+    own = {"data": taken.saved_data, "task": _name(saved.get("task"))}
+    # What the run chose from a folder of its own (--config-dir) is no option here; its values are in `saved`.
+    lines = [f"{group}={name}" for group, name in own.items() if name in options(group)]
+    composed = compose(taken.name, overrides=[*lines, *map(_line, chosen)], return_hydra_config=True)
+    choices = composed.hydra.runtime.choices
     groups = {str(override.key_or_group) for override in chosen}
-    groups |= {"judge"} if "data" in groups else set()
-    plain: Any = OmegaConf.to_container(composed, resolve=True)
+    task = choices.task if "task" in groups else own["task"]
+    if "data" in groups:
+        groups.add("judge")
+    elif "source" in groups or (choices.data == "hub" and task != own["task"]):
+        groups.add("data")
+    new_set = "data" in groups and choices.data == "hub"
+    if new_set and "source" not in groups and f"hub_{task}" not in sets:
+        raise ValueError(f"data=hub: it has no set for task={task}; add source=NAME, one of {', '.join(sets)}")
+    plain: Any = {key: node for key, node in OmegaConf.to_container(composed).items() if key != "hydra"}  # type: ignore[union-attr]
     # Keys that an earlier version's run knows nothing of are as they are by default.
-    known = {name: _as_now(name, node) for name, node in saved.items()}
-    return OmegaConf.create({**plain, **known, **{group: plain[group] for group in groups}})
+    known = {group: _as_now(group, node, {**plain, **saved}) for group, node in saved.items()}
+    tree = OmegaConf.create({**plain, **known, **{group: plain[group] for group in groups - {"source"}}})
+    if new_set:
+        rest = compose(f"source/{choices.source}")
+        tree.merge_with(OmegaConf.masked_copy(rest, [str(key) for key in rest if key != "data"]))
+    return tree
 
 
-def _as_now(group: str, node: Any) -> Any:
-    """A part of a run's configuration, with what this version's yaml of the same class has besides."""
-    for file in sorted((CONF / group).glob("*.yaml")) if isinstance(node, dict) and "_target_" in node else ():
+def _name(task: Any) -> Any:
+    return task.get("name") if isinstance(task, dict) else None
+
+
+def _as_now(group: str, node: Any, run: Mapping[str, Any]) -> Any:
+    """A part of a run's configuration as this version's yaml of the same class has it: with what is new in it, and with
+    its interpolations (device: ${device}) where they give the run's own values."""
+    # judge=llm is made of oracle=llm.
+    files = [*sorted((CONF / group).glob("*.yaml")), *sorted((CONF / "oracle").glob("*.yaml"))]
+    for file in files if isinstance(node, dict) and "_target_" in node else ():
         default = yaml.safe_load(file.read_text(encoding="utf-8"))
         if isinstance(default, dict) and default.get("_target_") == node["_target_"]:
-            return {**default, **node}
+            links = {key: text for key, text in default.items() if isinstance(text, str) and "${" in text}
+            same = {key: text for key, text in links.items() if key in node and node[key] == _meant(text, run)}
+            return {**default, **node, **same}
     return node
+
+
+def _meant(text: str, run: Mapping[str, Any]) -> Any:
+    """What an interpolation gives in a run's configuration."""
+    return OmegaConf.create({**run, "meant": text})["meant"]
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

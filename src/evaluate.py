@@ -31,7 +31,7 @@ from src.printable import printable
 from src.processor import use_processor
 from src.report import Report
 from src.responses import Responses, read_responses
-from src.saved_policy import SFT, base_of, find_policy
+from src.saved_policy import SFT, base_of, base_problems, find_policy
 
 OWN = ("policy", "base", "responses", "against", "split", "results", "samples")
 KEYS = ("task", "data", "source", "model", "judge", "evaluate", "seed", "device", "cache", "ensemble")
@@ -51,6 +51,8 @@ def read_request(arguments: Sequence[str]) -> Request:
     if own.get("policy", SFT) != SFT:
         saved, found = find_policy(own["policy"])
         problems += found
+    if saved or own.get("policy", SFT) == SFT:
+        problems += base_problems(own.get("base"), [saved] if saved else [])
     read: dict[str, Responses | None] = {"responses": None, "against": None}
     for key in read:
         if key in own:
@@ -60,7 +62,7 @@ def read_request(arguments: Sequence[str]) -> Request:
         problems.append(f"split={own['split']}: no such split; {nearest(own['split'], SPLITS)}")
     places: dict[str, Path] = {key: local_path(own[key]) for key in OWN[-2:] if key in own}
     problems += _output_problems(places, [own[key] for key in ("responses", "against") if key in own])
-    settings = saved.settings() if saved else None
+    settings = saved.settings(own.get("base")) if saved else None
     job = compose_one(
         others,
         Taken(

@@ -167,8 +167,6 @@ class Experiment:
                     f"round {number}: {len(pairs)} pairs instead of {budget}; to the other prompts there were no two "
                     "different responses (of the data's own pairs: none within task.max_new_tokens)"
                 )
-            if not pairs:
-                raise RunError(f"round {number}: there is no pair to learn from")
             save_plan(self.folder.pairs, number, plan)
             save_round(self.folder.pairs, number, pairs, drawn, tally, self.folder.identity["config_hash"])
         progress.drawn, progress.tally = drawn, tally

@@ -13,7 +13,8 @@ k=1              responses of each to a prompt
 temperature=1    0 is greedy; by default evaluate.temperature
 json=FILE        writes all of it, too
 
-task, data, model, seed, device, cache, ensemble and evaluate are keys of `python -m src.train` (see its --help).
+task, data, source, model, seed, device, cache, ensemble and evaluate.temperature are keys of `python -m src.train` (see
+its --help).
 """
 
 import json
@@ -39,13 +40,15 @@ from src.processor import use_processor
 from src.records import Prompt, Row
 from src.report import Report
 from src.sampler import Sampler
-from src.saved_policy import SFT, SavedPolicy, base_of, find_policy, load_policy, weights_of
+from src.saved_policy import SFT, SavedPolicy, base_of, base_problems, find_policy, load_policy, weights_of
 from src.scorer import scorer_for
 from src.seeding import numpy_stream, torch_stream
 from src.side_by_side import Saying, side_by_side
 
 OWN = ("policy", "base", "prompt", "split", "n", "k", "temperature", "json")
-KEYS = ("task", "data", "source", "model", "evaluate", "seed", "device", "cache", "ensemble")
+KEYS = ("task", "data", "source", "model", "evaluate.temperature", "seed", "device", "cache", "ensemble")
+# What a given prompt is answered without, unless the SFT policy answers, which is made from the data.
+ROWS = ("data", "source")
 SPLITS = ("train", "validation", "test")
 
 
@@ -111,24 +114,32 @@ def read_question(arguments: Sequence[str]) -> Question:
     problems += [*wrong_n, *wrong_k, *wrong_temperature]
     if "json" in own and local_path(own["json"]).is_dir():
         problems.append(f"json={own['json']}: that is a folder; expected a file, or a name for one")
-    run = next((saved for saved in found.values() if saved and saved.run), None)
+    there = [saved for saved in found.values() if saved]
+    run = next((saved for saved in there if saved.run), None)
+    problems += base_problems(own.get("base"), there) if there or SFT in found else []
+    reads_rows = "prompt" not in own or None in found.values()
+    checked = KEYS if reads_rows else tuple(key for key in KEYS if key not in ROWS)
     job = compose_one(
         others,
         Taken(
             keys=KEYS if run else (*KEYS, "experiment"),
+            checked=checked,
             own=OWN,
-            saved=run.settings() if run else None,
+            saved=run.settings(own.get("base")) if run else None,
             saved_data=run.facts().get("data", "embedded") if run else "embedded",
         ),
     )
     about = f"with the configuration of {run.run}: " if run else ""
     problems += [about + line for line in job.problems]
-    config, _ = read_config(job.plain, KEYS) if job.plain else (None, [])
+    config, _ = read_config(job.plain, checked) if job.plain else (None, [])
+    typed = any(one.lstrip("+").startswith(("model=", "model.path=")) for one in others)
     policies: dict[str, tuple[SavedPolicy, str] | None] = {}
     for name, saved in found.items():
         policies[name] = None
         if saved and config:
-            base, wrong = base_of(saved, own.get("base"), config.model.path)
+            # A run's own model.path says nothing of the others' bases.
+            configured = config.model.path if typed or run in (None, saved) else None
+            base, wrong = base_of(saved, own.get("base") if saved.has_base else None, configured)
             policies[name] = saved, base
             problems += wrong
     if problems or config is None:

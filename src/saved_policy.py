@@ -1,6 +1,7 @@
 """Saved policies: runs, PEFT adapters and model folders, found and loaded by name."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,27 @@ class SavedPolicy:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(f"{self.run}: results.jsonl or identity.json is damaged ({error!r})") from error
 
-    def settings(self) -> dict[str, Any] | None:
-        """Its run's resolved configuration, see `read_settings`; None without a run."""
-        return read_settings(self.run / "config.yaml") if self.run else None
+    @property
+    def has_base(self) -> bool:
+        """Whether it belongs to a base model that may lie elsewhere: an adapter's, or its run's model.path."""
+        return self.is_adapter or _path_in(self.settings() or {}) is not None
+
+    def settings(self, base: str | None = None) -> dict[str, Any] | None:
+        """Its run's resolved configuration, see `read_settings`; None without a run.
+
+        Args:
+            base: `base=`, in the place of the run's model.path, which may be gone; a model from scratch has none.
+        """
+        settings = read_settings(self.run / "config.yaml") if self.run else None
+        if settings and base and _is_there(base) and _path_in(settings) is not None:
+            settings["model"]["path"] = _as_loaded(base)
+        return settings
+
+
+def _path_in(settings: dict[str, Any]) -> str | None:
+    """model.path of a run's configuration, which may be damaged."""
+    model = settings.get("model")
+    return model.get("path") if isinstance(model, dict) else None
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -108,29 +127,56 @@ def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
     return SavedPolicy(run.name if by_run else folder.name, folder, run if by_run else None), []
 
 
+def base_problems(given: str | None, policies: Sequence[SavedPolicy]) -> list[str]:
+    """What is wrong with `base=`, a line each: no model is there, or no policy has a use for it."""
+    if given is None:
+        return []
+    if not _is_there(given):
+        return [f"base={given}: no model there; expected a folder with config.json and safetensors"]
+    if not any(saved.has_base for saved in policies):
+        return [f"base={given}: got no adapter and no run with a model.path, and nothing else has a base; leave it out"]
+    return []
+
+
 def base_of(saved: SavedPolicy, given: str | None, configured: str | None) -> tuple[str, list[str]]:
     """The model that a policy's weights belong to: for an adapter the one it names, if that is still there.
 
     Args:
         given: `base=`, which comes first.
-        configured: `model.path`, which stands in for a folder that is gone.
+        configured: `model.path`, which stands in for a folder that is gone, and is a copy of what the hub has.
 
     Returns:
         The folder or hub name, and what is wrong, a line each.
     """
-    if not saved.is_adapter:
-        return str(saved.folder), []
+    problems = base_problems(given, [saved])
+    if problems or not saved.is_adapter:
+        return str(saved.folder), problems
     try:
         named = str(json.loads((saved.folder / "adapter_config.json").read_text())["base_model_name_or_path"])
     except (ValueError, KeyError, TypeError) as error:
         return "", [f"{saved.folder}/adapter_config.json cannot be read ({error!r})"]
-    for one in filter(None, (given, named, configured)):
-        local = one.startswith(("/", ".", "~")) or Path(one).is_dir()
-        if not local or (local_path(one) / "config.json").is_file():
-            return str(local_path(one)) if local else one, []
-        if one == given:
-            return "", [f"base={given}: no model there; expected a folder with config.json and safetensors"]
+    if given:
+        return _as_loaded(given), []
+    # Folders first: without a network a hub's name leads nowhere.
+    for one in sorted(filter(None, (named, configured)), key=_is_on_hub):
+        if _is_there(one):
+            return _as_loaded(one), []
     return "", [f"{saved.folder} is an adapter for {named}, which is not there; base=DIR names a copy"]
+
+
+def _is_on_hub(model: str) -> bool:
+    """Whether a model's name is no folder's, so that it is the hub's."""
+    return not model.startswith(("/", ".", "~")) and not Path(model).is_dir()
+
+
+def _is_there(model: str) -> bool:
+    """Whether a model is on the hub, for all that is known here, or in its folder."""
+    return _is_on_hub(model) or (local_path(model) / "config.json").is_file()
+
+
+def _as_loaded(model: str) -> str:
+    """A model's name or folder as transformers takes it, `~` written out."""
+    return model if _is_on_hub(model) else str(local_path(model))
 
 
 def load_policy(saved: SavedPolicy, base: str, dtype: str, device: torch.device) -> Policy:

@@ -208,4 +208,4 @@ def test_faulty_data_leaves_no_run_behind(tmp_path: Path, cache: Path, copy: tup
     (tmp_path / "hh" / "helpful-base" / "test.jsonl").write_text('{"chosen": 3}\n')
     with pytest.raises(ValueError, match="test.jsonl, line 1: 'chosen' is int, expected text"):
         finish(tmp_path / "run", cache, *copy)
-    assert {path.name for path in (tmp_path / "run").iterdir()} <= {".lock"}
+    assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.command_line import flags_first, problems_of
+from src.command_line import compose_jobs, flags_first, problems_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +33,7 @@ def command(folder: Path, *arguments: str, module: str = "src.train") -> subproc
         ("F=2 --cfg job loss=ipo", ["--cfg", "job", "F=2", "loss=ipo"]),
         ("F=2 -cd extra loss=ipo -m", ["-cd", "extra", "-m", "F=2", "loss=ipo"]),
         ("~experiment F=2 --config-dir=x", ["--config-dir=x", "~experiment", "F=2"]),
+        ("F=2 experiment=null -m seed=0,1", ["-m", "F=2", "seed=0,1"]),
         ("", []),
     ],
 )
@@ -84,6 +85,10 @@ def test_flags_go_first(arguments: str, expected: list[str]) -> None:
         ("evaluate.temperature=-1 collect.temperature=0", ["evaluate.temperature=-1.0", "collect.temperature=0.0"]),
         ("optimizer.betas=[0.9] optimizer.schedule=cosine", ["optimizer.betas=[0.9]", "optimizer.schedule=cosine"]),
         ("data=files data.path=tests oracle=gold judge=gold", ["oracle=gold: only the embedded data", "judge=gold"]),
+        ("source=hub_tldr", ["source=hub_tldr: only data=hub has a source; add data=hub, or leave source out"]),
+        ("source=null", ["source=null: no choice is null; leave source out, or choose one of hub_harmlessness"]),
+        ("loss=null", ["loss=null: no choice is null; leave loss out, or choose one of dpo, ipo, slic"]),
+        ("experiment=null,smoke -m", ["experiment=null: no choice is null; leave experiment out"]),
     ],
 )
 def test_every_problem_is_named(arguments: str, expected: list[str]) -> None:
@@ -115,11 +120,34 @@ def test_what_there_is_stands_once_in_a_hint() -> None:
         "model=tiny_lora ensemble=3 loss=slic loss.label_smoothing=0.1",
         "experiment=smoke hydra.run.dir=x",
         "loss=dpo,ipo,slic F=1,2,T -m",
+        "experiment=null F=2",
+        "experiment=paper_tldr data=embedded,hub -m",
         "--help",
     ],
 )
 def test_good_commands_have_no_problem(arguments: str) -> None:
     assert problems_of(flags_first(arguments.split())) == []
+
+
+def test_one_problem_where_a_source_has_no_part() -> None:
+    assert len(problems_of(["source=hub_tldr"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "prompts"),
+    [
+        ("experiment=paper_tldr", "CarperAI/openai_summarize_tldr", 1000),
+        ("experiment=paper_helpfulness", "HuggingFaceH4/helpful-anthropic-raw", 500),
+        ("experiment=paper_harmlessness", "HuggingFaceH4/hh-rlhf-h4", 500),
+        ("experiment=paper_tldr source=hub_tldr", "trl-lib/tldr", 1000),
+        ("experiment=paper_tldr data=files data.path=tests", "tests", None),
+        ("experiment=paper_tldr data=embedded", None, None),
+    ],
+)
+def test_the_papers_sets_are_those_of_the_hub_alone(arguments: str, path: str | None, prompts: int | None) -> None:
+    [job], _ = compose_jobs(arguments.split())
+    assert job.plain["data"].get("path") == path and job.plain["evaluate"]["prompts"] == prompts
+    assert not [line for line in job.problems if "no such key" in line]
 
 
 @pytest.mark.slow

@@ -3,24 +3,31 @@
 import json
 import multiprocessing
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from omegaconf import OmegaConf
 
+from src.build import config_yaml
 from src.checksums import write_sums
+from src.command_line import compose_jobs
 from src.config import TaskSpec, read_config
 from src.data.embedded import EmbeddedData
+from src.errors import ConfigError
 from src.evaluate import main, read_request
 from src.files import read_rows
 from src.match import append_row
 from src.oracles.embedding import EmbeddingOracle
 from tests.commands import called, small_run, smoke
+from tests.data import hub_sets
 from tests.test_command_line import command
 
-ROWS = EmbeddedData(train=64, validation=8, test=12, seed=0).load("tldr")
+DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
+ROWS = DATA.load("tldr")
 LORA = ("model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "evaluate.temperature=0")
 
 
@@ -71,6 +78,14 @@ def test_what_is_named_differs_from_the_run(run: Path, tmp_path: Path) -> None:
     [row], expected = read_rows(results), read_rows(run / "results.jsonl")[-1]
     assert (row["split"], row["n_prompts"], row["seed"], row["temperature"]) == ("validation", 3, 7, 0.0)
     assert row["config_hash"] != expected["config_hash"] and row["run_id"] == expected["run_id"]
+    assert row["data_fingerprint"] == expected["data_fingerprint"] == ROWS.fingerprint()
+
+
+def test_a_row_has_the_fingerprint_of_the_data_that_it_was_made_on(run: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    assert called(main, f"policy={run}", "data.seed=5", "evaluate.prompts=3", f"results={results}") is None
+    [row] = read_rows(results)
+    assert row["data_fingerprint"] == replace(DATA, seed=5).load("tldr").fingerprint() != ROWS.fingerprint()
 
 
 def test_groups_over_a_run(run: Path, tmp_path: Path, longest: None) -> None:
@@ -108,6 +123,7 @@ def test_an_adapter_of_an_ensemble_and_a_moved_base(lora: Path, tmp_path: Path, 
     first, second = read_rows(results)
     assert first["win_rate"] == second["win_rate"] and first["response_tokens_mean"] == second["response_tokens_mean"]
     assert first["loss"] is None and second["model"] == "copy"
+    assert first["data_fingerprint"] == ROWS.fingerprint()
 
 
 def test_the_sft_policy_gets_the_row_that_a_run_gave_it(run: Path, tmp_path: Path, cache: Path) -> None:
@@ -117,6 +133,7 @@ def test_the_sft_policy_gets_the_row_that_a_run_gave_it(run: Path, tmp_path: Pat
     for key in ("wins", "ties", "win_rate", "win_rate_length_controlled", "response_tokens_mean", "split"):
         assert row[key] == expected[key]
     assert set(expected) <= set(row) and row["loss"] is None and row["model"] == "tiny" and row["ensemble"] == 1
+    assert row["data_fingerprint"] == expected["data_fingerprint"]
 
 
 @pytest.mark.parametrize("kind", ["txt", "crlf", "jsonl", "shuffled"])
@@ -150,6 +167,7 @@ def test_a_file_of_responses_is_judged_without_a_policy(
     assert row["response_words_mean"] == np.mean([len(text.split()) for text in said])
     expected = read_rows(run / "results.jsonl")[-1]
     assert set(expected) <= set(row) and row["split"] == "test" and row["judge"] == "gold" and row["loss"] is None
+    assert row["data_fingerprint"] == ROWS.fingerprint()
     # What it wrote can be judged itself.
     assert called(main, f"responses={samples}", *smoke(cache), f"results={results}") is None
     assert read_rows(results)[1]["win_rate"] == row["win_rate"]
@@ -219,7 +237,38 @@ def test_lines_are_those_of_the_file_whatever_the_data_leave_out(tmp_path: Path,
     (tmp_path / "out.txt").write_text("q\nw\ne\n")
     assert called(main, out, *data, "split=validation", f"results={results}", f"samples={samples}") is None
     assert [one["response"] for one in read_rows(samples)] == ["w"]
-    assert "got 3 responses, and test has 5 rows" in str(called(main, out, *data, "split=test"))
+    assert "1 whose prompt is in another split too" in " ".join(capsys.readouterr().out.split())
+    assert "got 3 responses, and test has 5 rows; expected" in str(called(main, out, *data, "split=test"))
+
+
+def hub_data(folder: Path) -> tuple[str, ...]:
+    return "task=tldr", "data=hub", f"data.path={folder}", "judge=embedding"
+
+
+def test_rows_cut_by_the_size_of_a_split_are_not_those_of_another_one(
+    tmp_path: Path, longest: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, numbers in (("train", range(30)), ("validation", range(100, 120)), ("test", range(110, 150))):
+        hub_sets.write(tmp_path / "data" / f"{name}.jsonl", hub_sets.tldr(numbers))
+    data = (*hub_data(tmp_path / "data"), "data.validation=4", "data.test=3")
+    out = tmp_path / "out.txt"
+    for split, rows, said in (
+        ("validation", 20, "4 judged; left out: 10 whose prompt is in another split too, 6 cut by data.validation=4"),
+        ("test", 40, "3 judged; left out: 37 cut by data.test=3"),
+    ):
+        out.write_text("x\n" * rows)
+        assert called(main, f"responses={out}", *data, f"split={split}") is None
+        assert f"{split}: {rows} rows, {said}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_line_for_a_row_that_the_data_drop_is_explained(tmp_path: Path, longest: None) -> None:
+    for first, name in enumerate(("train", "validation", "test")):
+        rows = hub_sets.tldr(range(10 * first, 10 * first + 5))
+        hub_sets.write(tmp_path / "data" / f"{name}.jsonl", [*rows, {"prompt": f"empty {name}", "completion": ""}])
+    data = (*hub_data(tmp_path / "data"), "data.rows_without_text=drop", "data.validation=5")
+    (tmp_path / "out.txt").write_text("x\n" * 6)
+    said = str(called(main, f"responses={tmp_path / 'out.txt'}", *data))
+    assert "got 6 responses, and test has 5 rows (the source's rows without text are left out: data.row" in said
 
 
 @pytest.mark.parametrize(
@@ -252,6 +301,10 @@ def test_lines_are_those_of_the_file_whatever_the_data_leave_out(tmp_path: Path,
         ("responses={txt} samples={txt}", ["that file is read or written already"]),
         ("responses={txt} samples=/a.jsonl results=/a.jsonl", ["that file is read or written already"]),
         ("responses={txt} results={torn}", ["its last row is torn"]),
+        (
+            "responses={txt} results={txt}/r.jsonl samples={torn}/new/s.jsonl",
+            ["results={txt}/r.jsonl: {txt} is a file", "samples={torn}/new/s.jsonl: {torn} is a file"],
+        ),
     ],
 )
 def test_every_problem_is_named_and_nothing_is_written(
@@ -313,3 +366,144 @@ def test_the_command_in_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "12 prompts of test, judged by gold" in done.stdout and "95 % interval" in done.stdout
     assert read_rows(tmp_path / "r.jsonl")[0]["win_rate"] == read_rows(run / "results.jsonl")[-1]["win_rate"]
+
+
+def left_run(folder: Path, *overrides: str, base: str | None = None) -> Path:
+    """What a command reads of a finished run before it loads a model; with a base, the run's policy is an adapter."""
+    [job], _ = compose_jobs(overrides)
+    (folder / "policy").mkdir(parents=True)
+    (folder / "config.yaml").write_text(config_yaml(job.plain))
+    (folder / "identity.json").write_text(json.dumps({"data": job.choices["data"]}) + "\n")
+    (folder / "policy" / ("adapter_config.json" if base else "config.json")).write_text(
+        json.dumps({"base_model_name_or_path": base})
+    )
+    (folder / "policy" / "adapter_model.safetensors").touch()
+    return folder
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What judge=llm asks for before it asks anybody."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+
+@pytest.mark.parametrize(
+    ("made", "typed", "expected"),
+    [
+        ("task=helpfulness", "judge=llm", {"task.name": "helpfulness", "judge.task": "helpfulness"}),
+        ("judge=llm", "task=helpfulness", {"task.name": "helpfulness", "judge.task": "helpfulness"}),
+        ("judge=llm", "judge.task=helpfulness", {"task.name": "tldr", "judge.task": "helpfulness"}),
+        (
+            "task=helpfulness",
+            "data=hub judge=llm",
+            {"data.path": "Anthropic/hh-rlhf", "evaluate.prompts": 500, "evaluate.temperature": 1.0},
+        ),
+        ("task=helpfulness", "data=hub judge=llm data.path=a/b", {"data.path": "a/b", "data.layout": "dialogue"}),
+        (
+            "data=hub task=helpfulness judge=llm",
+            "task=tldr",
+            {
+                "data.path": "trl-lib/tldr",
+                "evaluate.prompts": 1000,
+                "task.max_prompt_tokens": 512,
+                "judge.task": "tldr",
+            },
+        ),
+        ("data=hub source=paper_tldr judge=llm", "task=tldr", {"data.path": "CarperAI/openai_summarize_tldr"}),
+        ("data=hub judge=llm", "source=paper_tldr", {"data.path": "CarperAI/openai_summarize_tldr"}),
+        (
+            "data=hub judge=llm evaluate.every=7",
+            "source=paper_helpfulness task=helpfulness evaluate.temperature=0.5",
+            {"data.layout": "columns", "evaluate.prompts": 500, "evaluate.every": 7, "evaluate.temperature": 0.5},
+        ),
+        (
+            "task=helpfulness",
+            "data=hub source=paper_helpfulness judge=llm",
+            {"data.path": "HuggingFaceH4/helpful-anthropic-raw", "judge.task": "helpfulness"},
+        ),
+        ("data=hub judge=llm", "source=hub_tldr evaluate.prompts=7", {"evaluate.prompts": 7}),
+    ],
+)
+def test_a_group_over_a_run_is_that_of_its_task(
+    made: str, typed: str, expected: dict[str, object], tmp_path: Path, key: None
+) -> None:
+    request = read_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
+    assert {path: OmegaConf.select(OmegaConf.create(request.plain), path) for path in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("made", "typed", "expected"),
+    [
+        ("judge=reward_model", "device=cpu", {"judge.device": "cpu", "oracle.temperature": 0.25}),
+        ("", "judge=reward_model device=cpu", {"judge.device": "cpu"}),
+        # A run on a device that is not here.
+        ("device=cuda:99 judge=reward_model", "device=cpu", {"device": "cpu", "judge.device": "cpu"}),
+        ("judge=reward_model judge.device=cpu", "device=auto", {"device": "auto", "judge.device": "cpu"}),
+        ("", "judge=llm cache=there", {"judge.cache": "there/llm"}),
+        ("judge=llm cache=here", "cache=there", {"judge.cache": "there/llm"}),
+        ("judge=llm judge.cache=paid", "cache=there", {"judge.cache": "paid"}),
+    ],
+)
+def test_typed_values_reach_what_is_made_from_them(
+    made: str, typed: str, expected: dict[str, object], tmp_path: Path, key: None
+) -> None:
+    request = read_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
+    assert {path: OmegaConf.select(OmegaConf.create(request.plain), path) for path in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "made", ["", "judge=llm", "judge=reward_model device=cpu", "data=hub judge=llm", "model=tiny_lora"]
+)
+def test_nothing_typed_is_the_run_as_it_was(made: str, tmp_path: Path, key: None) -> None:
+    run = left_run(tmp_path / "run", *made.split())
+    assert read_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
+
+
+def test_a_judge_of_an_earlier_version_gets_the_keys_that_are_new(tmp_path: Path, key: None) -> None:
+    run = left_run(tmp_path / "run", "judge=llm")
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    retries = settings["judge"].pop("retries")
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    assert read_request([f"policy={run}"]).plain["judge"]["retries"] == retries
+
+
+def test_a_source_is_for_data_of_the_hub(tmp_path: Path) -> None:
+    [line] = said_of(f"policy={left_run(tmp_path / 'run')}", "source=hub_tldr")
+    assert line.endswith("source=hub_tldr: only data=hub has a source; add data=hub, or leave source out")
+
+
+def test_the_hub_has_no_set_for_a_task_of_ones_own(tmp_path: Path, key: None) -> None:
+    run = left_run(tmp_path / "run", "task.name=mine")
+    [line] = said_of(f"policy={run}", "data=hub", "judge=llm", "judge.task=tldr")
+    assert "data=hub: it has no set for task=mine; add source=NAME, one of hub_harmlessness" in line
+    request = read_request([f"policy={run}", "data=hub", "source=hub_tldr", "judge=llm", "judge.task=tldr"])
+    assert request.plain["data"]["path"] == "trl-lib/tldr" and request.config.task.name == "mine"
+
+
+def test_what_a_run_chose_from_a_folder_of_its_own_is_in_its_configuration(tmp_path: Path) -> None:
+    run = left_run(tmp_path / "run", "data.train=77")
+    (run / "identity.json").write_text('{"data": "mine"}\n')
+    assert read_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
+    assert read_request([f"policy={run}", "task=helpfulness"]).plain["data"]["train"] == 77
+
+
+def test_a_base_for_what_has_none_is_refused(tmp_path: Path) -> None:
+    run, model = left_run(tmp_path / "run"), left_run(tmp_path / "model") / "policy"
+    for policy in (run, model.rename(tmp_path / "alone"), "sft"):
+        [line] = said_of(f"policy={policy}", f"base={run / 'policy'}")
+        assert line.startswith(f"base={run / 'policy'}: got no adapter") and line.endswith("leave it out")
+
+
+@pytest.mark.parametrize("typed", ["base={new}", "model.path={new}"])
+def test_the_base_of_a_run_has_moved(typed: str, tmp_path: Path) -> None:
+    old = left_run(tmp_path / "old") / "policy"
+    run = left_run(tmp_path / "run", "model=smollm2_135m", f"model.path={old}", base=str(old))
+    new = old.rename(tmp_path / "new")
+    request = read_request([f"policy={run}", typed.format(new=new)])
+    assert request.base == request.config.model.path == str(new)
+
+
+def said_of(*arguments: str) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        read_request(arguments)
+    return error.value.problems

@@ -268,6 +268,10 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
     with pytest.raises(SystemExit, match="^error: 2 problems; nothing was started or written"):
         typed("pairs=nowhere", "reward.steps=x")
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="^error: .*cannot be written"):
+        typed("out=file/reward")
+    (tmp_path / "file").unlink()
     with pytest.raises(SystemExit, match="error: -m: src.reward takes key=value only"):
         typed("-m")
     with pytest.raises(SystemExit, match="Fit a reward model"):

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from src.errors import RunError
+from src.errors import ConfigError, RunError
 from src.files import read_rows
+from src.models.pretrained import load_tokenizer
 from src.report import Report
 from src.sample import ask, listed, main, read_question
 from src.side_by_side import Saying, side_by_side, visible
 from tests.commands import called, small_run
 from tests.test_command_line import command
-from tests.test_evaluate import LORA, ROWS
+from tests.test_evaluate import LORA, ROWS, left_run
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,18 @@ def test_commas_in_names(
         ("policy={run} split=valid", ["did you mean validation?"]),
         ("policy={run} judge=gold promt=x", ["judge=gold: a key of src.train that means", "did you mean prompt"]),
         ("policy={run} json={run}", ["that is a folder"]),
+        ("policy={run} experiment=smoke", ["experiment=smoke: a key of src.train that means nothing here"]),
+        ("policy={run} base=/nowhere", ["base=/nowhere: no model there; expected a folder with config.json"]),
+        ("policy={run} base={run}/policy", ["got no adapter and no run with a model.path", "leave it out"]),
+        ("policy=sft base={run}/policy", ["got no adapter and no run with a model.path"]),
+        (
+            "policy={run} evaluate.prompts=3 evaluate.every=0 evaluate.temprature=1",
+            [
+                "evaluate.prompts=3: a key of src.train that means nothing here",
+                "evaluate.every=0: a key of src.train that means nothing here",
+                "evaluate.temprature=1: no such key; did you mean evaluate.temperature",
+            ],
+        ),
     ],
 )
 def test_every_problem_is_named(
@@ -128,6 +141,71 @@ def test_a_prompt_that_is_too_long_and_a_split_that_is_not_there(run: Path) -> N
     assert "no prompt has at most task.max_prompt_tokens" in str(
         called(main, f"policy={run}", "prompt=" + "many " * 500)
     )
+
+
+def model_in(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def bases(*arguments: object) -> dict[str, str]:
+    """Which base model is read for every policy."""
+    policies = read_question([str(one) for one in arguments]).policies
+    return {name: policy[1] for name, policy in policies.items() if policy}
+
+
+def said_of(*arguments: object) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        read_question([str(one) for one in arguments])
+    return error.value.problems
+
+
+@pytest.mark.parametrize("kind", ["adapter", "all weights"])
+def test_the_base_of_a_run_has_moved(tmp_path: Path, kind: str) -> None:
+    old = model_in(tmp_path / "old")
+    lines = ("model=smollm2_135m", f"model.path={old}", *(["model.lora=null"] if kind == "all weights" else []))
+    run = left_run(tmp_path / "run", *lines, base=str(old) if kind == "adapter" else None)
+    new = old.rename(tmp_path / "new")
+    [line] = said_of(f"policy={run}")
+    assert f"model.path={old}: no model there" in line
+    assert f"base={old}: no model there; expected a folder" in said_of(f"policy={run}", f"base={old}")[0]
+    expected = str(new) if kind == "adapter" else str(run / "policy")
+    for typed in (f"base={new}", f"model.path={new}"):
+        assert bases(f"policy={run}", typed) == {"run": expected}
+    # The SFT policy is made from it.
+    assert read_question([f"policy={run},sft", f"base={new}"]).config.model.path == str(new)
+
+
+def test_a_copy_of_what_the_hub_has(tmp_path: Path) -> None:
+    copy, other = model_in(tmp_path / "copy"), model_in(tmp_path / "other")
+    run = left_run(tmp_path / "run", "model=gemma_2b", base="google/gemma-2b")
+    assert bases(f"policy={run}") == {"run": "google/gemma-2b"}
+    for typed in (f"base={copy}", f"model.path={copy}"):
+        assert bases(f"policy={run}", typed) == {"run": str(copy)}
+    # A folder of another run's configuration is no copy of it.
+    local = left_run(tmp_path / "local", "model=smollm2_135m", f"model.path={other}", base=str(other))
+    assert bases(f"policy={local},{run}") == {"local": str(other), "run": "google/gemma-2b"}
+    # A model that is whole needs no base, whichever another policy has.
+    whole = left_run(tmp_path / "whole")
+    assert bases(f"policy={run},{whole}", f"base={copy}") == {"run": str(copy), "whole": str(whole / "policy")}
+    # A folder that is still there is what the adapter was made on.
+    assert bases(f"policy={local}", f"model.path={copy}") == {"local": str(other)}
+
+
+def test_a_model_that_cannot_be_had_says_which_key_names_a_copy(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="model.path=DIR, or base=DIR for a saved adapter"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_given_prompt_is_answered_without_data(tmp_path: Path) -> None:
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"prompt": "{name}", "label": "b"}}\n')
+    run = left_run(tmp_path / "run", "data=files", f"data.path={tmp_path}")
+    (tmp_path / "train.jsonl").unlink()
+    assert read_question([f"policy={run}", "prompt=hi"]).config.task.max_prompt_tokens == 512
+    for needed in (["prompt=hi", f"policy={run},sft"], [f"policy={run}"]):
+        assert any("train.jsonl: no such file" in line for line in said_of(*needed))
 
 
 def drawn(sayings: list[Saying], width: int) -> str:

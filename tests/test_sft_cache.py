@@ -168,3 +168,14 @@ def test_what_is_left_out_is_said_once_for_all_members(tmp_path: Path, capsys: p
     cache = cache_of(tmp_path, *LORA)
     cache.policy(3)
     assert capsys.readouterr().out.count("tokens and are left out") == 1
+
+
+def test_a_model_that_does_not_fit_in_memory_says_what_is_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.to", full)
+    with pytest.raises(RunError, match="out of memory .*; model.dtype=bfloat16 takes half .* model.path= a smaller"):
+        cache_of(tmp_path).policy(1)

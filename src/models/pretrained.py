@@ -40,9 +40,10 @@ def _readable(path: str) -> Iterator[None]:
         if "gated repo" in str(error):
             raise RunError(
                 f"the model {path} is gated: accept its licence at https://huggingface.co/{path} and set HF_TOKEN, or "
-                "give the folder of a copy: model.path=DIR"
+                "give the folder of a copy: model.path=DIR, or base=DIR for a saved adapter"
             ) from error
         what = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise RunError(
-            f"the model {path} cannot be loaded ({what}); without a network give the folder of one: model.path=DIR"
+            f"the model {path} cannot be loaded ({what}); without a network give the folder of one: model.path=DIR, or "
+            "base=DIR for a saved adapter"
         ) from error

@@ -1,6 +1,7 @@
 import functools
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -294,6 +295,18 @@ def test_a_file_cut_off(tmp_path: Path) -> None:
         plain(tmp_path).load("any")
 
 
+def test_a_file_with_damage_inside(tmp_path: Path) -> None:
+    file = write(tmp_path / "train.jsonl.gz", hub_sets.tldr(range(30)))
+    content = bytearray(file.read_bytes())
+    # Every block of deflate may not be there: what comes of it is zlib's own error.
+    content[10:26] = b"\xff" * 16
+    file.write_bytes(content)
+    with pytest.raises(zlib.error):
+        gzip.decompress(content)
+    with pytest.raises(ConfigError, match="train.jsonl.gz: cannot be read"):
+        plain(tmp_path).load("any")
+
+
 @pytest.mark.parametrize("content", ["", "\n\n"])
 def test_no_rows(tmp_path: Path, content: str) -> None:
     (tmp_path / "train.jsonl").write_text(content)
@@ -336,6 +349,20 @@ def test_no_access_is_one_message_that_says_what_to_do(monkeypatch: pytest.Monke
     assert problem.startswith("nobody/nothing (revision 21233da376667088e6eb1ce4ce19ed832c2935d3) cannot be had here")
     assert "\n" not in problem
     assert all(way in problem for way in ("HF_HUB_OFFLINE=1", "data=files", "data.path=DIR", "cache", "data=embedded"))
+
+
+def test_an_error_of_the_network_is_no_access_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that refuses, a line that breaks: the libraries below have errors of their own for each."""
+
+    class ProxyError(Exception):
+        pass
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ProxyError("403 Forbidden")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ConfigError, match=r"nobody/nothing .* cannot be had here: 403 Forbidden\. Any of these helps"):
+        configured("hub_tldr", "nobody/nothing").load("any")
 
 
 def test_what_the_cache_of_the_hub_has_is_read_without_a_network(
