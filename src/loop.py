@@ -130,8 +130,6 @@ class Experiment:
             yield
         except processes.Lost:  # says so itself
             raise
-        except OutOfMemory as error:
-            raise OutOfMemory(f"{error}, which makes another run, from its beginning") from None
         except RunError as error:
             saved = self.folder.checkpoint
             place = (
@@ -139,6 +137,8 @@ class Experiment:
                 if (step := checkpoint.newest_step(saved))
                 else "there is no checkpoint yet, and the same command starts afresh"
             )
+            if isinstance(error, OutOfMemory):
+                raise OutOfMemory(f"{error}, which makes another run; where there is more memory, {place}") from None
             raise RunError(f"{error}; {place}") from None
 
     def pairs(

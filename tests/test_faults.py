@@ -137,7 +137,10 @@ def test_out_of_memory_in_a_step_names_the_setting_and_the_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(Scorer, "member_logps", failing)
-        with pytest.raises(RunError, match=r"out of memory \(.*lower model.tokens=512; the last good checkpoint is of"):
+        said = (
+            r"out of memory \(.*lower model.tokens=512, .*; where there is more memory, the last good checkpoint is of"
+        )
+        with pytest.raises(RunError, match=said):
             run().run()
     check_goes_on(run, tmp_path, whole)
 

@@ -57,8 +57,7 @@ def test_an_optimizer_without_memory_says_what_makes_it_smaller(tmp_path, cache,
             run.run()
 
 
-def test_a_step_without_memory_promises_no_going_on(tmp_path, cache, monkeypatch):
-    """The same command would end there again, and with another key it is another run."""
+def test_a_step_without_memory_says_what_goes_on_and_what_does_not(tmp_path, cache, monkeypatch):
     run = built(tmp_path / "run", cache, "evaluate.every=0", "checkpoint_every=1")
     gather, taken = src.learner.gather, []
 
@@ -67,5 +66,7 @@ def test_a_step_without_memory_promises_no_going_on(tmp_path, cache, monkeypatch
         return no_memory() if len(taken) > 1 else gather(*arguments)
 
     monkeypatch.setattr("src.learner.gather", second)
-    with pytest.raises(OutOfMemory, match=r"lower model.tokens=512, which makes another run, from its beginning$"):
+    with pytest.raises(
+        OutOfMemory, match=r"lower model.tokens=512, which makes another run; where .* checkpoint is of step 1 "
+    ):
         run.run()
