@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.arguments import own_arguments, refuse_flags
 from src.build import quiet_libraries
-from src.command_line import Taken, compose_one
+from src.cli.arguments import own_arguments, refuse_flags
+from src.cli.compose import Taken, compose_one
 from src.config import RunConfig, read_config, read_keys
-from src.errors import ConfigError, RunError, require
-from src.files import local_path
+from src.runtime.errors import ConfigError, RunError, require
+from src.storage.files import local_path
 
 # Keys of src.train that mean something here.
 RUN = ("task", "data", "source", "model", "optimizer", "learning_rate", "ensemble", "seed", "device", "cache")

@@ -16,7 +16,7 @@ from benchmarks.flops import Shape, step_flops
 from benchmarks.hardware import Hardware
 from benchmarks.material import Pair
 from src.config import RunConfig
-from src.schedule import round_sizes
+from src.learning.schedule import round_sizes
 
 # Bytes that are moved for each logit when a token is drawn: made, cast, summed, normalized, accumulated in double.
 LOGIT_BYTES = 32

@@ -23,9 +23,9 @@ from benchmarks.outcome import finish
 from benchmarks.sides import Turns, alternate
 from src.allocation.features import gradient_sketches
 from src.allocation.sketch import CountSketch
-from src.config import choose_device
-from src.report import Report
-from src.scorer import scorer_for
+from src.inference.scorer import scorer_for
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 SIZE = 512
 MORE = 4

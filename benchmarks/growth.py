@@ -26,10 +26,10 @@ from benchmarks.machine import thread_count
 from benchmarks.material import Material, Pair, material
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, alternate
-from src.config import choose_device
 from src.models.pretrained import load_tokenizer
-from src.report import Report
-from src.seeding import torch_stream
+from src.runtime.device import choose_device
+from src.runtime.report import Report
+from src.runtime.seeding import torch_stream
 
 
 def measure(bench: Bench) -> dict[str, Any]:

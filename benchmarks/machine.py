@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import torch
 
-from src.memory import peak_gib
+from src.runtime.memory import peak_gib
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "numpy")
 # Side of the square matrices whose product is taken for the machine's best.

@@ -12,12 +12,12 @@ from benchmarks.arguments import Bench
 from src.build import build_sft_cache
 from src.config import RunConfig
 from src.data.splits import tokenize
+from src.learning.sft_cache import SftCache
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.template import Template
 from src.records import Ids, Prompt
-from src.report import Report
-from src.seeding import numpy_stream
-from src.sft_cache import SftCache
+from src.runtime.report import Report
+from src.runtime.seeding import numpy_stream
 
 T = TypeVar("T")
 

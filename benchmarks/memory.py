@@ -17,8 +17,8 @@ from benchmarks.machine import thread_count
 from benchmarks.material import material
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, Work, alternate
-from src.config import choose_device
-from src.report import Report
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 
 def measure(bench: Bench) -> dict[str, Any]:

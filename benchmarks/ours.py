@@ -1,4 +1,4 @@
-"""Our side of the learning benchmarks: steps of `src.learner` on given pairs."""
+"""Our side of the learning benchmarks: steps of `src.learning.learner` on given pairs."""
 
 from dataclasses import asdict
 
@@ -9,13 +9,13 @@ from benchmarks.flops import shape_of
 from benchmarks.machine import product_rate
 from benchmarks.material import Material, Pair
 from benchmarks.sides import Turns
-from src.config import choose_device
-from src.learner import Learner
+from src.inference.scorer import scorer_for
+from src.learning.learner import Learner
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.records import Comparison, Prompt, Response, Row
-from src.report import Report
-from src.scorer import scorer_for
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 
 def learn(turns: Turns, given: Material) -> None:

@@ -11,9 +11,9 @@ from benchmarks.arguments import Bench
 from benchmarks.machine import facts, thread_count
 from benchmarks.sides import Side
 from src.build import git_sha
-from src.config import choose_device
-from src.files import write_text
-from src.report import Report
+from src.runtime.device import choose_device
+from src.runtime.report import Report
+from src.storage.files import write_text
 
 
 def finish(

@@ -24,8 +24,8 @@ from benchmarks.material import Material, material
 from benchmarks.ours import compared, new_learner
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, alternate
-from src.config import choose_device
-from src.report import Report
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 
 def ours(turns: Turns, given: Material) -> None:

@@ -27,14 +27,15 @@ from rich.table import Table
 from benchmarks.architecture import architecture_of
 from benchmarks.costs import Job, Run, Sizes, as_row, job_on, memory, sft, stages, total
 from benchmarks.hardware import PRESETS, hardware_of
-from src.arguments import own_arguments, refuse_flags
 from src.build import quiet_libraries
-from src.command_line import Taken, compose_one
-from src.config import RunConfig, choose_device, read_config, read_keys
-from src.errors import ConfigError, RunError, require
-from src.files import local_path, write_text
-from src.report import Report
-from src.schedule import resolve_rounds
+from src.cli.arguments import own_arguments, refuse_flags
+from src.cli.compose import Taken, compose_one
+from src.config import RunConfig, read_config, read_keys
+from src.learning.schedule import resolve_rounds
+from src.runtime.device import choose_device
+from src.runtime.errors import ConfigError, RunError, require
+from src.runtime.report import Report
+from src.storage.files import local_path, write_text
 
 OWN = ("json", "F", "paper", "check")
 # Weights that every token passes, from the models' cards: DeBERTa-v3-large without embeddings, and MiniLM-L6.

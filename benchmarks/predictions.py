@@ -17,10 +17,10 @@ from benchmarks.arguments import RUN, Bench, BenchKeys
 from benchmarks.costs import Job, Sizes
 from benchmarks.hardware import Hardware
 from benchmarks.material import material
-from src.command_line import Taken, compose_one
+from src.cli.compose import Taken, compose_one
 from src.config import RunConfig, read_config, read_keys
-from src.errors import RunError
-from src.report import Report
+from src.runtime.errors import RunError
+from src.runtime.report import Report
 
 # Stage -> the share that its first measurement sets, in the order in which they are set.
 SHARES = {"learning": "share_learn", "reference": "share_score", "sampling": "share_read"}

@@ -23,9 +23,9 @@ from benchmarks.material import Material, material
 from benchmarks.outcome import finish
 from benchmarks.round import rounds
 from benchmarks.sides import Side, Turns, side, warn_if_busy
-from src import processes
-from src.config import choose_device
-from src.report import Report
+from src.runtime import processes
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 
 def shared(turns: Turns, task: tuple[Material, int, int, int]) -> None:

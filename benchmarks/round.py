@@ -31,18 +31,18 @@ from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, Work, alternate
 from src.allocation.base import Allocated
 from src.allocation.uniform import Uniform
-from src.clock import timed
-from src.collect import Collector, Tally
-from src.collection_round import CollectionRound
-from src.config import choose_device
+from src.collection.round import CollectionRound
+from src.collection.sampled_pairs import Collector
 from src.data.world import World
-from src.errors import RunError
+from src.inference.sampler import Sampler
 from src.loop import STAGES
 from src.models.template import template_of
 from src.oracles.base import Comparer
-from src.records import Prompt
-from src.report import Report
-from src.sampler import Sampler
+from src.records import Prompt, Tally
+from src.runtime.device import choose_device
+from src.runtime.errors import RunError
+from src.runtime.report import Report
+from src.runtime.timing import timed
 
 
 @dataclass(frozen=True)

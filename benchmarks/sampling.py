@@ -24,13 +24,13 @@ from benchmarks.material import Material, material
 from benchmarks.ours import new_policy, plain_model
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, Work, alternate
-from src.config import choose_device
+from src.inference.sampler import Sampler
+from src.inference.scorer import scorer_for
 from src.models.pretrained import load_tokenizer
 from src.models.template import template_of
-from src.report import Report
-from src.sampler import Sampler
-from src.scorer import scorer_for
-from src.seeding import stream_seed, torch_stream
+from src.runtime.device import choose_device
+from src.runtime.report import Report
+from src.runtime.seeding import stream_seed, torch_stream
 
 K = 2
 

@@ -25,8 +25,8 @@ from benchmarks.machine import (
     synchronize,
 )
 from src.build import quiet_libraries
-from src.errors import RunError
-from src.report import Report
+from src.runtime.errors import RunError
+from src.runtime.report import Report
 
 # A quick matrix product that takes so much longer than the fastest one says that something else is running.
 BUSY = 1.25

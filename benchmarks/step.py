@@ -23,9 +23,9 @@ from benchmarks.machine import thread_count
 from benchmarks.material import Material, material
 from benchmarks.outcome import finish
 from benchmarks.sides import Side, Work, alternate
-from src.config import choose_device
-from src.errors import RunError
-from src.report import Report
+from src.runtime.device import choose_device
+from src.runtime.errors import RunError
+from src.runtime.report import Report
 
 # Log-probs of a response, in nats, that the two sides may differ by in float32 and still have scored the same tokens.
 SAME = 1e-2

@@ -18,9 +18,9 @@ from benchmarks.arguments import Bench
 from benchmarks.material import Material
 from benchmarks.ours import plain_model
 from benchmarks.sides import Turns
-from src.config import choose_device
 from src.models.pretrained import load_tokenizer
-from src.report import Report
+from src.runtime.device import choose_device
+from src.runtime.report import Report
 
 # More steps than any benchmark has turns.
 ENDLESS = 1_000_000

@@ -26,10 +26,10 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 
-from src.arguments import own_arguments, whole_number
-from src.command_line import CONF, flags_first, plain_config, problems_of
-from src.errors import ConfigError, RunError
-from src.printable import steers
+from src.cli.arguments import own_arguments, whole_number
+from src.cli.compose import CONF, flags_first, plain_config, problems_of
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import steers
 
 # Seconds of processor time.
 PATIENCE = 20.0
@@ -88,8 +88,8 @@ SPOKEN = (
 
 def settings(random: random.Random, folder: Path) -> None:
     """A configuration as a local yaml file would leave it, and a run's config.yaml as src.evaluate reads it."""
+    from src.after_training.saved_policy import read_settings
     from src.config import read_config
-    from src.saved_policy import read_settings
 
     plain = json.loads(_plain())
     for _ in range(random.randint(1, 2)):
@@ -116,8 +116,8 @@ def _plain() -> str:
 
 def data(random: random.Random, folder: Path) -> None:
     """Files of rows for data=files, and files of responses for src.evaluate; what loads is hashed and split."""
+    from src.after_training.responses_file import by_prompt, read_responses
     from src.data.files import FilesData
-    from src.responses import by_prompt, read_responses
 
     hurt = random.choice(("train", "validation", "test", "responses"))
     for name in ("train", "validation", "test"):
@@ -177,7 +177,7 @@ def analysis(random: random.Random, folder: Path, example: Path) -> None:
 def runs(random: random.Random, folder: Path, example: Path) -> None:
     """Run folders with rows changed or files torn, as src.verify and src.evaluate read them."""
     from src.evaluate import read_request
-    from src.report import Report
+    from src.runtime.report import Report
     from src.verify import verify
 
     shutil.copytree(example, folder / "run")

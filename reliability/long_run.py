@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from src.arguments import own_arguments, whole_number
-from src.errors import ConfigError
-from src.files import write_text
+from src.cli.arguments import own_arguments, whole_number
+from src.runtime.errors import ConfigError
+from src.storage.files import write_text
 
 SMALLEST = (
     "experiment=smoke", "model.scratch.layers=2", "model.scratch.hidden=16", "model.scratch.heads=2",

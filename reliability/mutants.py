@@ -1,7 +1,7 @@
 """Mutation testing: one small change at a time to a module whose numbers matter; do its fast tests notice?
 
     python -m reliability.mutants                          # all modules, about an hour on one core
-    python -m reliability.mutants module=src/win_rate.py
+    python -m reliability.mutants module=src/evaluation/win_rate.py
 
 A mutant is the module with one operator, comparison, number, truth value or condition changed. Each is tried in a fork
 of one warm process, which has the libraries loaded, and is killed by the first test that fails. Survivors are printed
@@ -22,21 +22,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.arguments import own_arguments
-from src.errors import ConfigError
+from src.cli.arguments import own_arguments
+from src.runtime.errors import ConfigError
 
 TESTS: dict[str, tuple[str, ...]] = {
     "src/losses/base.py": ("tests/losses",),
     "src/losses/dpo.py": ("tests/losses/test_dpo.py",),
     "src/losses/ipo.py": ("tests/losses/test_ipo.py",),
     "src/losses/slic.py": ("tests/losses/test_slic.py",),
-    "src/schedule.py": ("tests/test_schedule.py",),
-    "src/win_rate.py": ("tests/test_win_rate.py",),
+    "src/learning/schedule.py": ("tests/learning/test_schedule.py",),
+    "src/evaluation/win_rate.py": ("tests/evaluation/test_win_rate.py",),
     "analysis/intervals.py": ("tests/analysis/test_intervals.py",),
     "analysis/cells.py": ("tests/analysis/test_cells.py",),
-    "src/layout.py": ("tests/test_layout.py",),
-    "src/next_token.py": ("tests/test_next_token.py",),
-    "src/scorer.py": ("tests/test_scorer.py",),
+    "src/inference/row_layout.py": ("tests/inference/test_row_layout.py",),
+    "src/inference/lm_head.py": ("tests/inference/test_lm_head.py",),
+    "src/inference/scorer.py": ("tests/inference/test_scorer.py",),
 }
 LIBRARIES = (
     "hypothesis",
@@ -183,7 +183,7 @@ def passes(module: str, source: str, tests: Sequence[str]) -> bool:
 
     try:
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
-        options += [] if module == "src/scorer.py" else ["--noconftest"]
+        options += [] if module == "src/inference/scorer.py" else ["--noconftest"]
         sys.meta_path.insert(0, Source(module.removesuffix(".py").replace("/", "."), module, source))
         status = int(pytest.main([*options, *tests]))
     except BaseException:

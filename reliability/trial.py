@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.errors import ConfigError, RunError
-from src.files import CHECKSUM, read_rows
-from src.stop import Stopped, listening
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.signals import Stopped, listening
+from src.storage.files import CHECKSUM, read_rows
 
 STAGES = (
     "getting ready",
@@ -78,7 +78,7 @@ class Composed:
 
 def composed(place: Path, *overrides: str) -> Composed:
     """The small experiment with overrides, in a folder `run`, with a cache `cache` beside it."""
-    from src.command_line import compose_jobs
+    from src.cli.compose import compose_jobs
 
     lines = [*SMALL, *overrides, f"cache={place / 'cache'}"]
     (job,), problems = compose_jobs(lines)
@@ -122,17 +122,19 @@ class Watch:
 
     def mark_all(self) -> None:
         """Marks the stages of this process's runs."""
-        from src import checkpoint, offer, sft_cache
-        from src.collect import Collector
-        from src.collection_round import CollectionRound
-        from src.evaluator import Evaluator
-        from src.learner import Learner
-        from src.run_folder import RunFolder
+        from src.collection import policy_offer
+        from src.collection.round import CollectionRound
+        from src.collection.sampled_pairs import Collector
+        from src.evaluation.evaluator import Evaluator
+        from src.learning import sft_cache
+        from src.learning.learner import Learner
+        from src.run_folder import checkpoint
+        from src.run_folder.folder import RunFolder
 
         self.set(0, 0)
         self.mark(sft_cache, "finetune", "SFT")
         self.mark(Collector, "__call__", "collection")
-        self.mark(offer, "label", "annotation", wait=0.01)
+        self.mark(policy_offer, "label", "annotation", wait=0.01)
         self.mark(CollectionRound, "_score", "reference scoring")
         self.mark(Learner, "step", "learning")
         self.mark(Evaluator, "__call__", "evaluation")

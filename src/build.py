@@ -9,27 +9,29 @@ from typing import Any
 import transformers
 import yaml
 
-from src.collect import Collector
-from src.collect_dataset import DatasetCollector
-from src.collection_round import CollectionRound
-from src.config import DatasetSpec, RunConfig, TaskSpec, choose_device
+from src.collection.dataset_pairs import DatasetCollector
+from src.collection.round import CollectionRound
+from src.collection.sampled_pairs import Collector
+from src.config import DatasetSpec, RunConfig, TaskSpec
 from src.data.splits import Splits, shared_prompts, tokenize
-from src.errors import ConfigError
-from src.evaluator import Evaluator
-from src.files import local_path
-from src.learner import Learner
+from src.evaluation.evaluator import Evaluator
+from src.inference.sampler import Sampler
+from src.inference.scorer import Scorer, scorer_for
+from src.learning.learner import Learner
+from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
 from src.models.policy import Policy
 from src.models.template import Template, template_of
 from src.oracles.base import Comparer
-from src.report import Report
-from src.run_folder import RunFolder, config_hash
-from src.sampler import Sampler
+from src.run_folder.folder import RunFolder
+from src.runtime.device import choose_device
+from src.runtime.errors import ConfigError
+from src.runtime.report import Report
 from src.samplers.hf import HfSpec
 from src.samplers.vllm import ServedSampler, VllmSpec
-from src.scorer import Scorer, scorer_for
-from src.sft_cache import SftCache
+from src.storage.files import local_path
+from src.storage.run_name import config_hash
 
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:

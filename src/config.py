@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from src.allocation.base import Allocation
-from src.errors import require
-from src.learner import OptimizerSpec
+from src.learning.learner import OptimizerSpec
+from src.learning.schedule import resolve_rounds
 from src.loggers.base import Logger
 from src.losses.base import Loss
 from src.models.spec import ModelSpec
 from src.oracles.base import Oracle
 from src.references.base import Reference
+from src.runtime.device import choose_device
+from src.runtime.errors import require
 from src.samplers.hf import HfSpec
 from src.samplers.vllm import VllmSpec
-from src.schedule import resolve_rounds
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class CollectSpec:
-    """How training pairs are sampled; see `src.sampler.Sampler` and `src.collect.Collector`."""
+    """How training pairs are sampled; see `src.inference.sampler` and `src.collection.sampled_pairs`."""
 
     temperature: float
     top_k: int
@@ -66,7 +65,7 @@ class CollectSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Training pairs are the data's own; see `src.collect_dataset`."""
+    """Training pairs are the data's own; see `src.collection.dataset_pairs`."""
 
     from_data: typing.ClassVar[bool] = True
 
@@ -363,22 +362,3 @@ def _caught(check: typing.Callable[[], object]) -> list[str]:
     except ValueError as error:
         return str(error).splitlines()
     return []
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes a GPU if there is one.
-
-    Raises:
-        ValueError: if torch has no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device={name}: expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device={name}: torch sees {torch.cuda.device_count()} GPUs here; use device=auto")
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device={name}: expected auto, cpu, cuda or cuda:N")
-    return device

@@ -20,18 +20,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from src.arguments import own_arguments, refuse_flags
+from src.after_training.head_to_head import Match, Request, append_row, play, show
+from src.after_training.responses_file import Responses, read_responses
+from src.after_training.saved_policy import SFT, base_of, base_problems, find_policy
 from src.build import quiet_libraries
-from src.command_line import Taken, compose_one, nearest
+from src.cli.arguments import own_arguments, refuse_flags
+from src.cli.compose import Taken, compose_one, nearest
 from src.config import read_config
-from src.errors import ConfigError, RunError
-from src.files import dump_row, local_path, unwritable, write_text
-from src.match import Match, Request, append_row, play, show
-from src.printable import printable
-from src.processor import use_processor
-from src.report import Report
-from src.responses import Responses, read_responses
-from src.saved_policy import SFT, base_of, base_problems, find_policy
+from src.runtime.cpu_threads import use_processor
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable
+from src.runtime.report import Report
+from src.storage.files import dump_row, local_path, unwritable, write_text
 
 OWN = ("policy", "base", "responses", "against", "split", "results", "samples")
 KEYS = ("task", "data", "source", "model", "judge", "evaluate", "seed", "device", "cache", "ensemble")

@@ -6,22 +6,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from src import checkpoint, processes, stop
-from src.checkpoint import Progress
-from src.clock import timed
-from src.collection_round import CollectionRound
+from src.collection.round import CollectionRound
 from src.config import EvaluateSpec
-from src.errors import RunError
-from src.evaluator import Evaluator
-from src.learner import Learner
-from src.memory import OutOfMemory, peak_gib
+from src.evaluation.evaluator import Evaluator
+from src.learning.learner import Learner
+from src.learning.schedule import round_sizes, split_evenly
 from src.models.policy import Policy, Weights
-from src.pairs import load_plan, load_round, round_problem, save_plan, save_round
 from src.records import Comparison
 from src.references.base import Reference
-from src.report import Report
-from src.run_folder import RunFolder
-from src.schedule import round_sizes, split_evenly
+from src.run_folder import checkpoint
+from src.run_folder.checkpoint import Progress
+from src.run_folder.folder import RunFolder
+from src.run_folder.round_files import load_plan, load_round, round_problem, save_plan, save_round
+from src.runtime import processes, signals
+from src.runtime.errors import RunError
+from src.runtime.memory import OutOfMemory, peak_gib
+from src.runtime.report import Report
+from src.runtime.timing import timed
 
 STAGES = ("time/collect", "time/annotate", "time/reference", "time/learn", "time/evaluate")
 
@@ -65,9 +66,9 @@ class Experiment:
         )
         self.folder.go_back_to(saved)
         try:
-            with stop.deferred():
+            with signals.deferred():
                 self.rounds(progress, time.perf_counter() - progress.seconds)
-        except stop.Stopped as stopped:
+        except signals.Stopped as stopped:
             self.save(progress)
             stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, every collected round in pairs/"
             raise
@@ -75,7 +76,7 @@ class Experiment:
     def rounds(self, progress: Progress, started: float) -> None:
         """The algorithm, from where `progress` is; `started` is when it began, in seconds of the performance counter.
 
-        Weights, optimizer, progress and rows belong together at every `stop.check`.
+        Weights, optimizer, progress and rows belong together at every `signals.check`.
         """
         start = 0
         for number, steps in enumerate(round_sizes(self.T, self.F)):
@@ -87,7 +88,7 @@ class Experiment:
                 for step, batch in enumerate(split_evenly(pairs, steps), start):
                     if step < progress.step:
                         continue
-                    stop.check()
+                    signals.check()
                     self.validate_when_due(number, start, progress, seconds)
                     with timed(seconds, "time/learn"), self.naming_checkpoint():
                         metrics = self.learner.step(step, batch)

@@ -82,3 +82,15 @@ class Comparison:
     scores: tuple[float, float] | None
     chosen: int | None
     logps: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """What a run has spent so far, as it stands in every result row."""
+
+    annotated_pairs: int = 0
+    generated_responses: int = 0
+    resampled: int = 0
+    passed_over: int = 0
+    oracle_ties: int = 0
+    oracle_invalid: int = 0

@@ -15,16 +15,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.command_line import Taken, compose_jobs
-from src.errors import ConfigError, RunError
+from src.cli.compose import Taken, compose_jobs
+from src.runtime.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from src.config import RunConfig
     from src.data.splits import Splits
-    from src.preferences import Preference
     from src.records import Prompt
-    from src.report import Report
-    from src.reward_config import RewardConfig
+    from src.reward_fitting.config import RewardConfig
+    from src.reward_fitting.preferences import Preference
+    from src.runtime.report import Report
 
 
 def make(plain: dict[str, Any]) -> None:
@@ -38,11 +38,11 @@ def make(plain: dict[str, Any]) -> None:
     from filelock import FileLock, Timeout
 
     from src.build import quiet_libraries
-    from src.files import read_rows, writing
-    from src.processor import use_processor
-    from src.report import Report
-    from src.reward_config import read_reward_config
-    from src.run_folder import config_hash
+    from src.reward_fitting.config import read_reward_config
+    from src.runtime.cpu_threads import use_processor
+    from src.runtime.report import Report
+    from src.storage.files import read_rows, writing
+    from src.storage.run_name import config_hash
 
     config, own, problems = read_reward_config(plain, OF_TRAIN)
     if config is None or own is None or problems:
@@ -75,12 +75,12 @@ def _fitted(config: "RunConfig", own: "RewardConfig", identity: str, report: "Re
     from dataclasses import replace
 
     from src.build import build_sft_cache
-    from src.config import choose_device
-    from src.files import dump_row, new_folder, write_text
-    from src.fit_reward import fit
     from src.models.reward_model import RewardModel, load_reward_model, new_reward_model
-    from src.preferences import in_drawn_order, run_preferences, split_by_prompt
-    from src.seeding import stream_seed
+    from src.reward_fitting.fit import fit
+    from src.reward_fitting.preferences import in_drawn_order, run_preferences, split_by_prompt
+    from src.runtime.device import choose_device
+    from src.runtime.seeding import stream_seed
+    from src.storage.files import dump_row, new_folder, write_text
 
     started = time.perf_counter()
     spec, device = own.reward, choose_device(config.device)
@@ -129,13 +129,13 @@ def _collected(
 ) -> tuple[list["Preference"], int]:
     """The data's own pairs, or pairs sampled from the SFT policy and annotated; and the number of ties left out."""
     from src.build import build_collector, build_sft_cache
-    from src.collect_dataset import DatasetCollector
+    from src.collection.dataset_pairs import DatasetCollector
     from src.data.splits import tokenize
+    from src.inference.scorer import scorer_for
     from src.models.pretrained import load_tokenizer
     from src.models.template import Template, template_of
     from src.oracles.base import Comparer
-    from src.preferences import given_preferences, sample_preferences
-    from src.scorer import scorer_for
+    from src.reward_fitting.preferences import given_preferences, sample_preferences
 
     cache, kind, task = build_sft_cache(config, splits, report), config.model.template, config.task
     count, seed = own.reward.count, config.seed
@@ -171,8 +171,8 @@ def _judged(
 
     import numpy as np
 
-    from src.calibration import agreements, calibration, share
-    from src.preferences import gold_scorer
+    from src.reward_fitting.calibration import agreements, calibration, share
+    from src.reward_fitting.preferences import gold_scorer
 
     prompts = [one.prompt for one in held_out for _ in range(2)]
     found = np.array(rewards.score(prompts, [text for one in held_out for text in one.texts])).reshape(-1, 2)
@@ -217,7 +217,7 @@ def show(facts: dict[str, Any], out: Path, report: "Report") -> None:
     """The tables at the end."""
     from rich.table import Table
 
-    from src.report import percent
+    from src.runtime.report import percent
 
     table = Table(
         "agreement with", "of pairs", "95 % interval", "pairs", "at most",
@@ -267,7 +267,7 @@ def as_list(argument: str) -> str:
 
 def problems_in(plain: dict[str, Any]) -> list[str]:
     """Everything wrong with a composed configuration, a line each."""
-    from src.reward_config import read_reward_config
+    from src.reward_fitting.config import read_reward_config
 
     return read_reward_config(plain, OF_TRAIN)[2]
 

@@ -26,24 +26,33 @@ from typing import Any
 
 from rich.console import Console
 
-from src.arguments import number, own_arguments, refuse_flags, whole_number
+from src.after_training.saved_policy import (
+    SFT,
+    SavedPolicy,
+    base_of,
+    base_problems,
+    find_policy,
+    load_policy,
+    weights_of,
+)
+from src.after_training.side_by_side import Saying, side_by_side
 from src.build import build_sampler, build_sft_cache, quiet_libraries
-from src.command_line import Taken, compose_one, nearest
-from src.config import RunConfig, choose_device, read_config
+from src.cli.arguments import number, own_arguments, refuse_flags, whole_number
+from src.cli.compose import Taken, compose_one, nearest
+from src.config import RunConfig, read_config
 from src.data.splits import Splits, tokenize
-from src.errors import ConfigError, RunError
-from src.files import local_path, write_text
+from src.inference.sampler import Sampler
+from src.inference.scorer import scorer_for
 from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
-from src.printable import printable
-from src.processor import use_processor
 from src.records import Prompt, Row
-from src.report import Report
-from src.sampler import Sampler
-from src.saved_policy import SFT, SavedPolicy, base_of, base_problems, find_policy, load_policy, weights_of
-from src.scorer import scorer_for
-from src.seeding import numpy_stream, torch_stream
-from src.side_by_side import Saying, side_by_side
+from src.runtime.cpu_threads import use_processor
+from src.runtime.device import choose_device
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable
+from src.runtime.report import Report
+from src.runtime.seeding import numpy_stream, torch_stream
+from src.storage.files import local_path, write_text
 
 OWN = ("policy", "base", "prompt", "split", "n", "k", "temperature", "json")
 KEYS = ("task", "data", "source", "model", "evaluate.temperature", "seed", "device", "cache", "ensemble")

@@ -10,9 +10,9 @@ import sys
 
 from hydra import compose, initialize_config_dir
 
-from src.command_line import CONF, plain_config, problems_of
-from src.errors import ConfigError, RunError
-from src.printable import printable
+from src.cli.compose import CONF, plain_config, problems_of
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable
 
 SHOWN = 5
 
@@ -25,15 +25,15 @@ def show(plain: dict) -> None:
 
     from rich.table import Table
 
+    from src.after_training.side_by_side import visible
     from src.build import build_sampler, build_sft_cache, quiet_libraries
     from src.config import read_config
     from src.data.splits import tokenize
+    from src.inference.scorer import scorer_for
     from src.models.template import template_of
-    from src.processor import use_processor
-    from src.report import Report
-    from src.scorer import scorer_for
-    from src.seeding import torch_stream
-    from src.side_by_side import visible
+    from src.runtime.cpu_threads import use_processor
+    from src.runtime.report import Report
+    from src.runtime.seeding import torch_stream
 
     config, problems = read_config(plain)
     if config is None:

@@ -13,10 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
-from src import processes
-from src.command_line import CONF, flags_first, plain_config, problems_of
-from src.errors import ConfigError, RunError
-from src.stop import Stopped, listening
+from src.cli.compose import CONF, flags_first, plain_config, problems_of
+from src.runtime import processes
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.signals import Stopped, listening
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -55,12 +55,13 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     """
     # Torch and transformers are loaded for a run only: help and completion answer at once.
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-    from src.config import choose_device, read_config
+    from src.config import read_config
     from src.loggers.base import Untracked
     from src.models import sharding
-    from src.processor import use_processor
-    from src.report import Report, percent
-    from src.run_lock import run_lock
+    from src.run_folder.lock import run_lock
+    from src.runtime.cpu_threads import use_processor
+    from src.runtime.device import choose_device
+    from src.runtime.report import Report, percent
 
     quiet_libraries()
     config, problems = read_config(plain)

@@ -5,7 +5,7 @@
 
 RUN..            folders of finished runs
 rerun=true       lets the saved policy answer the prompts of the final evaluation again, too
-against=OTHER    instead, compares one run with the same run made on another machine (`src.agreement`)
+against=OTHER    instead, compares one run with the same run made on another machine (`src.after_training.two_runs`)
 
 Nothing is written. The exit status is 0 only where nothing differs; what cannot be checked is named with the reason.
 """
@@ -19,27 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from src.agreement import agreement
-from src.arguments import own_arguments, refuse_flags
+from src.after_training.check import AGREES, DIFFERS, UNKNOWN, Check, close, few, same, shown, unknown
+from src.after_training.finished_run import Left, read_left
+from src.after_training.head_to_head import play
+from src.after_training.two_runs import agreement
 from src.build import quiet_libraries
-from src.check import AGREES, DIFFERS, UNKNOWN, Check, close, few, same, shown, unknown
-from src.checksums import SUMS, damage
-from src.collect import Tally
+from src.cli.arguments import own_arguments, refuse_flags
 from src.config import Data, TaskSpec, read_keys
 from src.data.splits import Splits
-from src.errors import ConfigError, RunError
 from src.evaluate import read_request
-from src.files import local_path
-from src.left import Left, read_left
-from src.match import play
+from src.evaluation.win_rate import distinct, unique_rate, win_figures
+from src.learning.schedule import resolve_rounds
 from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
-from src.printable import printable
-from src.records import Prompt, Row
-from src.report import Report
-from src.run_folder import config_hash
-from src.schedule import resolve_rounds
-from src.seeding import numpy_stream
-from src.win_rate import distinct, unique_rate, win_figures
+from src.records import Prompt, Row, Tally
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable
+from src.runtime.report import Report
+from src.runtime.seeding import numpy_stream
+from src.storage.checksums import SUMS, damage
+from src.storage.files import local_path
+from src.storage.run_name import config_hash
 
 # Sums in another order differ in the last digits; a fit by iterations and a model's scores by more.
 TOLERANCE, FITTED, SCORED = 1e-9, 1e-4, 1e-3

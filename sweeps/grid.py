@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from src.command_line import Job
-from src.errors import ConfigError
+from src.cli.compose import Job
+from src.runtime.errors import ConfigError
 
 Grid = dict[str, list[str]]
 

@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from src.command_line import CONF, Job, compose_jobs, launcher_problem
-from src.errors import ConfigError, RunError
-from src.files import read_rows
-from src.processor import cores
-from src.run_folder import config_hash
+from src.cli.compose import CONF, Job, compose_jobs, launcher_problem
+from src.runtime.cpu_threads import cores
+from src.runtime.errors import ConfigError, RunError
+from src.storage.files import read_rows
+from src.storage.run_name import config_hash
 from sweeps.grid import covering, narrowed, read_grid
 
 # What a run of the tiny model needs, with room to spare (measured: 0.75 GiB; 0.85 with five LoRA members).

@@ -7,11 +7,11 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-from src.command_line import CONF, plain_config
+from src.cli.compose import CONF, plain_config
 from src.config import RunConfig, read_config
-from src.files import read_rows
 from src.loop import Experiment
-from src.report import Report
+from src.runtime.report import Report
+from src.storage.files import read_rows
 
 SMOKE = ("experiment=smoke",)
 # The smoke experiment without its embedded data.

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from src import processes
-from src.stop import listening
+from src.runtime import processes
+from src.runtime.signals import listening
 
 PATIENCE = 280  # seconds; the work takes a few
 # Forked: torch and transformers are loaded already, which is most of what starting a process takes.

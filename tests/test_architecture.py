@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.files import read_rows
+from src.storage.files import read_rows
 from tests.experiments import SMOKE
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from src.command_line import CONF, plain_config, problems_of
+from src.cli.compose import CONF, plain_config, problems_of
 from src.config import read_config
 
 GROUPS = (

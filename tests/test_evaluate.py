@@ -12,19 +12,19 @@ import yaml
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from src.after_training.head_to_head import append_row
 from src.build import config_yaml
-from src.checksums import write_sums
-from src.command_line import compose_jobs
+from src.cli.compose import compose_jobs
 from src.config import TaskSpec, read_config
 from src.data.embedded import EmbeddedData
-from src.errors import ConfigError
 from src.evaluate import main, read_request
-from src.files import read_rows
-from src.match import append_row
 from src.oracles.embedding import EmbeddingOracle
+from src.runtime.errors import ConfigError
+from src.storage.checksums import write_sums
+from src.storage.files import read_rows
+from tests.cli.test_compose import command
 from tests.commands import called, small_run, smoke
 from tests.data import hub_sets
-from tests.test_command_line import command
 
 DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
 ROWS = DATA.load("tldr")
@@ -140,7 +140,7 @@ def test_the_sft_policy_gets_the_row_that_a_run_gave_it(run: Path, tmp_path: Pat
 def test_a_file_of_responses_is_judged_without_a_policy(
     kind: str, run: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("src.saved_policy", "src.sft_cache", "src.models.policy"):
+    for module in ("src.after_training.saved_policy", "src.learning.sft_cache", "src.models.policy"):
         monkeypatch.setattr(f"{module}.load_model", lambda *_: pytest.fail("a model was loaded"))
     labels = [row.label for row in ROWS.test or []]
     # Better than the label (no word for the cost), as good, worse.
@@ -311,7 +311,7 @@ def test_every_problem_is_named_and_nothing_is_written(
     arguments: str, expected: list[str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("src.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("src.after_training.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
     (tmp_path / "out.txt").write_text("x\ny\n")
     (tmp_path / "torn.jsonl").write_text('{"response": "x')
     (tmp_path / "unfinished").mkdir()

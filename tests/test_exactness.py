@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.checkpoint import Progress
-from src.collect import Collector
-from src.files import read_rows
-from src.learner import Learner, gather
+from src.collection.sampled_pairs import Collector
+from src.inference.sampler import Sampler
+from src.inference.scorer import ignore
+from src.learning.learner import Learner, gather
 from src.loop import Experiment
 from src.oracles.base import SECOND, TIE, Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
-from src.sampler import Sampler
-from src.scorer import ignore
+from src.run_folder.checkpoint import Progress
+from src.storage.files import read_rows
 from tests.experiments import configured, left_behind
 
 Build = Callable[..., Experiment]
@@ -268,7 +268,7 @@ def test_a_prompt_in_two_splits_is_refused_when_data_is_loaded(
     experiment: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from src.data.embedded import EmbeddedData
-    from src.errors import ConfigError
+    from src.runtime.errors import ConfigError
 
     load = EmbeddedData.load
 

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from src import files, train
-from src.checksums import SUMS, damage
-from src.command_line import place_problems
-from src.errors import ConfigError, RunError
-from src.files import read_rows
+from src import train
+from src.cli.compose import place_problems
+from src.inference.scorer import Scorer
 from src.loop import Experiment
 from src.oracles.gold import GoldOracle
-from src.run_lock import run_lock
-from src.scorer import Scorer
+from src.run_folder.lock import run_lock
+from src.runtime.errors import ConfigError, RunError
+from src.storage import files
+from src.storage.checksums import SUMS, damage
+from src.storage.files import read_rows
 from tests.experiments import built, configured, left_behind
 
 SMALL = ("F=2", "checkpoint_every=1", "evaluate.every=2")
@@ -212,7 +213,7 @@ def test_a_folder_in_which_nothing_was_written_is_gone(tmp_path: Path) -> None:
 @pytest.fixture
 def killed(tmp_path: Path, cache: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Experiment]:
     """A run that was killed at its last step but one, whatever was warned of printed."""
-    from src.learner import Learner
+    from src.learning.learner import Learner
 
     class Killed(BaseException):
         pass

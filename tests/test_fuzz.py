@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from analysis.errors import printable as analysis_printable
 from reliability.fuzz import fuzz, tried
-from src.command_line import flags_first, problems_of
+from src.cli.compose import flags_first, problems_of
 from src.config import read_config
 from src.data.files import FilesData
-from src.errors import ConfigError, RunError
-from src.printable import printable, steers
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable, steers
 from tests.commands import small_run
 from tests.experiments import configured
 from tests.properties import quick

@@ -14,9 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from src.checkpoint import newest_step
-from src.command_line import LAUNCHERS, launcher_problem, problems_of
-from src.errors import ConfigError
+from src.cli.compose import LAUNCHERS, launcher_problem, problems_of
+from src.run_folder.checkpoint import newest_step
+from src.runtime.errors import ConfigError
 from sweeps.run import check_launcher
 from tests.experiments import SMOKE, built, left_behind
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from src.command_line import problems_of
-from src.files import read_rows
+from src.cli.compose import problems_of
 from src.loop import Experiment
+from src.storage.files import read_rows
 from tests.experiments import built, left_behind
 from tests.oracles.endpoint_server import COMPLETION_TOKENS, KEY, PROMPT_TOKENS, TEMPLATE, Reply, StandIn, served, shown
 

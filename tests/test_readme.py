@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from src.build import config_yaml
-from src.command_line import compose_jobs, flags_first, problems_of
+from src.cli.compose import compose_jobs, flags_first, problems_of
 from src.evaluate import read_request
-from src.files import read_rows
 from src.sample import read_question
+from src.storage.files import read_rows
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from src.command_line import compose_jobs
-from src.errors import ConfigError, RunError
-from src.files import read_rows
+from src.cli.compose import compose_jobs
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
 from src.reward import TAKEN, as_list, keys_of, main, make
+from src.runtime.errors import ConfigError, RunError
+from src.storage.files import read_rows
 from tests.classifiers import save_classifier
 from tests.experiments import built
-from tests.test_preferences import comparison, run_folder
+from tests.reward_fitting.test_preferences import comparison, run_folder
 
 SMALL = ("experiment=smoke", "reward.steps=4", "reward.batch_size=4", "reward.count=40", "reward.held_out=0.25")
 
@@ -94,7 +94,7 @@ def test_the_datas_own_pairs_need_no_policy_and_no_oracle(tmp_path: Path, monkey
         raise AssertionError("neither a policy nor an oracle has any part in it")
 
     model = save_classifier(tmp_path / "classifier", "bert")
-    monkeypatch.setattr("src.sft_cache.SftCache.policy", refuse)
+    monkeypatch.setattr("src.learning.sft_cache.SftCache.policy", refuse)
     monkeypatch.setattr("src.oracles.base.Comparer.__call__", refuse)
     columns = "data.chosen_column=good", "data.rejected_column=bad", "collect=dataset"
     where = f"data.path={tmp_path}", f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'reward'}"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from src.errors import ConfigError, RunError
-from src.files import read_rows
+from src.after_training.side_by_side import Saying, side_by_side, visible
 from src.models.pretrained import load_tokenizer
-from src.report import Report
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.report import Report
 from src.sample import ask, listed, main, read_question
-from src.side_by_side import Saying, side_by_side, visible
+from src.storage.files import read_rows
+from tests.cli.test_compose import command
 from tests.commands import called, small_run
-from tests.test_command_line import command
 from tests.test_evaluate import LORA, ROWS, left_run
 
 
@@ -130,7 +130,7 @@ def test_commas_in_names(
 def test_every_problem_is_named(
     arguments: str, expected: list[str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("src.after_training.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
     said = str(called(main, *arguments.format(run=run).split()))
     assert said.startswith("error: ")
     for text in expected:

@@ -18,18 +18,18 @@ from rich.console import Console
 from transformers import AutoConfig
 
 from analysis.errors import AnalysisError
-from src import checkpoint
-from src.command_line import CONF, flags_first, plain_config, problems_of, secrets_in
+from src.cli.compose import CONF, flags_first, plain_config, problems_of, secrets_in
 from src.config import read_config
-from src.errors import ConfigError, RunError
 from src.evaluate import main as evaluate
-from src.files import checksum
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.reward_model import load_reward_model
 from src.oracles.embedding import EmbeddingOracle
-from src.printable import printable
-from src.report import Report
+from src.run_folder import checkpoint
+from src.runtime.errors import ConfigError, RunError
+from src.runtime.printable import printable
+from src.runtime.report import Report
 from src.sample import main as sample
+from src.storage.files import checksum
 from src.verify import main as verify
 from tests.classifiers import save_classifier
 from tests.commands import called, small_run
@@ -120,8 +120,9 @@ def test_yaml_files_of_another_folder_are_composed_and_checked(tmp_path: Path) -
 @pytest.mark.parametrize(
     "target",
     [
-        "os.system", "src.files.Path", "src.files.shutil.rmtree", "src.train.run", "src.losses.base.PairLogps",
-        "src.references.sft.Sft", "src.run_folder.RunFolder", "src.losses.dpo.dataclass", "src.losses.dpo.F", "src.x.Y",
+        "os.system", "src.storage.files.Path", "src.storage.files.shutil.rmtree", "src.train.run",
+        "src.losses.base.PairLogps", "src.references.sft.Sft", "src.run_folder.folder.RunFolder",
+        "src.losses.dpo.dataclass", "src.losses.dpo.F", "src.x.Y",
         "src.losses.dpo.Nothing", "src..dpo.DPO", "srcs.losses.DPO", "src.losses.dpo.DPO.__init__", "", "DPO", None, 3,
         ["src.losses.dpo.DPO"], {"x": 1}, "src.losses.dpo\n.DPO", "src.losses.base.Loss",
     ],

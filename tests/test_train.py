@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.errors import RunError
-from src.files import read_rows
+from src.runtime.errors import RunError
+from src.storage.files import read_rows
 from tests.experiments import SMOKE, built, left_behind
 
 ROOT = Path(__file__).parents[1]
@@ -121,9 +121,9 @@ def test_stopping_at_any_write_and_going_on_gives_the_same_result(
         monkeypatch.setattr(owner, name, wrapped)
 
     for name, module in (
-        ("append_rows", "src.run_folder"),
-        ("write_text", "src.pairs"),
-        ("save", "src.checkpoint"),
+        ("append_rows", "src.run_folder.folder"),
+        ("write_text", "src.run_folder.round_files"),
+        ("save", "src.run_folder.checkpoint"),
     ):
         stopping(name, module)
     attempts = 0

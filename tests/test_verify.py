@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from src.check import AGREES, DIFFERS, UNKNOWN, close
-from src.checksums import SUMS, write_sums
+from src.after_training.check import AGREES, DIFFERS, UNKNOWN, close
 from src.evaluate import main as evaluate
-from src.files import dump_row, read_rows
-from src.report import Report
+from src.runtime.report import Report
+from src.storage.checksums import SUMS, write_sums
+from src.storage.files import dump_row, read_rows
 from src.verify import main, verify
 from tests.classifiers import save_classifier
 from tests.commands import called, small_run

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from src.allocation.plan import Plan
-from src.prompt_stream import PromptStream
+from src.data.prompt_stream import PromptStream
 from src.records import Candidate, Comparison, Ids, Prompt, Response
 
 if TYPE_CHECKING:
-    from src.collect import Tally  # brings torch, which checking a configuration does not need
+    from src.records import Tally  # brings torch, which checking a configuration does not need
 
 
 class Offer(Protocol):

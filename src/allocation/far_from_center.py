@@ -11,7 +11,7 @@ from src.allocation.ranking import Ranking, rank_by_lines
 from src.allocation.represent import by_gradient
 from src.allocation.rules import rule_checks
 from src.allocation.spend import spend
-from src.errors import require
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ A prompt is encoded once for its k responses, and its part of the gradient is an
 is cut at the prompt's keys and values: first back through the responses, every response a row of its own; then, once
 for the j-th responses of all prompts, j = 1 .. k, back through the prompts. In the last layer a prompt matters by its
 keys and values alone, and nothing else of it is computed on the way back. A model that cannot share a prompt
-(`src.scorer`) goes the plain way: every response a row behind a copy of its prompt, the twin the other must agree with.
+(`src.inference.scorer`) goes the plain way: every response a row behind a copy of its prompt, the twin the other must
+agree with.
 
 theta is what training moves. With adapters that is every member's A and B, side by side, as they are at the moment (the
 behavior policy is the mean of just these members). Without adapters it is the weights of the linear layers; embeddings,
@@ -24,12 +25,12 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from src.allocation.sketch import CountSketch
-from src.memory import naming
+from src.inference.lm_head import Head, token_logps
+from src.inference.scorer import Scorer, ignore
 from src.models.lora import LoraLinear
 from src.models.policy import Policy
-from src.next_token import Head, token_logps
 from src.records import Ids
-from src.scorer import Scorer, ignore
+from src.runtime.memory import naming
 
 
 def gradient_sketches(

@@ -9,10 +9,10 @@ import numpy as np
 from src.allocation.base import Offer
 from src.allocation.breadth import keep_representatives, prompt_clusters
 from src.allocation.embedder import EMBEDDERS, embed_prompts
-from src.clock import timed
-from src.errors import RunError
 from src.records import Candidate, Prompt, Response
-from src.seeding import stream_seed
+from src.runtime.errors import RunError
+from src.runtime.seeding import stream_seed
+from src.runtime.timing import timed
 
 # What tells the responses to a prompt apart: for each prompt (k, d).
 Represent = Callable[[Sequence[Prompt], Sequence[Sequence[Response]]], list[np.ndarray]]

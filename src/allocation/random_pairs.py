@@ -9,7 +9,7 @@ from src.allocation.embedder import embedder_problems
 from src.allocation.pool import Breadth, Pool
 from src.allocation.ranking import Ranking, rank_at_random
 from src.allocation.spend import spend
-from src.errors import require
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

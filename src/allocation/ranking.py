@@ -8,8 +8,8 @@ import numpy as np
 from src.allocation.base import Offer
 from src.allocation.lines import Directions, Members, cluster_directions
 from src.allocation.pool import Pool
-from src.clock import timed
 from src.records import Comparison
+from src.runtime.timing import timed
 
 MODES = ("label_free", "pilot", "paper_order")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.seeding import torch_stream
+from src.runtime.seeding import torch_stream
 
 # Coordinates made and added at a time: what stays in a processor's cache is several times faster than what does not.
 AT_ONCE = 2**18

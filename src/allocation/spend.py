@@ -12,8 +12,8 @@ from src.allocation.pool import Breadth, Pool, Represent, gather
 from src.allocation.ranking import Ranking, pair_clusters
 from src.allocation.rules import choose_by_prompt, choose_pairs
 from src.allocation.uniform import Uniform
-from src.clock import timed
-from src.seeding import numpy_stream
+from src.runtime.seeding import numpy_stream
+from src.runtime.timing import timed
 
 
 def spend(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from src.allocation.base import Allocated, Offer
 from src.allocation.plan import Plan, depths_of
-from src.errors import require
 from src.records import Candidate
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from src.data.splits import Splits
 from src.data.world import World
 from src.data.world_helpfulness import HELPFULNESS
 from src.data.world_tldr import TLDR
-from src.errors import require
 from src.records import Row
-from src.seeding import numpy_stream
+from src.runtime.errors import require
+from src.runtime.seeding import numpy_stream
 
 WORLDS: dict[str, World] = {"tldr": TLDR, "helpfulness": HELPFULNESS}
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from src.data.rows import Columns, check_preference_columns, json_lines, read_rows_of, shortened
 from src.data.splits import Splits, disjoint, shared_prompts
-from src.errors import ConfigError, require
 from src.records import Row
+from src.runtime.errors import ConfigError, require
 
 
 @dataclass(frozen=True)

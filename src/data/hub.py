@@ -21,10 +21,10 @@ from src.data.rows import (
     value,
 )
 from src.data.splits import Splits, disjoint
-from src.errors import ConfigError, require
-from src.files import local_path
 from src.records import Row
-from src.seeding import numpy_stream
+from src.runtime.errors import ConfigError, require
+from src.runtime.seeding import numpy_stream
+from src.storage.files import local_path
 
 log = logging.getLogger(__name__)
 

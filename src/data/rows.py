@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from src.data.splits import stripped
-from src.errors import require
 from src.records import Row
+from src.runtime.errors import require
 
 SHOWN = 5
 

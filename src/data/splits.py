@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.errors import ConfigError, RunError
 from src.records import Prompt, Row
+from src.runtime.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from src.models.template import Template

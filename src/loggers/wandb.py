@@ -12,10 +12,10 @@ from typing import Any
 
 import psutil
 
-from src.errors import require
-from src.files import write_text
 from src.loggers.base import Tracker
-from src.run_folder import config_hash
+from src.runtime.errors import require
+from src.storage.files import write_text
+from src.storage.run_name import config_hash
 
 PLACE = ("split", "round", "step")
 # W&B's own limit on names of runs and groups.

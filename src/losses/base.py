@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from src.errors import require
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

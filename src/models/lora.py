@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from src.errors import RunError
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
+from src.runtime.errors import RunError
 
 PREFIX = "base_model.model."
 

@@ -11,12 +11,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.pytorch_utils import Conv1D
 
-from src.errors import RunError
-from src.files import writing
 from src.models import sharding
 from src.models.lora import LoraSpec, attach, folded, load_adapter, save_adapter
 from src.models.pretrained import load_model
-from src.seeding import torch_stream
+from src.runtime.errors import RunError
+from src.runtime.seeding import torch_stream
+from src.storage.files import writing
 
 Weights = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...] | None]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from src.errors import RunError
+from src.runtime.errors import RunError
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:

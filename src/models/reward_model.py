@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from src.errors import RunError
-from src.memory import naming
+from src.runtime.errors import RunError
+from src.runtime.memory import naming
 
 # What a forward pass takes of one (prompt, response): input_ids, and token_type_ids where the model knows segments.
 Encoded = dict[str, list[int]]

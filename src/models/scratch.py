@@ -6,10 +6,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from src.files import writing
 from src.models.spec import ScratchSpec
 from src.records import Row
-from src.seeding import stream_seed
+from src.runtime.seeding import stream_seed
+from src.storage.files import writing
 
 
 def train_tokenizer(rows: list[Row], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import RunError
+from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from src import processes
+from src.runtime import processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # checking a configuration does without it

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.errors import require
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

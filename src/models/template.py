@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
-from src.errors import RunError
 from src.records import Ids
+from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,8 +9,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from src.errors import RunError
-from src.files import CHECKSUM, append_rows, is_signed, keep_rows, read_rows, signed, write_text
+from src.runtime.errors import RunError
+from src.storage.files import CHECKSUM, append_rows, is_signed, keep_rows, read_rows, signed, write_text
 
 
 @dataclass(frozen=True)

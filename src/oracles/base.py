@@ -11,11 +11,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy.special import expit
 
-from src import processes, stop
 from src.data.world import World
-from src.errors import RunError
 from src.oracles.answers import Ledger
 from src.records import Prompt
+from src.runtime import processes, signals
+from src.runtime.errors import RunError
 
 FIRST, SECOND, TIE, INVALID = 0, 1, -1, -2
 
@@ -133,7 +133,7 @@ class Comparer:
     def _compared(self, prompts: Sequence[Prompt], first: Sequence[str], second: Sequence[str]) -> list[int]:
         """The oracle's own answers. One process asks for all: answers cost something, and are counted in one place."""
         assert isinstance(self.oracle, Comparing)
-        with stop.at_once():
+        with signals.at_once():
             if isinstance(self.oracle, Costing):
                 return self.oracle.ask(prompts, first, second, self.ledger)
             return self.oracle.compare(prompts, first, second)
@@ -169,7 +169,7 @@ class Comparer:
         oracle = self.oracle
         if not isinstance(oracle, Scoring):
             raise TypeError(f"{oracle.name} neither scores nor compares")
-        with stop.at_once():
+        with signals.at_once():
             answers = oracle.score(self.world, prompts, texts)
         scores = _numbers(answers)
         if scores.shape != (len(texts),):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.errors import require
 from src.models.sentence_encoder import encoder_problems, load_encoder
 from src.oracles.base import noise_in_range
 from src.records import Prompt
+from src.runtime.errors import require
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

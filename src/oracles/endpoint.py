@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING, Any
 
-from src.errors import RunError
 from src.oracles.answers import Answer, AnswerCache, Ledger
+from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.data.world import World
-from src.errors import require
 from src.oracles.base import noise_in_range
 from src.records import Prompt
+from src.runtime.errors import require
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from src.errors import RunError, require
-from src.files import local_path
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.base import FIRST, INVALID, SECOND, TIE, noise_in_range
 from src.oracles.endpoint import Endpoint, Question, sendable
 from src.records import Prompt
+from src.runtime.errors import RunError, require
+from src.storage.files import local_path
 
 VERDICTS = {"a": FIRST, "b": SECOND, "tie": TIE}
 SLOT = re.compile(r"\{(prompt|first|second)\}")

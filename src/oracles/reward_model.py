@@ -8,13 +8,13 @@ from pathlib import Path
 
 from transformers import AutoConfig
 
-from src.config import choose_device
 from src.data.world import World
-from src.errors import require
+from src.models.fingerprint import model_fingerprint
 from src.models.reward_model import INPUTS, RewardModel, first_line, is_local, label_problem, load_reward_model
 from src.oracles.base import noise_in_range
 from src.records import Prompt
-from src.sft_cache import model_fingerprint
+from src.runtime.device import choose_device
+from src.runtime.errors import require
 
 # Oracle and judge of one path are one model, here and in the next job of a multirun.
 loaded = lru_cache(maxsize=2)(load_reward_model)

@@ -12,7 +12,7 @@ class Behavior:
     """The policy that sampled this round's responses: L_BPO = L_DAP(x, y_w, y_l, pi_theta; pi_beta).
 
     Args:
-        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection.round`).
     """
 
     from_sampling: bool

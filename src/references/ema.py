@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from src.errors import require
+from src.runtime.errors import require
 
 if TYPE_CHECKING:
     from src.models.policy import Policy, Weights
@@ -19,7 +19,7 @@ class Ema:
 
     Args:
         rate: share of the policy taken in for every step, 0 < rate <= 1. The authors' code has 0.005 at T=625, F=T.
-        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection.round`).
     """
 
     rate: float

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from src.checksums import damage
-from src.errors import RunError
+from src.runtime.errors import RunError
+from src.storage.checksums import damage, policy_folder
 
 if TYPE_CHECKING:
     from src.models.policy import Policy, Weights
@@ -17,7 +17,7 @@ class Gold:
 
     Args:
         path: a run's folder, its `policy/` folder, or any PEFT adapter or model folder of the same base.
-        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection.round`).
     """
 
     path: str | None
@@ -42,8 +42,3 @@ class Gold:
         if found := damage(self.folder.parent, ("policy/",)):
             raise RunError("; ".join(found))
         return policy.read_weights(self.folder)
-
-
-def policy_folder(folder: Path) -> Path:
-    """Where the policy is that a path leads to: `policy/` of a run's folder, or the folder itself."""
-    return folder / "policy" if (folder / "policy").is_dir() else folder

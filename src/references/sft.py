@@ -12,7 +12,7 @@ class Sft:
     """The policy that training started from, in every round.
 
     Args:
-        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection_round`).
+        from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection.round`).
     """
 
     from_sampling: bool

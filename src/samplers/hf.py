@@ -1,4 +1,4 @@
-"""Sampling in this process: `src.sampler.Sampler` on the policy's own model. There is nothing to set."""
+"""Sampling in this process: `src.inference.sampler.Sampler` on the policy's own model. There is nothing to set."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from src.errors import RunError
+from src.inference.scorer import ignore
 from src.oracles.endpoint import FIRST_WAIT, LONGEST_WAIT, Trouble, first_line
-from src.scorer import ignore
+from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

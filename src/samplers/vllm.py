@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from transformers import PreTrainedModel
 
-from src import processes, stop
-from src.errors import require
-from src.files import local_path, new_folder
+from src.inference.sampler import Sampler
+from src.inference.scorer import ignore
 from src.models.policy import Policy
 from src.oracles.endpoint import Trouble, first_line
 from src.oracles.llm import is_url
 from src.records import Ids
-from src.sampler import Sampler
+from src.runtime import processes, signals
+from src.runtime.errors import require
 from src.samplers.servers import Servers
-from src.scorer import ignore
+from src.storage.files import local_path, new_folder
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -100,7 +100,7 @@ class VllmSpec:
 
 @dataclass
 class ServedSampler:
-    """Draws responses from the mean of a policy's members, as `src.sampler.Sampler` does, at servers.
+    """Draws responses from the mean of a policy's members, as `src.inference.sampler.Sampler` does, at servers.
 
     A request's seed comes from the sampler's random stream, prompt by prompt, so it does not depend on which server
     answers. Servers do not promise the same response to the same seed: vLLM's depends on what else is in the batch.
@@ -156,7 +156,7 @@ class ServedSampler:
     def _hand_over(self, here: Path) -> None:
         with new_folder(here) as partial:
             self.policy.save_mean(partial)
-        with stop.at_once():
+        with signals.at_once():
             self._servers.make_ready(self._load)
 
     def sample_scored(
@@ -182,7 +182,7 @@ class ServedSampler:
             return read_responses(raw.http_response.text, question, end_ids, self.settings.max_new_tokens)
 
         def answers() -> list[list[tuple[Ids, float]]]:
-            with stop.at_once():
+            with signals.at_once():
                 return self._servers.answers(questions, ask, self._load, tick)
 
         return processes.from_main(answers)

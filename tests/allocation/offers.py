@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.collect import Tally
-from src.prompt_stream import PromptStream
-from src.records import Candidate, Comparison, Ids, Prompt, Response
-from src.seeding import numpy_stream
+from src.data.prompt_stream import PromptStream
+from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
+from src.runtime.seeding import numpy_stream
 
 
 def different(prompt: Prompt, number: int) -> str:

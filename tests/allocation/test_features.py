@@ -8,15 +8,15 @@ from torch import Tensor
 
 from src.allocation.features import gradient_sketches, sketched_layers
 from src.allocation.sketch import CountSketch
+from src.inference.scorer import Scorer
+from src.inference.shared_attention import install
 from src.losses.base import PairLogps
 from src.losses.dpo import DPO
 from src.losses.ipo import IPO
 from src.losses.slic import SLiC
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
-from src.models.shared_prompt import install
 from src.records import Ids
-from src.scorer import Scorer
 from tests.tiny import tiny_gpt2, tiny_model, tiny_tokenizer
 
 PROMPTS: list[Ids] = [(5, 9, 13, 2, 40, 41, 8), (7,), (30, 3, 22), (12, 12, 12, 12, 50)]

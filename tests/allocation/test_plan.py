@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from src.allocation.plan import Plan, depths_of, gini
-from src.files import read_rows
-from src.pairs import load_plan, save_plan
+from src.run_folder.round_files import load_plan, save_plan
+from src.storage.files import read_rows
 
 PLAN = Plan(
     allocation="balanced", mode="pilot", rule="pairs", fallback=None, budget=4, generated=8, annotated=4, duplicates=1,

@@ -15,16 +15,16 @@ from src.allocation.features import gradient_sketches
 from src.allocation.lines import cluster_directions
 from src.allocation.sketch import CountSketch
 from src.allocation.uniform import Uniform
-from src.command_line import problems_of
-from src.files import read_rows
+from src.cli.compose import problems_of
+from src.inference.scorer import Scorer
 from src.loop import Experiment
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
 from src.oracles.base import SECOND, Comparer
-from src.preferences import sample_preferences
 from src.records import Prompt
-from src.report import Report
-from src.scorer import Scorer
+from src.reward_fitting.preferences import sample_preferences
+from src.runtime.report import Report
+from src.storage.files import read_rows
 from tests.experiments import left_behind
 from tests.tiny import tiny_model, tiny_tokenizer
 

@@ -16,7 +16,7 @@ from src.allocation.far_from_center import FarFromCenter
 from src.allocation.random_pairs import RandomPairs
 from src.allocation.ranking import pair_clusters, principal
 from src.allocation.uniform import Uniform, pair_key
-from src.prompt_stream import PromptStream
+from src.data.prompt_stream import PromptStream
 from src.records import Candidate
 from tests.allocation.offers import ScriptedOffer, vector
 from tests.tiny import numbered_prompts

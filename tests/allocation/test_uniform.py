@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.allocation.uniform import Uniform
-from src.prompt_stream import PromptStream
+from src.data.prompt_stream import PromptStream
 from src.records import Candidate, Prompt, Response
 from tests.allocation.offers import ScriptedOffer
 from tests.properties import quick

@@ -211,8 +211,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_the_rows_of_the_program_itself_are_read(tmp_path: Path) -> None:
-    """The row of src/run_folder.py and the row made up here have the same keys."""
-    from src.run_folder import SCHEMA_VERSION, RunFolder
+    """The row of src/run_folder/folder.py and the row made up here have the same keys."""
+    from src.run_folder.folder import SCHEMA_VERSION, RunFolder
 
     made = row()
     own = {key: value for key, value in made.items() if key != "schema_version"}

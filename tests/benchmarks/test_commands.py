@@ -17,7 +17,7 @@ from benchmarks.arguments import read_bench
 from benchmarks.plan import read_plan
 from benchmarks.sampling import _response_tokens
 from benchmarks.step import best_ratio, check_same
-from src.errors import ConfigError, RunError
+from src.runtime.errors import ConfigError, RunError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(

@@ -16,8 +16,8 @@ from benchmarks.hardware import PRESETS, Hardware, hardware_of
 from benchmarks.material import Pair
 from benchmarks.plan import job_of, measure, planned, read_plan, run_of
 from benchmarks.predictions import Measured, calibrated
-from src.config import choose_device
-from src.errors import ConfigError, RunError
+from src.runtime.device import choose_device
+from src.runtime.errors import ConfigError, RunError
 from tests.tiny import tiny_model
 
 SIZES = Sizes(prompt=100, response=30, limit=40)

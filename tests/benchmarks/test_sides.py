@@ -6,8 +6,8 @@ import torch
 
 from benchmarks import sides
 from benchmarks.sides import Turns, alternate
-from src.errors import RunError
-from src.report import Report
+from src.runtime.errors import RunError
+from src.runtime.report import Report
 
 CPU = torch.device("cpu")
 

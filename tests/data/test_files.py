@@ -5,8 +5,8 @@ import pytest
 
 from src.data.files import FilesData
 from src.data.splits import Splits
-from src.errors import ConfigError
 from src.records import Row
+from src.runtime.errors import ConfigError
 
 GOOD = {
     "train": [{"prompt": f"train {i}", "label": f"label {i}"} for i in range(4)],

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.command_line import CONF, compose_jobs
+from src.cli.compose import CONF, compose_jobs
 from src.config import read_config
 from src.data.hub import HubData
 from src.data.splits import Splits, shared_prompts
-from src.errors import ConfigError
 from src.records import Row
+from src.runtime.errors import ConfigError
 from tests.data import hub_sets
 from tests.data.hub_sets import dialogue, post, write
 

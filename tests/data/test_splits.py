@@ -1,9 +1,9 @@
 import pytest
 
 from src.data.splits import tokenize
-from src.errors import RunError
 from src.models.template import Template
 from src.records import Row
+from src.runtime.errors import RunError
 from tests.tiny import tiny_tokenizer
 
 TEMPLATE = Template(tiny_tokenizer(), "plain")

@@ -12,14 +12,14 @@ import yaml
 from peft import PeftModel
 from torch import Tensor, nn
 
-from src.command_line import CONF
-from src.files import read_rows
+from src.cli.compose import CONF
+from src.inference.sampler import Sampler
+from src.inference.scorer import Scorer, scorer_for
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.records import Ids
-from src.sampler import Sampler
-from src.scorer import Scorer, scorer_for
+from src.storage.files import read_rows
 from tests.experiments import built, configured
 from tests.families import FAMILIES, save_family
 

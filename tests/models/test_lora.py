@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from src.errors import RunError
 from src.models.lora import LoraLinear, attach, load_adapter, save_adapter
 from src.models.spec import LoraSpec
+from src.runtime.errors import RunError
 from tests.tiny import tiny_model
 
 SPEC = LoraSpec(rank=2, alpha=6.0, dropout=0.0, targets=["q_proj"])  # scale 3

@@ -7,9 +7,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from src.errors import RunError
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
+from src.runtime.errors import RunError
 from tests.tiny import VOCABULARY, tiny_model, tiny_tokenizer
 
 SPEC = LoraSpec(rank=2, alpha=3.0, dropout=0.0, targets=["q_proj", "v_proj", "down_proj"])

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from src.errors import RunError
 from src.models.pretrained import load_model, load_tokenizer
+from src.runtime.errors import RunError
 from tests.families import save_family
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from src.errors import RunError
 from src.models.reward_model import (
     RewardModel,
     batches,
@@ -16,6 +15,7 @@ from src.models.reward_model import (
     mark_segments,
     new_reward_model,
 )
+from src.runtime.errors import RunError
 from tests.classifiers import KINDS, make_model, make_tokenizer, save_classifier
 from tests.tiny import tiny_model, tiny_tokenizer
 

@@ -1,6 +1,6 @@
 import pytest
 
-from src.command_line import problems_of
+from src.cli.compose import problems_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from src.errors import RunError
 from src.models.template import Template
+from src.runtime.errors import RunError
 from tests.families import CHATML, GEMMA, LLAMA_2, LLAMA_3, make_tokenizer
 
 BROKEN = "{{ raise_exception('only systems speak here') }}"

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from src.errors import RunError
 from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparer, Verdicts, draw_labels
+from src.runtime.errors import RunError
 from tests.oracles.helpers import Scripted
 from tests.tiny import numbered_prompts
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from src.errors import RunError
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt, Row
+from src.runtime.errors import RunError
 
 # Unit vectors by angle, so that a cosine is known by hand.
 DEGREES = {"a post": 0, "near": 60, "nearer it": 0, "far off here": 90, "another post": 90, "": 180}

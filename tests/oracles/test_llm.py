@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from src.errors import RunError
 from src.oracles import endpoint, llm
 from src.oracles.answers import Answer, AnswerCache, Ledger
 from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparer
 from src.oracles.endpoint import read_answer, retry_after
 from src.oracles.llm import LlmOracle, Template, in_both_orders, verdict
 from src.records import Prompt, Row
+from src.runtime.errors import RunError
 from tests.oracles.endpoint_server import (
     COMPLETION_TOKENS,
     KEY,

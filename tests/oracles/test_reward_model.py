@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from src.command_line import problems_of
-from src.errors import RunError
-from src.files import read_rows
+from src.cli.compose import problems_of
 from src.oracles import reward_model
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
+from src.runtime.errors import RunError
+from src.storage.files import read_rows
 from tests.classifiers import save_classifier
 from tests.experiments import built, configured
 

@@ -19,18 +19,18 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
-from src.collection_round import logp_difference
-from src.command_line import problems_of
-from src.errors import RunError
-from src.files import read_rows
+from src.cli.compose import problems_of
+from src.collection.round import logp_difference
+from src.inference.sampler import Sampler
 from src.models.policy import Policy
 from src.models.spec import LoraSpec
 from src.oracles.endpoint import Trouble
 from src.records import Comparison, Response
-from src.sampler import Sampler
+from src.runtime.errors import RunError
+from src.runtime.signals import Stopped
 from src.samplers.servers import Servers
 from src.samplers.vllm import Question, ServedSampler, VllmSpec, check_models, read_responses
-from src.stop import Stopped
+from src.storage.files import read_rows
 from tests.experiments import built, left_behind
 from tests.processes import in_processes
 from tests.samplers.vllm_server import StandIn, served
@@ -454,13 +454,13 @@ def test_a_run_is_not_bound_to_its_sampler(tmp_path: Path, cache: Path, lora_bas
 
 
 def test_ctrl_c_does_not_wait_for_a_server(tmp_path: Path, cache: Path, lora_base: str) -> None:
-    from src import stop
+    from src.runtime import signals
 
     def behave(number: int) -> str:
         os.kill(os.getpid(), signal.SIGTERM) if number == 0 else None
         return "hang"
 
-    with served(StandIn(lora_base, behave=behave)) as server, stop.listening():
+    with served(StandIn(lora_base, behave=behave)) as server, signals.listening():
         run = built(tmp_path / "run", cache, *RUN, *by_servers(server))
         with pytest.raises(Stopped):
             run.run()

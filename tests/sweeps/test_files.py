@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.command_line import compose_jobs
+from src.cli.compose import compose_jobs
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs, needed
 

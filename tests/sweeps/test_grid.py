@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from src.command_line import Job
-from src.errors import ConfigError
+from src.cli.compose import Job
+from src.runtime.errors import ConfigError
 from sweeps.grid import covering, narrowed, read_grid
 
 

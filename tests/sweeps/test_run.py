@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.command_line import Job
-from src.errors import ConfigError
-from src.files import read_rows
+from src.cli.compose import Job
+from src.runtime.errors import ConfigError
+from src.storage.files import read_rows
 from sweeps import run as module
 from sweeps.run import check_launcher, checked_jobs, command, room_for
 

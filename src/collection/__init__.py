@@ -1,0 +1,1 @@
+"""The first half of a round: allocate, collect, annotate, score the reference."""

@@ -1,0 +1,40 @@
+"""Annotation: the oracle prefers one of two responses."""
+
+import numpy as np
+
+from src.collection.dataset_pairs import given
+from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparer, draw_labels
+from src.records import Candidate, Comparison, Tally
+
+
+def label(comparer: Comparer, candidates: list[Candidate], rng: np.random.Generator, tally: Tally) -> list[Comparison]:
+    """The oracle's preferences, or those that came with the data: a collector gives one kind or the other."""
+    if any(candidate.chosen is not None for candidate in candidates):
+        return given(candidates, tally)
+    return annotate(comparer, candidates, rng, tally)
+
+
+def annotate(
+    comparer: Comparer, candidates: list[Candidate], rng: np.random.Generator, tally: Tally
+) -> list[Comparison]:
+    """Asks the oracle about every candidate once. Ties and unusable answers stay in the list, without a preference.
+
+    Counts in the tally.
+    """
+    prompts = [candidate.prompt for candidate in candidates]
+    first, second = ([one.responses[place].text for one in candidates] for place in (FIRST, SECOND))
+    verdicts = comparer(prompts, first, second)
+    labels = draw_labels(verdicts, comparer.oracle.temperature, comparer.oracle.flip, rng)
+    tally.annotated_pairs += len(candidates)
+    tally.oracle_ties += int((labels == TIE).sum())
+    tally.oracle_invalid += int((labels == INVALID).sum())
+    scores = [None] * len(candidates) if verdicts.scores is None else [(a, b) for a, b in verdicts.scores.tolist()]
+    return [
+        Comparison(
+            prompt=candidate.prompt,
+            responses=candidate.responses,
+            scores=two,
+            chosen=label if label in (FIRST, SECOND) else None,
+        )
+        for candidate, two, label in zip(candidates, scores, labels.tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Win rate and what stands beside it."""

@@ -1,0 +1,155 @@
+"""Evaluation: how often a policy's response beats the human text, and how far the policy has gone for it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from src.evaluation.win_rate import distinct, unique_rate, win_figures
+from src.inference.lm_head import kl_divergence
+from src.inference.sampler import Sampler
+from src.inference.scorer import Scorer, ignore
+from src.models.policy import Policy, Weights
+from src.models.sharding import idle
+from src.models.template import Template
+from src.oracles.base import Comparer
+from src.records import Ids, Prompt
+from src.runtime import processes, signals
+from src.runtime.memory import naming
+from src.runtime.seeding import torch_stream
+
+
+@dataclass
+class Evaluator:
+    """Win rate of weights against the labels of a split.
+
+    The responses of every evaluation of a split are drawn from the same random stream, so two policies are compared
+    on the same prompts and the same luck.
+
+    Args:
+        policy: the model the weights belong to.
+        sampler: draws one response a prompt.
+        template: says where responses end, and gives their text.
+        scorer: for the KL.
+        judge: compares responses with labels.
+        prompts: split -> prompts.
+        seed: the run's.
+    """
+
+    policy: Policy
+    sampler: Sampler
+    template: Template
+    scorer: Scorer
+    judge: Comparer
+    prompts: dict[str, list[Prompt]]
+    seed: int
+
+    def __call__(
+        self,
+        weights: Weights,
+        sft: Weights,
+        split: str,
+        first: int | None = None,
+        tick: Callable[[int], None] = ignore,
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Figures of the result row, and a row a prompt for samples.jsonl.
+
+        Args:
+            first: so many prompts of the split; None for all.
+            tick: hears of prompts answered.
+        """
+        prompts = self.prompts[split][:first]
+        responses, texts = self.respond(weights, split, first, tick)
+        labels = [p.row.label for p in prompts]
+        tokens = np.array([len(ids) for ids in responses])
+        label_tokens = np.array([len(p.label_ids) for p in prompts])
+        figures, judged = compared(self.judge, prompts, texts, labels, tokens, label_tokens)
+        figures |= {
+            "response_tokens_mean": float(tokens.mean()),
+            "label_tokens_mean": float(label_tokens.mean()),
+            "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts, responses),
+        }
+        samples = [
+            {
+                "prompt_id": p.id,
+                "prompt": p.row.prompt,
+                "response": text,
+                "label": p.row.label,
+                "response_tokens": len(ids),
+                "label_tokens": len(p.label_ids),
+                **verdict,
+            }
+            for p, ids, text, verdict in zip(prompts, responses, texts, judged, strict=True)
+        ]
+        return figures, samples
+
+    def respond(
+        self, weights: Weights, split: str, first: int | None = None, tick: Callable[[int], None] = ignore
+    ) -> tuple[list[Ids], list[str]]:
+        """One response to each of the first prompts of a split: token ids as sampled, and texts."""
+        generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
+        with self.policy.using(weights) as model:
+            prompts = [p.ids for p in self.prompts[split][:first]]
+            drawn = self.sampler.sample(model, prompts, 1, self.template.end_ids, generator, tick)
+        responses = [ids[0] for ids in drawn]
+        return responses, [self.template.text(ids) for ids in responses]
+
+    def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
+        """KL(policy || SFT) a response, nats: at every token of a response the exact KL of the next-token
+        distributions, summed. Unbiased where responses are sampled at temperature 1; along greedy responses it is the
+        KL met on that path. The SFT policy has 0.
+        """
+        rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
+        own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
+        rows, given = [rows[i] for i in own], [given[i] for i in own]
+        total = 0.0
+
+        def idle_twice() -> None:
+            """Another process's batch: its weights are put together from the parts of all."""
+            for either in (weights, sft):
+                with self.policy.using(either) as model:
+                    idle(model)
+
+        for batch in signals.between(self.scorer.batches(rows, given), idle_twice):
+            asked = [rows[i] for i in batch], [given[i] for i in batch]
+            with naming("model.tokens", self.scorer.tokens):
+                with self.policy.using(weights) as model:
+                    ours = self.scorer.states(model, *asked)
+                with self.policy.using(sft) as model:
+                    theirs = self.scorer.states(model, *asked)
+                total += kl_divergence(ours, theirs).sum().item()
+        return sum(processes.gather(total)) / len(prompts)
+
+
+def compared(
+    judge: Comparer,
+    prompts: Sequence[Prompt],
+    texts: Sequence[str],
+    others: Sequence[str],
+    lengths: np.ndarray,
+    other_lengths: np.ndarray,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a judge says of texts against others (the labels, or another system's), one of each a prompt.
+
+    Args:
+        lengths, other_lengths: of both, in tokens or words, for the length-controlled win rate; (N,).
+
+    Returns:
+        Figures of the result row, and for every prompt both scores (None from a judge that only compares) and the
+        outcome (None where it gave no usable answer), as they stand in samples.jsonl.
+    """
+    verdicts = judge(prompts, texts, others)
+    results = verdicts.outcomes()
+    figures = win_figures(results, lengths, other_lengths) | {
+        "judge_score_mean": None if verdicts.scores is None else float(verdicts.scores[:, 0].mean()),
+        "distinct_3": distinct(texts),
+        "unique_rate": unique_rate(texts),
+    }
+    scores = [(None, None)] * len(texts) if verdicts.scores is None else verdicts.scores.tolist()
+    rows = [
+        {"response_score": score, "label_score": other, "outcome": None if math.isnan(result) else result}
+        for (score, other), result in zip(scores, results.tolist(), strict=True)
+    ]
+    return figures, rows

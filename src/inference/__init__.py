@@ -1,0 +1,1 @@
+"""Log-probs and sampling of a model, each prompt encoded once."""

@@ -1,0 +1,1 @@
+"""Gradient steps: preference learning and SFT."""

@@ -1,0 +1,1 @@
+"""What a run leaves, and going on from it."""

@@ -1,0 +1,1 @@
+"""Processes, signals, threads, report, seeds, errors."""

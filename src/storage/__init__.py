@@ -1,0 +1,1 @@
+"""Whole files, checksums, names of folders."""

@@ -1,0 +1,195 @@
+"""Bad input at the command line: one message that lists everything, no traceback, nothing written."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src.cli.compose import compose_jobs, flags_first, problems_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(folder: Path, *arguments: str, module: str = "src.train") -> subprocess.CompletedProcess[str]:
+    """Runs the real command in an empty folder, as after `pip install -e .`."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("F=2 -m seed=0,1", ["-m", "F=2", "seed=0,1"]),
+        ("-m F=2 seed=0,1", ["-m", "F=2", "seed=0,1"]),
+        ("F=2 --cfg job loss=ipo", ["--cfg", "job", "F=2", "loss=ipo"]),
+        ("F=2 -cd extra loss=ipo -m", ["-cd", "extra", "-m", "F=2", "loss=ipo"]),
+        ("~experiment F=2 --config-dir=x", ["--config-dir=x", "~experiment", "F=2"]),
+        ("F=2 experiment=null -m seed=0,1", ["-m", "F=2", "seed=0,1"]),
+        ("", []),
+    ],
+)
+def test_flags_go_first(arguments: str, expected: list[str]) -> None:
+    assert flags_first(arguments.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("losss=dpo", ["losss=dpo: no such key; did you mean loss"]),
+        ("loss=dpoo", ["loss=dpoo: no such loss; did you mean dpo?"]),
+        ("F=0", ["F=0: expected a whole number from 1 to T=64"]),
+        ("F=T1", ["F=T1: expected a whole number from 1 to T=64"]),
+        ("F=1000", ["F=1000: expected a whole number from 1 to T=64"]),
+        ("F=2.5", ["F=2.5: expected a whole number"]),
+        ("F=65 T=64", ["F=65"]),
+        ("++sed=3", ["++sed=3: no such key; did you mean seed?"]),
+        ("+loss.bta=3", ["+loss.bta=3: no such key; did you mean loss.beta"]),
+        ("batch_size=-1", ["batch_size=-1: expected at least 1"]),
+        ("T=0", ["T=0: expected at least 1"]),
+        ("seed=-1", ["seed=-1"]),
+        ("seed=x", ["seed=x: expected a whole number"]),
+        ("learning_rate=0", ["learning_rate=0"]),
+        ("learning_rate=nan", ["learning_rate=nan: expected a number"]),
+        ("model.path=/nowhere", ["model.path=/nowhere: no model there"]),
+        ("model=smollm2_135m model.path=/nowhere", ["model.path=/nowhere: no model there"]),
+        ("reference=gold", ["reference: no path given; add reference.path=DIR"]),
+        ("reference=gold reference.path=/nowhere", ["reference: path=/nowhere: no policy there"]),
+        ("reference=ema reference.rate=2", ["reference.rate=2"]),
+        ("loss.beta=0 loss.label_smoothing=0.5", ["loss.beta=0", "loss.label_smoothing=0.5"]),
+        ("loss=ipo loss.label_smoothing=0.1", ["loss.label_smoothing=0.1: no such key"]),
+        ("loss._target_=os.system", ["_target_ is the yaml files' own"]),
+        ("data=files", ["data=files needs data.path=DIR"]),
+        ("data=files data.path=/nowhere", ["data.path=/nowhere: no such folder"]),
+        ("task=harmlessness", ["task=harmlessness: the embedded data has tldr, helpfulness"]),
+        ("judge.temperature=1", ["judge.temperature=1.0: a judge compares exactly"]),
+        ("ensemble=2", ["ensemble=2 needs LoRA members"]),
+        ("ensemble=0", ["ensemble=0: expected at least 1"]),
+        ("model.lora.rank=8", ["model.lora.rank=8: no such key; model.lora is null here; model=tiny_lora has one"]),
+        ("model=tiny_lora model.lora.rank=0", ["model.lora.rank=0"]),
+        ("device=tpu", ["device=tpu: expected auto, cpu, cuda or cuda:N"]),
+        ("device=cuda:99", ["device=cuda:99: torch sees"]),
+        ("~loss", ["no key can be taken away"]),
+        ("lossdpo", ["lossdpo: expected key=value"]),
+        ("seed=0,1", ["seed=0,1: several values need -m"]),
+        ("loss=dpo,ipoo -m", ["loss=ipoo: no such loss; did you mean ipo"]),
+        ("F=1,0 seed=1,-2 -m", ["F=0: expected", "seed=-2"]),
+        ("evaluate.temperature=-1 collect.temperature=0", ["evaluate.temperature=-1.0", "collect.temperature=0.0"]),
+        ("optimizer.betas=[0.9] optimizer.schedule=cosine", ["optimizer.betas=[0.9]", "optimizer.schedule=cosine"]),
+        ("data=files data.path=tests oracle=gold judge=gold", ["oracle=gold: only the embedded data", "judge=gold"]),
+        ("source=hub_tldr", ["source=hub_tldr: only data=hub has a source; add data=hub, or leave source out"]),
+        ("source=null", ["source=null: no choice is null; leave source out, or choose one of hub_harmlessness"]),
+        ("loss=null", ["loss=null: no choice is null; leave loss out, or choose one of dpo, ipo, slic"]),
+        ("experiment=null,smoke -m", ["experiment=null: no choice is null; leave experiment out"]),
+    ],
+)
+def test_every_problem_is_named(arguments: str, expected: list[str]) -> None:
+    found = problems_of(flags_first(arguments.split()))
+    for text in expected:
+        assert any(line.startswith(text) or text in line for line in found), found
+
+
+def test_all_problems_stand_in_one_message() -> None:
+    found = problems_of(["losss=dpo", "lss=3", "loss=dpoo", "F=0", "++sed=3", "batch_size=-1"])
+    assert [line.split(":")[0] for line in found] == [
+        "loss=dpoo", "losss=dpo", "lss=3", "++sed=3", "batch_size=-1", "F=0"
+    ]  # fmt: skip
+
+
+def test_what_there_is_stands_once_in_a_hint() -> None:
+    [problem] = problems_of(["zzz=1"])
+    there = problem.partition("there are ")[2].split(", ")
+    assert "task" in there and len(there) == len(set(there))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "loss=ipo F=2 -m seed=0,1,2",
+        "++seed=3 ++loss.beta=0.5",
+        "F=T task=helpfulness reference=sft",
+        "model=tiny_lora ensemble=3 loss=slic loss.label_smoothing=0.1",
+        "experiment=smoke hydra.run.dir=x",
+        "loss=dpo,ipo,slic F=1,2,T -m",
+        "experiment=null F=2",
+        "experiment=paper_tldr data=embedded,hub -m",
+        "--help",
+    ],
+)
+def test_good_commands_have_no_problem(arguments: str) -> None:
+    assert problems_of(flags_first(arguments.split())) == []
+
+
+def test_one_problem_where_a_source_has_no_part() -> None:
+    assert len(problems_of(["source=hub_tldr"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "prompts"),
+    [
+        ("experiment=paper_tldr", "CarperAI/openai_summarize_tldr", 1000),
+        ("experiment=paper_helpfulness", "HuggingFaceH4/helpful-anthropic-raw", 500),
+        ("experiment=paper_harmlessness", "HuggingFaceH4/hh-rlhf-h4", 500),
+        ("experiment=paper_tldr source=hub_tldr", "trl-lib/tldr", 1000),
+        ("experiment=paper_tldr data=files data.path=tests", "tests", None),
+        ("experiment=paper_tldr data=embedded", None, None),
+    ],
+)
+def test_the_papers_sets_are_those_of_the_hub_alone(arguments: str, path: str | None, prompts: int | None) -> None:
+    [job], _ = compose_jobs(arguments.split())
+    assert job.plain["data"].get("path") == path and job.plain["evaluate"]["prompts"] == prompts
+    assert not [line for line in job.problems if "no such key" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "F=0 ++sed=3",
+        "data=files data.path=rows",
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in ("losss=dpo", "model.path=/nowhere")),
+    ],
+)
+def test_the_command_fails_at_once_and_writes_nothing(tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "train.jsonl").write_text(
+        json.dumps({"prompt": "x"}) + "\n" + '{"prompt": "", "label": "y"}\n'
+    )
+    start = time.monotonic()
+    done = command(tmp_path, *arguments.split())
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.startswith("error: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"rows"}
+    # Ten seconds on a quiet machine; tests share theirs.
+    assert time.monotonic() - start < 60
+
+
+def test_bad_rows_are_named_by_file_and_line(tmp_path: Path) -> None:
+    rows = ['{"prompt": "a", "label": "b"}', '{"prompt": "c"}', '{"prompt": " ", "label": "d"}', "{broken"]
+    (tmp_path / "train.jsonl").write_text("\n".join(rows) + "\n")
+    found = problems_of(["data=files", f"data.path={tmp_path}"])
+    assert any("train.jsonl, line 2: no column 'label'" in line for line in found)
+    assert any("train.jsonl, line 3: 'prompt' is empty" in line for line in found)
+    assert any("train.jsonl, line 4" in line for line in found)
+    assert any("validation.jsonl: no such file" in line for line in found)
+
+
+@pytest.mark.slow
+def test_sft_command(tmp_path: Path) -> None:
+    made = command(tmp_path, "experiment=smoke", module="src.sft")
+    assert made.returncode == 0, made.stderr
+    assert "SFT: 12 steps" in made.stdout
+    again = command(tmp_path, "experiment=smoke", module="src.sft")
+    assert "SFT: 12 steps" not in again.stdout and "loss" in again.stdout
+    wrong = command(tmp_path, "experimnt=smoke", module="src.sft")
+    assert wrong.returncode == 1 and "did you mean experiment?" in wrong.stderr and "Traceback" not in wrong.stderr

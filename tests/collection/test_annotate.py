@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+
+from src.collection.annotate import annotate
+from src.oracles.base import INVALID, SECOND, TIE, Comparer
+from src.records import Candidate, Comparison, Response, Tally
+from src.runtime.errors import RunError
+from tests.oracles.helpers import Scripted
+from tests.tiny import numbered_prompts
+
+SCORES = {"good": 2.0, "fair": 1.0, "also fair": 1.0, "poor": -1.0}
+
+
+def candidates(*pairs: tuple[str, str]) -> list[Candidate]:
+    prompts = numbered_prompts(len(pairs))
+    return [
+        Candidate(prompt, (Response((2,), first), Response((3,), second)))
+        for prompt, (first, second) in zip(prompts, pairs, strict=True)
+    ]
+
+
+def fresh() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_the_better_response_is_chosen_on_either_side():
+    oracle, tally = Scripted(SCORES), Tally()
+    asked = candidates(("good", "poor"), ("fair", "good"), ("poor", "fair"))
+    assert annotate(Comparer(oracle, None), asked, fresh(), tally) == [
+        Comparison(asked[0].prompt, asked[0].responses, (2.0, -1.0), 0),
+        Comparison(asked[1].prompt, asked[1].responses, (1.0, 2.0), 1),
+        Comparison(asked[2].prompt, asked[2].responses, (-1.0, 1.0), 1),
+    ]
+    assert tally == Tally(annotated_pairs=3)
+
+
+def test_every_response_is_asked_about_once_with_its_prompt():
+    oracle = Scripted(SCORES)
+    annotate(Comparer(oracle, None), candidates(("good", "poor"), ("fair", "also fair")), fresh(), Tally())
+    assert sorted(oracle.asked) == [(0, "good"), (0, "poor"), (1, "also fair"), (1, "fair")]
+
+
+def test_a_tie_is_kept_counted_and_has_no_choice():
+    tally = Tally(annotated_pairs=10, oracle_ties=4, passed_over=1)
+    asked = candidates(("fair", "also fair"), ("good", "poor"), ("also fair", "fair"))
+    comparisons = annotate(Comparer(Scripted(SCORES), None), asked, fresh(), tally)
+    assert [comparison.chosen for comparison in comparisons] == [None, 0, None]
+    assert [comparison.prompt.id for comparison in comparisons] == [0, 1, 2]
+    assert tally == Tally(annotated_pairs=13, oracle_ties=6, passed_over=1)
+
+
+def test_a_temperature_draws_the_choice_and_makes_no_ties():
+    count, temperature = 4000, 2.0
+    tally = Tally()
+    asked = candidates(*[("good", "fair")] * count, ("fair", "also fair"))
+    comparisons = annotate(Comparer(Scripted(SCORES, temperature), None), asked, fresh(), tally)
+    chosen = [comparison.chosen for comparison in comparisons]
+    # sigmoid((2 - 1) / 2)
+    expected = 1 / (1 + math.exp(-0.5))
+    error = math.sqrt(expected * (1 - expected) / count)
+    assert abs(chosen[:count].count(0) / count - expected) < 4 * error
+    assert None not in chosen
+    assert tally == Tally(annotated_pairs=count + 1)
+
+
+def test_the_choice_is_the_draws_of_the_given_stream():
+    asked = candidates(*[("good", "fair")] * 30)
+    once, again, other = (
+        [
+            one.chosen
+            for one in annotate(Comparer(Scripted(SCORES, 2.0), None), asked, np.random.default_rng(seed), Tally())
+        ]
+        for seed in (0, 0, 1)
+    )
+    assert once == again != other
+
+
+def test_what_the_oracle_says_is_plain_data():
+    comparison, _ = annotate(
+        Comparer(Scripted(SCORES), None), candidates(("good", "poor"), ("fair", "poor")), fresh(), Tally()
+    )
+    assert type(comparison.chosen) is int
+    assert [type(score) for score in comparison.scores] == [float, float]
+
+
+def test_no_candidates_make_no_comparisons():
+    tally = Tally()
+    assert annotate(Comparer(Scripted(SCORES), None), [], fresh(), tally) == []
+    assert tally == Tally()
+
+
+def test_a_score_that_is_not_a_number_ends_the_round_naming_the_oracle():
+    oracle = Scripted(SCORES | {"poor": math.nan}, name="my oracle")
+    with pytest.raises(RunError, match="my oracle"):
+        annotate(Comparer(oracle, None), candidates(("good", "poor"), ("fair", "good")), fresh(), Tally())
+
+
+def test_an_unusable_answer_is_asked_about_counted_and_makes_no_pair():
+    class Mute(Scripted):
+        score = None
+
+        def compare(self, prompts, first, second):
+            return [INVALID, SECOND, TIE]
+
+    tally = Tally()
+    asked = candidates(("good", "poor"), ("fair", "good"), ("poor", "fair"))
+    comparisons = annotate(Comparer(Mute({}), None), asked, fresh(), tally)
+    assert [one.chosen for one in comparisons] == [None, 1, None]
+    assert [one.scores for one in comparisons] == [None] * 3
+    assert tally == Tally(annotated_pairs=3, oracle_ties=1, oracle_invalid=1)

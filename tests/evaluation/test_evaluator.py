@@ -1,0 +1,128 @@
+"""Evaluation: which texts meet, what is computed once, and the KL."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from src.learning.learner import estimated_kl
+from src.loop import Experiment
+from src.oracles.base import Comparer
+from src.oracles.embedding import EmbeddingOracle
+from src.records import Prompt
+from src.storage.files import read_rows
+
+Build = Callable[..., Experiment]
+
+
+class Judge:
+    """The longer text wins; counts what it is asked."""
+
+    temperature, flip, name = 0.0, 0.0, "longest"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def score(self, world: object, prompts: list[Prompt], texts: list[str]) -> list[float]:
+        self.texts += texts
+        return [float(len(text)) for text in texts]
+
+
+def test_labels_are_scored_once_a_split(experiment: Build) -> None:
+    run = experiment("evaluate.every=1")
+    judge = Judge()
+    run.evaluator.judge = Comparer(judge, None)
+    run.run()
+    labels = [prompt.row.label for prompt in run.evaluator.prompts["test"]]
+    assert all(judge.texts.count(label) == labels.count(label) for label in labels)
+
+
+@pytest.mark.parametrize(("during", "final"), [(2, 5), (5, 2), (3, None), (None, 3)])
+def test_without_a_test_split_each_evaluation_has_its_own_number_of_prompts(
+    experiment: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: int | None, final: int | None
+) -> None:
+    monkeypatch.setattr(EmbeddingOracle, "load", lambda self: None)
+    monkeypatch.setattr(EmbeddingOracle, "score", lambda self, world, prompts, texts: [float(len(t)) for t in texts])
+    for split, numbers in (("train", range(20)), ("validation", range(20, 26))):
+        rows = [{"prompt": f"Say {n}, please. Answer:", "label": f"it is {n}"} for n in numbers]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    counts = f"evaluate.validation_prompts={during or 'null'}", f"evaluate.prompts={final or 'null'}"
+    run = experiment("data=files", f"data.path={tmp_path}", *counts)
+    run.run()
+    rows = read_rows(run.folder.path / "results.jsonl")
+    assert [(row["split"], row["step"], row["round"], row["n_prompts"]) for row in rows] == [
+        ("validation", 0, 0, during or 6), ("validation", 2, 0, during or 6),
+        ("validation", 0, -1, final or 6), ("validation", 4, 1, final or 6),
+    ]  # fmt: skip
+    samples = read_rows(run.folder.path / "samples.jsonl")
+    last = [one["prompt"] for one in samples if one["step"] == 4]
+    assert last == [f"Say {n}, please. Answer:" for n in range(20, 20 + (final or 6))]
+
+
+def test_samples_and_row_agree(experiment: Build) -> None:
+    run = experiment("evaluate.every=0")
+    run.evaluator.judge = Comparer(Judge(), None)
+    run.run()
+    row = read_rows(run.folder.path / "results.jsonl")[-1]
+    samples = [one for one in read_rows(run.folder.path / "samples.jsonl") if one["step"] == 4]
+    prompts = {prompt.id: prompt for prompt in run.evaluator.prompts["test"]}
+    for one in samples:
+        assert one["label"] == prompts[one["prompt_id"]].row.label
+        assert one["label_score"] == len(one["label"]) and one["response_score"] == len(one["response"])
+        better, worse = len(one["response"]) > len(one["label"]), len(one["response"]) < len(one["label"])
+        assert one["outcome"] == (1.0 if better else 0.0 if worse else 0.5)
+    assert row["win_rate"] == pytest.approx(np.mean([one["outcome"] for one in samples]))
+    assert row["judge_score_mean"] == pytest.approx(np.mean([one["response_score"] for one in samples]))
+
+
+def test_kl_equals_a_plain_computation(experiment: Build) -> None:
+    run = experiment("learning_rate=0.02", "evaluate.every=0")
+    run.run()
+    policy, end = run.policy.mean(), run.policy.tokenizer.eos_token_id
+    prompts = run.evaluator.prompts["test"]
+    generator = torch.Generator().manual_seed(0)
+    with run.policy.using(policy) as model:
+        drawn = run.evaluator.sampler.sample(model, [p.ids for p in prompts], 1, {end}, generator)
+    responses = [one[0] for one in drawn]
+    total = 0.0
+    for prompt, response in zip(prompts, responses, strict=True):
+        rows = []
+        for weights in (policy, run.sft):
+            with run.policy.using(weights) as model:
+                logits = model(torch.tensor([prompt.ids + response])).logits[0].log_softmax(-1)
+            rows.append(logits[len(prompt.ids) - 1 : -1])
+        total += (rows[0].exp() * (rows[0] - rows[1])).sum().item()
+    assert total / len(prompts) > 0.01
+    assert run.evaluator._kl(policy, run.sft, prompts, responses) == pytest.approx(total / len(prompts), rel=1e-3)
+
+
+def test_the_sft_policy_has_no_distance_from_itself(experiment: Build) -> None:
+    run = experiment()
+    copy = {name: tensor.clone() for name, tensor in run.sft.items()}
+    figures, _ = run.evaluator(copy, run.sft, "validation")
+    assert figures["kl_sft"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_greedy_and_sampled_evaluation_differ(experiment: Build) -> None:
+    greedy, sampled = experiment("evaluate.temperature=0"), experiment("evaluate.temperature=1")
+    one = greedy.evaluator(greedy.sft, greedy.sft, "test")[1]
+    other = sampled.evaluator(sampled.sft, sampled.sft, "test")[1]
+    assert [row["response"] for row in one] != [row["response"] for row in other]
+    assert [row["response"] for row in one] == [
+        row["response"] for row in greedy.evaluator(greedy.sft, greedy.sft, "test")[1]
+    ]
+
+
+def test_estimated_kl_of_known_distributions() -> None:
+    """Responses are one of three symbols, drawn from the behavior policy; 200,000 of them show the KL."""
+    policy, other, behavior = (torch.tensor(p) for p in ([0.2, 0.3, 0.5], [0.4, 0.4, 0.2], [0.3, 0.3, 0.4]))
+    drawn = torch.multinomial(behavior, 200_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    kl = (policy * (policy / other).log()).sum().item()
+    estimate = estimated_kl(policy.log()[drawn], other.log()[drawn], behavior.log()[drawn])
+    assert estimate == pytest.approx(kl, rel=0.03)
+    assert estimated_kl(behavior.log()[drawn], behavior.log()[drawn], behavior.log()[drawn]) == pytest.approx(
+        0, abs=1e-9
+    )
