@@ -134,7 +134,7 @@ def _collected(
     from src.inference.scorer import scorer_for
     from src.models.pretrained import load_tokenizer
     from src.models.template import Template, template_of
-    from src.oracles.base import Comparer
+    from src.oracles.comparer import Comparer
     from src.reward_fitting.preferences import given_preferences, sample_preferences
 
     cache, kind, task = build_sft_cache(config, splits, report), config.model.template, config.task

@@ -30,7 +30,9 @@ from src.data.splits import Splits
 from src.evaluate import read_request
 from src.evaluation.win_rate import distinct, unique_rate, win_figures
 from src.learning.schedule import resolve_rounds
-from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
+from src.oracles.base import Oracle, Scoring
+from src.oracles.comparer import Comparer
+from src.oracles.labels import draw_labels, verdicts_of
 from src.records import Prompt, Row, Tally
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable

@@ -22,7 +22,7 @@ from src.models.policy import Policy, Weights
 from src.models.pretrained import load_tokenizer
 from src.models.template import Template, template_of
 from src.oracles.answers import Ledger
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Prompt, Row, Tally
 from src.run_folder.folder import SCHEMA_VERSION
 from src.runtime.device import choose_device

@@ -15,7 +15,7 @@ from src.data.prompt_stream import PromptStream
 from src.data.splits import Splits
 from src.inference.scorer import Scorer
 from src.models.policy import Policy
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Comparison, Prompt, Tally
 from src.run_folder.round_files import read_pairs, round_files
 from src.runtime.errors import RunError

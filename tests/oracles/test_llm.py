@@ -17,7 +17,8 @@ import yaml
 
 from src.oracles import endpoint, llm
 from src.oracles.answers import Answer, AnswerCache, Ledger
-from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparer
+from src.oracles.base import FIRST, INVALID, SECOND, TIE
+from src.oracles.comparer import Comparer
 from src.oracles.endpoint import read_answer, retry_after
 from src.oracles.llm import LlmOracle, Template, in_both_orders, verdict
 from src.records import Prompt, Row
@@ -527,8 +528,8 @@ def test_a_kill_between_ledger_and_cache_is_paid_twice_and_counted_twice(
 def test_oracle_and_judge_count_apart(make: Callable[..., LlmOracle]) -> None:
     with served(lambda request, _: by_length(request)) as server:
         oracle, judge = Comparer(make(server), None), Comparer(make(server), None)
-        oracle(*pairs())
-        judge(*pairs(3))
+        oracle.verdicts(*pairs())
+        judge.verdicts(*pairs(3))
     assert oracle.spent("oracle")["oracle_calls"] == 12 and oracle.spent("oracle")["oracle_cached"] == 0
     assert judge.spent("judge") == {
         "judge_calls": 0, "judge_cached": 6, "judge_tokens": 0, "judge_completion_tokens": 0

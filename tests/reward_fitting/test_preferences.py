@@ -7,7 +7,8 @@ import pytest
 from src.collection.dataset_pairs import DatasetCollector
 from src.data.splits import Splits
 from src.data.world_tldr import TLDR
-from src.oracles.base import FIRST, SECOND, Verdicts, draw_labels
+from src.oracles.base import FIRST, SECOND, Verdicts
+from src.oracles.labels import draw_labels
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.reward_fitting.preferences import (
     Preference,
