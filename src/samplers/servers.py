@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from src.inference.scorer import ignore
-from src.oracles.endpoint import FIRST_WAIT, LONGEST_WAIT, Trouble, first_line
+from src.oracles.failures import FIRST_WAIT, LONGEST_WAIT, Trouble, quoted
 from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
@@ -134,16 +134,16 @@ class Servers:
         except (TimeoutError, openai.APITimeoutError):
             raise Trouble(f"no answer within {self.timeout:g} s", again=True) from None
         except openai.APIStatusError as error:
-            what = self._without_key(f"it answers {error.status_code} ({first_line(error)})")
+            what = self._without_key(f"it answers {error.status_code} ({quoted(error)})")
             kind = Forgotten if error.status_code == 404 else Trouble
             raise kind(what, again=error.status_code in AGAIN or error.status_code >= 500) from None
         except openai.APIError as error:
             cause = error.__cause__ or error
             raise Trouble(
-                self._without_key(f"no answer ({type(cause).__name__}: {first_line(cause)})"), again=True
+                self._without_key(f"no answer ({type(cause).__name__}: {quoted(cause)})"), again=True
             ) from None
         except ValueError as error:
-            raise Trouble(self._without_key(f"what it sends is of no use: {first_line(error)}"), again=False) from None
+            raise Trouble(self._without_key(f"what it sends is of no use: {quoted(error)}"), again=False) from None
 
     def _without_key(self, text: str) -> str:
         """Servers repeat what they were sent; the key must not stand in a message."""

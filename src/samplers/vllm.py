@@ -24,8 +24,8 @@ from transformers import PreTrainedModel
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.models.policy import Policy
-from src.oracles.endpoint import Trouble, first_line
-from src.oracles.llm import is_url
+from src.oracles.endpoint import is_url
+from src.oracles.failures import Trouble, quoted
 from src.records import Ids
 from src.runtime import processes, signals
 from src.runtime.errors import require
@@ -247,7 +247,7 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {quoted(error)}); that folder has to "
                 "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,

@@ -24,7 +24,7 @@ from src.collection.round import logp_difference
 from src.inference.sampler import Sampler
 from src.models.policy import Policy
 from src.models.spec import LoraSpec
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.records import Comparison, Response
 from src.runtime.errors import RunError
 from src.runtime.signals import Stopped
