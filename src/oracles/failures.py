@@ -42,6 +42,6 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return max(mktime_tz(date) - time.time(), 0.0) if date else 0.0
 
 
-def quoted(said: BaseException | str) -> str:
+def quoted(said: str) -> str:
     """The first line of a server's message, at most 200 characters: proxies answer with whole pages."""
-    return (str(said).splitlines() or [""])[0][:LONGEST_QUOTE]
+    return (said.splitlines() or [""])[0][:LONGEST_QUOTE]

@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from src.inference.scorer import ignore
-from src.oracles.failures import FIRST_WAIT, LONGEST_WAIT, Trouble, quoted
-from src.runtime.errors import RunError
+from src.oracles.failures import FIRST_WAIT, LONGEST_WAIT, Trouble
+from src.runtime.errors import RunError, error_summary
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -99,7 +98,7 @@ class Servers:
         questions: Sequence[Any],
         ask: Callable[["AsyncOpenAI", Any], Awaitable[T]],
         ready: Ready,
-        tick: Callable[[int], None] = ignore,
+        tick: Callable[[int], None] = lambda responses: None,
     ) -> list[T]:
         """The answer to every question, from whichever server had room.
 
@@ -134,16 +133,18 @@ class Servers:
         except (TimeoutError, openai.APITimeoutError):
             raise Trouble(f"no answer within {self.timeout:g} s", again=True) from None
         except openai.APIStatusError as error:
-            what = self._without_key(f"it answers {error.status_code} ({quoted(error)})")
+            what = self._without_key(f"it answers {error.status_code} ({error_summary(error)})")
             kind = Forgotten if error.status_code == 404 else Trouble
             raise kind(what, again=error.status_code in AGAIN or error.status_code >= 500) from None
         except openai.APIError as error:
             cause = error.__cause__ or error
             raise Trouble(
-                self._without_key(f"no answer ({type(cause).__name__}: {quoted(cause)})"), again=True
+                self._without_key(f"no answer ({type(cause).__name__}: {error_summary(cause)})"), again=True
             ) from None
         except ValueError as error:
-            raise Trouble(self._without_key(f"what it sends is of no use: {quoted(error)}"), again=False) from None
+            raise Trouble(
+                self._without_key(f"what it sends is of no use: {error_summary(error)}"), again=False
+            ) from None
 
     def _without_key(self, text: str) -> str:
         """Servers repeat what they were sent; the key must not stand in a message."""

@@ -18,22 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from transformers import PreTrainedModel
-
-from src.inference.sampler import Sampler
-from src.inference.scorer import ignore
-from src.models.policy import Policy
 from src.oracles.endpoint import is_url
-from src.oracles.failures import Trouble, quoted
+from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
-from src.runtime.errors import require
+from src.runtime.errors import error_summary, require
 from src.samplers.servers import Servers
 from src.storage.files import local_path, new_folder
 
 if TYPE_CHECKING:
+    import torch
     from openai import AsyncOpenAI
+    from transformers import PreTrainedModel
+
+    from src.inference.sampler import Sampler
+    from src.models.policy import Policy
 
 # Where a server wants no key, the client wants one all the same. Not the key of another service from the environment.
 NO_KEY = "no-key-given"
@@ -115,8 +114,8 @@ class ServedSampler:
     """
 
     spec: VllmSpec
-    policy: Policy
-    settings: Sampler
+    policy: "Policy"
+    settings: "Sampler"
     longest: int
     folder: Path
     warn: Callable[[str], None]
@@ -161,18 +160,20 @@ class ServedSampler:
 
     def sample_scored(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel",
         prompts: Sequence[Ids],
         k: int,
         end_ids: Set[int],
-        generator: torch.Generator,
-        tick: Callable[[int], None] = ignore,
+        generator: "torch.Generator",
+        tick: Callable[[int], None] = lambda responses: None,
     ) -> list[list[tuple[Ids, float]]]:
         """As the sampler in process does, within `serving`. The model is not asked: its mean is at the servers.
 
         Raises:
             RunError: if a server refuses, or all are lost.
         """
+        import torch
+
         seeds = torch.randint(SEEDS, (len(prompts),), generator=generator, device=generator.device).tolist()
         questions = [Question(ids, k, seed) for ids, seed in zip(prompts, seeds, strict=True)]
 
@@ -247,7 +248,7 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {quoted(error)}); that folder has to "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder has to "
                 "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
