@@ -142,9 +142,8 @@ class Servers:
                 self._without_key(f"no answer ({type(cause).__name__}: {error_summary(cause)})"), again=True
             ) from None
         except ValueError as error:
-            raise Trouble(
-                self._without_key(f"what it sends is of no use: {error_summary(error)}"), again=False
-            ) from None
+            what = f"what it sends is of no use: {error_summary(error)}"
+            raise Trouble(self._without_key(what), again=False) from None
 
     def _without_key(self, text: str) -> str:
         """Servers repeat what they were sent; the key must not stand in a message."""

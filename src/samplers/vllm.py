@@ -248,8 +248,8 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder has to "
-                "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
+                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
             ) from None
