@@ -75,7 +75,8 @@ def _fitted(config: "RunConfig", own: "RewardConfig", identity: str, report: "Re
     from dataclasses import replace
 
     from src.build import build_sft_cache
-    from src.models.reward_model import RewardModel, load_reward_model, new_reward_model
+    from src.models.pretrained_reward import load_reward_model, new_reward_model
+    from src.models.reward_model import RewardModel
     from src.reward_fitting.fit import fit
     from src.reward_fitting.preferences import in_drawn_order, run_preferences, split_by_prompt
     from src.runtime.device import choose_device

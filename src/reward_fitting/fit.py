@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from src.models.reward_input import INPUTS, is_local
-from src.models.reward_model import RewardModel, batches
+from src.models.reward_input import INPUTS
+from src.models.reward_model import RewardModel, padded_batches
 from src.reward_fitting.preferences import Preference
 from src.runtime.errors import require
 from src.runtime.memory import advising, naming
 from src.runtime.seeding import numpy_stream, stream_seed
+from src.storage.files import is_local
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def fit(
             batch = order[step * spec.batch_size : (step + 1) * spec.batch_size]
             total = 0.0
             optimizer.zero_grad()
-            for part in batches([lengths[index] for index in batch], spec.batch_tokens):
+            for part in padded_batches([lengths[index] for index in batch], spec.batch_tokens):
                 rows = [batch[place] for place in part]
                 with naming("reward.batch_tokens", spec.batch_tokens):
                     with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
