@@ -72,7 +72,7 @@ class Policy:
     def lighter(self) -> str:
         """Advice for a message: the options that reduce the memory of what is trained."""
         if self.lora is None:
-            return "a model with adapters (model.lora) learns less"
+            return "train adapters instead of all weights (a model with lora)"
         return f"lower ensemble={self.members} or model.lora.rank={self.lora.rank}"
 
     def trainable(self) -> dict[str, nn.Parameter]:
