@@ -13,7 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
-from src.cli.compose import CONF, flags_first, plain_config, problems_of
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
+from src.cli.overrides import flags_first
 from src.runtime import processes
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.signals import Stopped, listening
@@ -27,7 +29,7 @@ def job(composed: DictConfig) -> None:
     # Here and not only in `main`: launchers start jobs in processes of their own.
     with listening():
         try:
-            run(plain_config(composed), hydra_config.runtime.choices, Path(place))
+            run(plain_config(composed, hydra_config.runtime.choices), hydra_config.runtime.choices, Path(place))
         except Stopped as stopped:
             if processes.speaks_first():
                 sys.stderr.write(f"\n{place}: {stopped}\n")
@@ -55,7 +57,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     """
     # Torch and transformers are loaded for a run only: help and completion answer at once.
     from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-    from src.config import read_config
+    from src.cli.read_config import read_config
     from src.loggers.base import Untracked
     from src.models import sharding
     from src.run_folder.lock import run_lock

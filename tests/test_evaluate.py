@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from src.after_training.head_to_head import append_row
 from src.build import config_yaml
 from src.cli.compose import compose_jobs
-from src.config import TaskSpec, read_config
+from src.cli.read_config import read_config
+from src.config import TaskSpec
 from src.data.embedded import EmbeddedData
 from src.evaluate import main, read_request
 from src.oracles.embedding import EmbeddingOracle
