@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.allocation.base import Allocation
+from src.collection.base import Collect
 from src.learning.optimizer import OptimizerSpec
 from src.learning.schedule import resolve_rounds
 from src.loggers.base import Logger
@@ -13,8 +14,7 @@ from src.models.spec import ModelSpec
 from src.oracles.base import Oracle
 from src.references.base import Reference
 from src.runtime.errors import require
-from src.samplers.hf import HfSpec
-from src.samplers.vllm import VllmSpec
+from src.samplers.base import SamplerOption
 
 
 @dataclass(frozen=True)
@@ -31,35 +31,6 @@ class TaskSpec:
         if self.max_label_tokens is not None:
             limits["max_label_tokens"] = self.max_label_tokens
         require(*((limit >= 1, f"{name}={limit}: expected at least 1") for name, limit in limits.items()))
-
-
-@dataclass(frozen=True)
-class CollectSpec:
-    """How training pairs are sampled; see `src.inference.sampler` and `src.collection.sampled_pairs`."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    resample: int
-    from_data: typing.ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        require(
-            (
-                self.temperature > 0,
-                f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical",
-            ),
-            (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
-            (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
-            (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
-        )
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """Training pairs are the data's own; see `src.collection.dataset_pairs`."""
-
-    from_data: typing.ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -130,8 +101,8 @@ class RunConfig:
     judge: Oracle
     allocation: Allocation
     logger: Logger
-    collect: CollectSpec | DatasetSpec
-    sampler: HfSpec | VllmSpec
+    collect: Collect
+    sampler: SamplerOption
     evaluate: EvaluateSpec
     optimizer: OptimizerSpec
     checkpoint_every: int

@@ -71,7 +71,9 @@ def _lines(options: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _of_options(config_name: str, sources: tuple[tuple[str, str], ...], lines: tuple[str, ...]) -> tuple[dict[str, str], str]:
+def _of_options(
+    config_name: str, sources: tuple[tuple[str, str], ...], lines: tuple[str, ...]
+) -> tuple[dict[str, str], str]:
     """What options bring along: all options chosen then, and the values, not resolved, as JSON."""
     config = _loaded(config_name, sources, lines)
     values = {key: node for key, node in OmegaConf.to_container(config).items() if key not in NO_VALUES}  # type: ignore[union-attr]

@@ -7,7 +7,6 @@ from typing import Any
 from src.cli.read_fields import read_fields
 from src.config import RunConfig
 from src.learning.schedule import resolve_rounds
-from src.models.spec import ModelSpec
 from src.runtime.device import device_problems
 
 
@@ -50,13 +49,13 @@ def _across(parts: dict[str, Any]) -> list[str]:
             f"ensemble={parts['ensemble']} needs LoRA members, and model.lora is null; "
             f"use model=tiny_lora or another model with adapters"
         )
-    if given := parts.get("collect") is not None and parts["collect"].from_data:
-        found += _dataset_problems(parts)
-    if parts.get("sampler") is not None and parts["sampler"].served:
-        found += _server_problems(parts, model, given)
+    for group in ("collect", "sampler"):
+        if parts.get(group) is not None:
+            found += parts[group].conflicts(parts)
     # An oracle that is not asked may be any.
+    given = parts.get("collect") is not None and parts["collect"].from_data
     oracles = ("judge",) if given else ("oracle", "judge")
-    for group in ("reference", *oracles, "allocation"):
+    for group in ("reference", *oracles, "allocation", "sampler"):
         if parts.get(group) is not None:
             found += [f"{group}: {line}" for line in parts[group].problems()]
     if parts.get("judge") is not None and parts["judge"].temperature:
@@ -68,47 +67,6 @@ def _across(parts: dict[str, Any]) -> list[str]:
         for group in oracles:
             if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
                 found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
-    return found
-
-
-def _server_problems(parts: dict[str, Any], model: ModelSpec | None, given: bool) -> list[str]:
-    """What keeps servers from sampling."""
-    found = [f"sampler: {line}" for line in parts["sampler"].problems()]
-    if model is not None and model.lora is None:
-        found.append(
-            "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or another "
-            "model with adapters, or sampler=hf"
-        )
-    if given:
-        found.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append(
-            "reference.from_sampling=true: sampler=vllm computes log-probs by another engine, and those of a loss are "
-            "computed here; expected false"
-        )
-    return found
-
-
-def _dataset_problems(parts: dict[str, Any]) -> list[str]:
-    """What keeps the data's own pairs from being used."""
-    found = []
-    if parts.get("allocation") is not None and parts["allocation"].samples:
-        found.append(
-            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, any "
-            "other allocation samples more; collect=sample goes with them"
-        )
-    if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
-        found.append(
-            f"collect=dataset needs F=1, and F={parts['F']}: the data's pairs are there once, before the first step; "
-            "collect=sample collects in rounds"
-        )
-    if parts.get("data") is not None and not parts["data"].has_preferences:
-        found.append(
-            "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or data=hub "
-            "or data=files with data.chosen_column=NAME data.rejected_column=NAME"
-        )
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
     return found
 
 
