@@ -1,6 +1,8 @@
-"""Train a policy from preferences, offline or online, and say how often it beats the human text.
+"""Train a policy from preferences, offline or online, and report how often it
+beats the human text.
 
-python -m src.train loss=ipo F=2 -m seed=0,1,2
+    python -m src.train loss=ipo F=2
+    python -m src.train loss=dpo,ipo seed=0,1,2 -m
 """
 
 import sys
@@ -15,6 +17,7 @@ from omegaconf import DictConfig
 
 from src.cli.compose import problems_of
 from src.cli.conf import CONF, plain_config
+from src.cli.help import help_text
 from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
 from src.loggers.base import Untracked
@@ -102,10 +105,16 @@ def main() -> None:
     try:
         with listening(), processes.joined():
             arguments = flags_first(sys.argv[1:])
+            if helps := [argument for argument in arguments if argument in ("-h", "--help")]:
+                arguments = [argument for argument in arguments if argument not in helps]
             multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
             problems = problems_of(arguments) + processes.problems(multirun)
             if problems:
                 sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
+            if helps:
+                if processes.is_main():
+                    sys.stdout.write(help_text(str(__doc__), arguments))
+                return
             sys.argv[1:] = arguments
             job()
     except RunError as error:  # the processes did not come together
