@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from src.oracles.answer_queue import answer_all
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.base import TIE, noise_in_range
-from src.oracles.dispatch import answer_all
 from src.oracles.endpoint import ChatRequest, Endpoint, is_url
 from src.oracles.prompt_template import PromptTemplate
 from src.oracles.verdict_line import combine_orders, parse_verdict

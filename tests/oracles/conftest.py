@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.oracles import dispatch
+from src.oracles import answer_queue
 from src.oracles.llm import LlmOracle
 from src.oracles.prompt_template import PromptTemplate
 from tests.oracles.endpoint_server import KEY, TEMPLATE, StandIn
@@ -17,8 +17,8 @@ from tests.oracles.endpoint_server import KEY, TEMPLATE, StandIn
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(dispatch, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(answer_queue, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(answer_queue, "LOOK_AGAIN", 0.01)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.oracles import dispatch
+from src.oracles import answer_queue
 from src.oracles.answers import Ledger
 from src.oracles.base import INVALID, TIE
 from src.oracles.llm import LlmOracle
@@ -81,14 +81,14 @@ def test_waits_grow_and_stay_apart(make: Callable[..., LlmOracle], monkeypatch: 
     async def pause(self: object, seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(dispatch.Dispatch, "_pause", pause)
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(answer_queue.AnswerQueue, "_pause", pause)
+    monkeypatch.setattr(answer_queue, "FIRST_WAIT", 0.5)
     with (
         served(lambda *_: Reply(status=500, body="{}")) as server,
         pytest.raises(RunError, match="after 9 tries"),
     ):
         make(server, concurrency=1, retries=8).compare(*pairs(1))
-    bounds = [min(0.5 * 2**number, dispatch.LONGEST_WAIT) for number in range(8)]
+    bounds = [min(0.5 * 2**number, answer_queue.LONGEST_WAIT) for number in range(8)]
     assert len(waits) == 8 and len(set(waits)) == 8
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 

@@ -39,18 +39,18 @@ def answer_all(endpoint: Endpoint, requests: Mapping[str, ChatRequest], ledger: 
     missing = {key: request for key, request in requests.items() if key not in answers}
     if not missing:
         return answers
-    dispatch = Dispatch(endpoint, ledger, iter(missing.items()), answers)
-    asyncio.run(dispatch.run())
-    if dispatch.trouble is not None:
+    queue = AnswerQueue(endpoint, ledger, iter(missing.items()), answers)
+    asyncio.run(queue.run())
+    if queue.trouble is not None:
         raise RunError(
-            f"the endpoint {endpoint.base_url}: {dispatch.trouble.what}; {len(answers)} of {len(requests)} answers are "
+            f"the endpoint {endpoint.base_url}: {queue.trouble.what}; {len(answers)} of {len(requests)} answers are "
             f"kept in {endpoint.cache.folder}; the same command continues and asks for none of them again"
         )
     return answers
 
 
 @dataclass
-class Dispatch:
+class AnswerQueue:
     """Requests being sent. After a failure that no retry mends no further request is sent; those sent may finish.
 
     Attributes:

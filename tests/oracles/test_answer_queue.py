@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.oracles import dispatch
+from src.oracles import answer_queue
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.llm import LlmOracle
 from src.oracles.prompt_template import PromptTemplate
@@ -41,11 +41,11 @@ def test_an_endpoint_that_is_down_for_a_minute_is_outlasted(
     settings = yaml.safe_load((ROOT / "conf" / "oracle" / "llm.yaml").read_text(encoding="utf-8"))
     now = [0.0]
 
-    async def pause(self: dispatch.Dispatch, seconds: float) -> None:
+    async def pause(self: answer_queue.AnswerQueue, seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.5)
-    monkeypatch.setattr(dispatch.Dispatch, "_pause", pause)
+    monkeypatch.setattr(answer_queue, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(answer_queue.AnswerQueue, "_pause", pause)
     down = [Reply(status=503), Reply(trouble="close"), Reply(body="<html>bad gateway</html>")]
     with served(lambda request, tries: down[tries % 3] if now[0] < 60 else by_length(request)) as server:
         oracle = make(server, concurrency=1, retries=settings["retries"])
