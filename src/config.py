@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.allocation.base import Allocation
-from src.learning.learner import OptimizerSpec
+from src.learning.optimizer import OptimizerSpec
 from src.learning.schedule import resolve_rounds
 from src.loggers.base import Logger
 from src.losses.base import Loss

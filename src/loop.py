@@ -76,7 +76,7 @@ class Experiment:
     def rounds(self, progress: Progress, started: float) -> None:
         """The algorithm, from where `progress` is; `started` is when it began, in seconds of the performance counter.
 
-        Weights, optimizer, progress and rows belong together at every `signals.check`.
+        Weights, optimizer, progress and rows belong together at every `signals.raise_if_stopped`.
         """
         start = 0
         for number, steps in enumerate(round_sizes(self.T, self.F)):
@@ -88,7 +88,7 @@ class Experiment:
                 for step, batch in enumerate(split_evenly(pairs, steps), start):
                     if step < progress.step:
                         continue
-                    signals.check()
+                    signals.raise_if_stopped()
                     self.validate_when_due(number, start, progress, seconds)
                     with timed(seconds, "time/learn"), self.naming_checkpoint():
                         metrics = self.learner.step(step, batch)

@@ -14,7 +14,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from src.cli.compose import CONF, flags_first, plain_config, problems_of
-from src.runtime import processes
+from src.runtime import process_group, processes
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.signals import Stopped, listening
 
@@ -66,7 +66,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     quiet_libraries()
     config, problems = read_config(plain)
     if config is not None:
-        problems = processes.device_problems(choose_device(config.device))
+        problems = process_group.sharing_problems(choose_device(config.device))
         problems += sharding.problems(config.model.lora is not None, choices["reference"], choices["allocation"])
     if config is None or problems:
         raise ConfigError(problems)
@@ -97,10 +97,10 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
     try:
-        with listening(), processes.joined():
+        with listening(), process_group.joined():
             arguments = flags_first(sys.argv[1:])
             multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
-            problems = problems_of(arguments) + processes.problems(multirun)
+            problems = problems_of(arguments) + process_group.multirun_problems(multirun)
             if problems:
                 sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
             sys.argv[1:] = arguments

@@ -63,8 +63,8 @@ class SftCache:
         Of several processes the main one makes the base, and each makes members; all of them read the folders.
         """
         base = processes.from_main(self.base)
-        own = processes.share([1] * members)
-        parts = processes.everyone(lambda: {member: self.member(member, base) for member in own})
+        own = processes.local_indices([1] * members)
+        parts = processes.run_everywhere(lambda: {member: self.member(member, base) for member in own})
         folders = {member: folder for part in parts for member, folder in part.items()}
         policy = self._new_policy(base, members)
         for member, folder in sorted(folders.items()):

@@ -1,14 +1,22 @@
 """The device a run computes on."""
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes a GPU if there is one.
+def choose_device(name: str) -> "torch.device":
+    """The device with the given name.
+
+    Args:
+        name: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: if torch has no such device here.
+        ValueError: if torch has no such device on this machine.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

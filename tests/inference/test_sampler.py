@@ -8,10 +8,10 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from src.inference.decoding import of_few_rows
 from src.inference.sampler import Sampler, draw, uniforms
 from src.inference.scorer import Scorer
 from src.inference.shared_attention import install
+from src.inference.transposed_linear import transposed_products
 from src.records import Ids
 from tests import tiny
 
@@ -262,7 +262,7 @@ def test_a_product_of_few_rows_turned_round_is_the_same(rows: int, bias: bool) -
     layer = nn.Linear(24, 17, bias=bias)
     x = torch.randn(rows, 1, 24, generator=generator())
     expected = layer(x)
-    with of_few_rows([layer]):
+    with transposed_products([layer]):
         turned = layer(x)
     torch.testing.assert_close(turned, expected)
     assert turned.shape == expected.shape and torch.equal(layer(x), expected)
