@@ -6,6 +6,20 @@ if TYPE_CHECKING:
     import torch
 
 
+def device_problems(name: str) -> list[str]:
+    """Why a device cannot be used, one line each; `name` as for `choose_device`.
+
+    Imports torch only if `name` is not "auto" or "cpu", so that checking a usual command stays fast.
+    """
+    if name in ("auto", "cpu"):
+        return []
+    try:
+        choose_device(name)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
 def choose_device(name: str) -> "torch.device":
     """The device with the given name.
 

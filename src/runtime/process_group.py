@@ -76,10 +76,10 @@ def multirun_problems(multirun: bool) -> list[str]:
 
 def sharing_problems(device: "torch.device") -> list[str]:
     """Why the processes on this machine cannot have one device each, one line each."""
-    import torch
-
     if Group.size == 1 or device.type != "cuda":
         return []
+    import torch
+
     if device.index is not None:
         return [f"device={device}: {Group.size} processes would share one GPU; device=cuda gives each its own"]
     processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", Group.size)), torch.cuda.device_count()

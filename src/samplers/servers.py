@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from src.inference.scorer import ignore
 from src.oracles.endpoint import FIRST_WAIT, LONGEST_WAIT, Trouble, first_line
 from src.runtime.errors import RunError
 
@@ -99,7 +98,7 @@ class Servers:
         questions: Sequence[Any],
         ask: Callable[["AsyncOpenAI", Any], Awaitable[T]],
         ready: Ready,
-        tick: Callable[[int], None] = ignore,
+        tick: Callable[[int], None] = lambda responses: None,
     ) -> list[T]:
         """The answer to every question, from whichever server had room.
 

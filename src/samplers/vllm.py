@@ -18,12 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from transformers import PreTrainedModel
-
-from src.inference.sampler import Sampler
-from src.inference.scorer import ignore
-from src.models.policy import Policy
 from src.oracles.endpoint import Trouble, first_line
 from src.oracles.llm import is_url
 from src.records import Ids
@@ -33,7 +27,12 @@ from src.samplers.servers import Servers
 from src.storage.files import local_path, new_folder
 
 if TYPE_CHECKING:
+    import torch
     from openai import AsyncOpenAI
+    from transformers import PreTrainedModel
+
+    from src.inference.sampler import Sampler
+    from src.models.policy import Policy
 
 # Where a server wants no key, the client wants one all the same. Not the key of another service from the environment.
 NO_KEY = "no-key-given"
@@ -115,8 +114,8 @@ class ServedSampler:
     """
 
     spec: VllmSpec
-    policy: Policy
-    settings: Sampler
+    policy: "Policy"
+    settings: "Sampler"
     longest: int
     folder: Path
     warn: Callable[[str], None]
@@ -161,18 +160,20 @@ class ServedSampler:
 
     def sample_scored(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel",
         prompts: Sequence[Ids],
         k: int,
         end_ids: Set[int],
-        generator: torch.Generator,
-        tick: Callable[[int], None] = ignore,
+        generator: "torch.Generator",
+        tick: Callable[[int], None] = lambda responses: None,
     ) -> list[list[tuple[Ids, float]]]:
         """As the sampler in process does, within `serving`. The model is not asked: its mean is at the servers.
 
         Raises:
             RunError: if a server refuses, or all are lost.
         """
+        import torch
+
         seeds = torch.randint(SEEDS, (len(prompts),), generator=generator, device=generator.device).tolist()
         questions = [Question(ids, k, seed) for ids, seed in zip(prompts, seeds, strict=True)]
 
