@@ -130,7 +130,7 @@ class RunFolder:
         return {**self._hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
 
     def problems(self, state: Mapping[str, Any]) -> list[str]:
-        """What has changed in the folder since a checkpoint recorded its `state`, one line each; new rows are allowed."""
+        """What has changed in the folder since a checkpoint recorded its `state`, one line each; rows may be added."""
         if any(state[key] != value for key, value in self._hashes().items()):
             return [f"the checkpoints in {self.checkpoint} are of a run with another configuration or on other rows"]
         return [

@@ -96,7 +96,7 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 
 @processes.by_main
 def save_plan(folder: Path, number: int, plan: Plan) -> None:
-    """Writes how the budget of a round was spent. To be called before `save_round`, which records that a plan exists."""
+    """Writes how the budget of a round was spent; call it before `save_round`, which records that a plan exists."""
     write_text(_plan(folder, number), dump_row(signed({"round": number, **asdict(plan)})))
 
 
