@@ -13,12 +13,13 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from src.after_training.head_to_head import append_row
-from src.build import config_yaml
 from src.cli.compose import compose_jobs
-from src.config import TaskSpec, read_config
+from src.cli.read_config import read_config
+from src.config import TaskSpec
 from src.data.embedded import EmbeddedData
 from src.evaluate import main, read_request
 from src.oracles.embedding import EmbeddingOracle
+from src.run_folder.identity import config_yaml
 from src.runtime.errors import ConfigError
 from src.storage.checksums import write_sums
 from src.storage.files import read_rows
