@@ -84,7 +84,7 @@ class Experiment:
             raise
 
     def run_rounds(self, progress: Progress, started: float) -> None:
-        """Algorithm 1, from where `progress` is. Weights, optimizer, progress and rows agree at every `signals.raise_if_stopped`.
+        """Algorithm 1, from where `progress` is. Weights, optimizer, progress and rows agree wherever a run may stop.
 
         Args:
             started: when the run began, in seconds of `time.perf_counter`.

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedModel
 
 from src.inference.scorer import Scorer, scorer_for
-from src.inference.shared_attention import attend, install
+from src.inference.shared_attention import install
 from src.records import Ids
 from src.runtime.errors import RunError
 from tests.tiny import VOCABULARY, tiny_gpt2, tiny_model
@@ -180,24 +180,6 @@ def test_states_and_their_head_give_the_log_probs(scorer):
     picked = table[torch.arange(len(targets)), targets]
     torch.testing.assert_close(picked.sum(), scorer.logps(model, PROMPTS, only(2)).sum().detach(), rtol=1e-4, atol=1e-3)
     assert not states.requires_grad and (head.weight is None or not head.weight.requires_grad)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packed_rows_attend_in_float32_and_answer_in_the_type_of_the_model(dtype):
-    """Equal to the bit to attention over the same numbers in float32, rounded once at the end."""
-    lengths = torch.tensor([[[[5, 3, 2], [1, 4, 0]]]])
-    generator = torch.Generator().manual_seed(0)
-    rounded = [torch.randn(2, heads, 15, 8, generator=generator).to(dtype) for heads in (4, 2, 2)]
-    grad = torch.randn(2, 15, 4, 8, generator=generator).to(dtype)
-    found = []
-    for precision in (dtype, torch.float32):
-        query, key, value = (tensor.to(precision, copy=True).requires_grad_() for tensor in rounded)
-        out, _ = attend(nn.Module(), query, key, value, lengths)
-        assert out.dtype == precision
-        out.backward(grad.to(precision))
-        found.append([out, query.grad, key.grad, value.grad])
-    for ours, exact in zip(*found, strict=True):
-        assert torch.equal(ours, exact.to(dtype))
 
 
 # What a model can take
