@@ -88,9 +88,9 @@ class Comparer:
     def _scored_by_all(self, prompts: list[Prompt], texts: list[str]) -> list[float]:
         """Scores of different texts; every process scores its share."""
         sizes = [len(prompt.row.prompt) + len(text) for prompt, text in zip(prompts, texts, strict=True)]
-        local = processes.share(sizes)
+        local = processes.local_indices(sizes)
         local_pairs = [prompts[i] for i in local], [texts[i] for i in local]
-        parts = processes.everyone(lambda: (local, self._scored(*local_pairs).tolist() if local else []))
+        parts = processes.run_everywhere(lambda: (local, self._scored(*local_pairs).tolist() if local else []))
         scores = {index: score for indices, part in parts for index, score in zip(indices, part, strict=True)}
         return [scores[index] for index in range(len(texts))]
 
