@@ -56,7 +56,7 @@ def help_text(about: str, arguments: Sequence[str]) -> str:
         lines += [
             _entry(f"{name} *" if name == choices.get(group) else name, files.comments(group, name).about)
             for name in names
-        ]
+        ] + [""]
     lines += _section(
         "Keys", "Type key=value. Other options have other keys: `--help allocation=balanced` shows theirs."
     )
@@ -124,7 +124,7 @@ def _groups() -> list[str]:
 
 
 def _section(title: str, text: str) -> list[str]:
-    return ["", title, "=" * len(title), *([*_wrapped(text, "", ""), ""] if text else [])]
+    return [title, "=" * len(title), *([*_wrapped(text, "", ""), ""] if text else [])]
 
 
 def _entry(name: str, text: str) -> str:
