@@ -63,7 +63,7 @@ def test_the_values_are_those_of_the_command() -> None:
 def test_an_option_of_a_folder_of_ones_own_is_listed(tmp_path: Path) -> None:
     (tmp_path / "loss").mkdir()
     (tmp_path / "loss" / "mine.yaml").write_text(
-        "# A loss of one's own.\n_target_: src.losses.ipo.IPO\n# How strong.\nbeta: 0.5\n# Long.\nlength_normalize: true\n"
+        "# A loss of one's own.\n_target_: src.losses.ipo.IPO\n# How strong.\nbeta: 0.5\nlength_normalize: true\n"
     )
     text = help_text("", [f"--config-dir={tmp_path}", "loss=mine"])
     assert "mine *                   A loss of one's own." in text and "loss.beta=0.5            How strong." in text
