@@ -57,7 +57,6 @@ class VllmSpec:
         )
 
     def problems(self) -> list[str]:
-        """What keeps it from working here; no server is asked yet."""
         found = []
         if importlib.util.find_spec("openai") is None:
             found.append("sampler=vllm needs openai: pip install -e '.[llm]'")
