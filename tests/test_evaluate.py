@@ -12,12 +12,13 @@ import yaml
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from src.after_training.head_to_head import append_row
+from src.after_training.evaluate_request import read_evaluate_request
+from src.after_training.result_row import append_row
 from src.build import config_yaml
 from src.cli.compose import compose_jobs
 from src.config import TaskSpec, read_config
 from src.data.embedded import EmbeddedData
-from src.evaluate import main, read_request
+from src.evaluate import main
 from src.oracles.embedding import EmbeddingOracle
 from src.runtime.errors import ConfigError
 from src.storage.checksums import write_sums
@@ -92,10 +93,12 @@ def test_groups_over_a_run(run: Path, tmp_path: Path, longest: None) -> None:
     """Other data bring their judge; another task the limits that go with the run's data; the rest is the run's."""
     for name in ("train", "validation"):
         write_lines(tmp_path / f"{name}.jsonl", [{"prompt": name, "label": "b"}])
-    config = read_request([f"policy={run}", "data=files", f"data.path={tmp_path}", "judge.length_penalty=0.5"]).config
+    config = read_evaluate_request(
+        [f"policy={run}", "data=files", f"data.path={tmp_path}", "judge.length_penalty=0.5"]
+    ).config
     assert isinstance(config.judge, EmbeddingOracle) and config.judge.length_penalty == 0.5
     assert (config.task.max_prompt_tokens, config.task.max_new_tokens, config.model.rows) == (128, 12, 16)
-    task = read_request([f"policy={run}", "task=helpfulness"])
+    task = read_evaluate_request([f"policy={run}", "task=helpfulness"])
     assert task.config.task == TaskSpec("helpfulness", 128, 40, None) and task.choices == {"task": "helpfulness"}
     assert task.config.judge.name == "gold" and task.config.evaluate.temperature == 1.0
 
@@ -107,7 +110,7 @@ def test_what_only_training_needed_may_be_gone(run: Path, tmp_path: Path) -> Non
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(settings))
     write_sums(tmp_path / "run")
     assert read_config(settings)[0] is None
-    assert read_request([f"policy={tmp_path / 'run'}"]).base == str(tmp_path / "run" / "policy")
+    assert read_evaluate_request([f"policy={tmp_path / 'run'}"]).base == str(tmp_path / "run" / "policy")
 
 
 def test_an_adapter_of_an_ensemble_and_a_moved_base(lora: Path, tmp_path: Path, cache: Path) -> None:
@@ -140,7 +143,7 @@ def test_the_sft_policy_gets_the_row_that_a_run_gave_it(run: Path, tmp_path: Pat
 def test_a_file_of_responses_is_judged_without_a_policy(
     kind: str, run: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("src.after_training.saved_policy", "src.learning.sft_cache", "src.models.policy"):
+    for module in ("src.after_training.load_policy", "src.learning.sft_cache", "src.models.policy"):
         monkeypatch.setattr(f"{module}.load_model", lambda *_: pytest.fail("a model was loaded"))
     labels = [row.label for row in ROWS.test or []]
     # Better than the label (no word for the cost), as good, worse.
@@ -311,7 +314,7 @@ def test_every_problem_is_named_and_nothing_is_written(
     arguments: str, expected: list[str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("src.after_training.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("src.after_training.load_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
     (tmp_path / "out.txt").write_text("x\ny\n")
     (tmp_path / "torn.jsonl").write_text('{"response": "x')
     (tmp_path / "unfinished").mkdir()
@@ -427,7 +430,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_group_over_a_run_is_that_of_its_task(
     made: str, typed: str, expected: dict[str, object], tmp_path: Path, key: None
 ) -> None:
-    request = read_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
+    request = read_evaluate_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
     assert {path: OmegaConf.select(OmegaConf.create(request.plain), path) for path in expected} == expected
 
 
@@ -447,7 +450,7 @@ def test_a_group_over_a_run_is_that_of_its_task(
 def test_typed_values_reach_what_is_made_from_them(
     made: str, typed: str, expected: dict[str, object], tmp_path: Path, key: None
 ) -> None:
-    request = read_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
+    request = read_evaluate_request([f"policy={left_run(tmp_path / 'run', *made.split())}", *typed.split()])
     assert {path: OmegaConf.select(OmegaConf.create(request.plain), path) for path in expected} == expected
 
 
@@ -456,7 +459,7 @@ def test_typed_values_reach_what_is_made_from_them(
 )
 def test_nothing_typed_is_the_run_as_it_was(made: str, tmp_path: Path, key: None) -> None:
     run = left_run(tmp_path / "run", *made.split())
-    assert read_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
+    assert read_evaluate_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
 
 
 def test_a_judge_of_an_earlier_version_gets_the_keys_that_are_new(tmp_path: Path, key: None) -> None:
@@ -464,7 +467,7 @@ def test_a_judge_of_an_earlier_version_gets_the_keys_that_are_new(tmp_path: Path
     settings = yaml.safe_load((run / "config.yaml").read_text())
     retries = settings["judge"].pop("retries")
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    assert read_request([f"policy={run}"]).plain["judge"]["retries"] == retries
+    assert read_evaluate_request([f"policy={run}"]).plain["judge"]["retries"] == retries
 
 
 def test_a_source_is_for_data_of_the_hub(tmp_path: Path) -> None:
@@ -476,15 +479,15 @@ def test_the_hub_has_no_set_for_a_task_of_ones_own(tmp_path: Path, key: None) ->
     run = left_run(tmp_path / "run", "task.name=mine")
     [line] = said_of(f"policy={run}", "data=hub", "judge=llm", "judge.task=tldr")
     assert "data=hub: it has no set for task=mine; add source=NAME, one of hub_harmlessness" in line
-    request = read_request([f"policy={run}", "data=hub", "source=hub_tldr", "judge=llm", "judge.task=tldr"])
+    request = read_evaluate_request([f"policy={run}", "data=hub", "source=hub_tldr", "judge=llm", "judge.task=tldr"])
     assert request.plain["data"]["path"] == "trl-lib/tldr" and request.config.task.name == "mine"
 
 
 def test_what_a_run_chose_from_a_folder_of_its_own_is_in_its_configuration(tmp_path: Path) -> None:
     run = left_run(tmp_path / "run", "data.train=77")
     (run / "identity.json").write_text('{"data": "mine"}\n')
-    assert read_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
-    assert read_request([f"policy={run}", "task=helpfulness"]).plain["data"]["train"] == 77
+    assert read_evaluate_request([f"policy={run}"]).plain == yaml.safe_load((run / "config.yaml").read_text())
+    assert read_evaluate_request([f"policy={run}", "task=helpfulness"]).plain["data"]["train"] == 77
 
 
 def test_a_base_for_what_has_none_is_refused(tmp_path: Path) -> None:
@@ -499,11 +502,11 @@ def test_the_base_of_a_run_has_moved(typed: str, tmp_path: Path) -> None:
     old = left_run(tmp_path / "old") / "policy"
     run = left_run(tmp_path / "run", "model=smollm2_135m", f"model.path={old}", base=str(old))
     new = old.rename(tmp_path / "new")
-    request = read_request([f"policy={run}", typed.format(new=new)])
+    request = read_evaluate_request([f"policy={run}", typed.format(new=new)])
     assert request.base == request.config.model.path == str(new)
 
 
 def said_of(*arguments: str) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_request(arguments)
+        read_evaluate_request(arguments)
     return error.value.problems

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from src.after_training.ask import ask
+from src.after_training.sample_request import read_sample_request
 from src.after_training.side_by_side import Saying, side_by_side, visible
+from src.cli.folder_list import split_folders
 from src.models.pretrained import load_tokenizer
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report
-from src.sample import ask, listed, main, read_question
+from src.sample import main
 from src.storage.files import read_rows
 from tests.cli.test_compose import command
 from tests.commands import called, small_run
@@ -41,7 +44,7 @@ def evaluated(run: Path, round: int) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["run", "lora"])
 def test_greedy_says_what_the_final_evaluation_said(name: str, cache: Path, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)
-    sayings = ask(read_question([f"policy={folder},sft", "split=test", "n=12"]), Report())
+    sayings = ask(read_sample_request([f"policy={folder},sft", "split=test", "n=12"]), Report())
     said = {policy: {one.prompt: one.responses[policy][0] for one in sayings} for policy in (folder.name, "sft")}
     assert said[folder.name] == evaluated(folder, 1) and said["sft"] == evaluated(folder, -1)
     assert said[folder.name] != said["sft"]
@@ -63,21 +66,23 @@ def test_several_policies_and_the_json_of_it(run: Path, lora: Path, tmp_path: Pa
         assert one["responses"]["F=2,seed=0"] == one["responses"]["model"]
         assert len(set(one["responses"]["model"])) == 2
         assert one["prompt"] in [row.prompt for row in ROWS.train]
-    seeded = [one.prompt for one in ask(read_question([policies, "split=train", "n=3"]), Report())]
+    seeded = [one.prompt for one in ask(read_sample_request([policies, "split=train", "n=3"]), Report())]
     assert seeded == [one["prompt"] for one in whole["sayings"]]
-    assert seeded != [one.prompt for one in ask(read_question([policies, "split=train", "n=3", "seed=5"]), Report())]
+    assert seeded != [
+        one.prompt for one in ask(read_sample_request([policies, "split=train", "n=3", "seed=5"]), Report())
+    ]
 
 
 def test_a_prompt_as_typed(run: Path) -> None:
     text = "  What, {exactly}, is ${this} 'a=b'? [bold]  "
-    question = read_question([f"policy={run}", f"prompt={text}", "k=3", "temperature=1"])
+    question = read_sample_request([f"policy={run}", f"prompt={text}", "k=3", "temperature=1"])
     [saying] = ask(question, Report())
     assert saying.prompt == text.strip() and saying.label is None and len(saying.responses["F=2,seed=0"]) == 3
 
 
 def test_policies_of_different_bases_are_refused(run: Path, lora: Path, other_words: Path, cache: Path) -> None:
     with pytest.raises(RunError, match="has another tokenizer than .* so it is of another base model"):
-        ask(read_question([f"policy={run},{other_words}"]), Report())
+        ask(read_sample_request([f"policy={run},{other_words}"]), Report())
     said = str(called(main, f"policy={run},sft,{lora}"))
     assert said.startswith("error: ") and "is an adapter for" in said and "of different bases" in said
 
@@ -98,7 +103,7 @@ def test_commas_in_names(
     monkeypatch.chdir(tmp_path)
     for name in names:
         (tmp_path / name).mkdir()
-    assert listed(text) == expected
+    assert split_folders(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_commas_in_names(
 def test_every_problem_is_named(
     arguments: str, expected: list[str], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.after_training.saved_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("src.after_training.load_policy.load_model", lambda *_: pytest.fail("a model was loaded"))
     said = str(called(main, *arguments.format(run=run).split()))
     assert said.startswith("error: ")
     for text in expected:
@@ -151,13 +156,13 @@ def model_in(folder: Path) -> Path:
 
 def bases(*arguments: object) -> dict[str, str]:
     """Which base model is read for every policy."""
-    policies = read_question([str(one) for one in arguments]).policies
+    policies = read_sample_request([str(one) for one in arguments]).policies
     return {name: policy[1] for name, policy in policies.items() if policy}
 
 
 def said_of(*arguments: object) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_question([str(one) for one in arguments])
+        read_sample_request([str(one) for one in arguments])
     return error.value.problems
 
 
@@ -174,7 +179,7 @@ def test_the_base_of_a_run_has_moved(tmp_path: Path, kind: str) -> None:
     for typed in (f"base={new}", f"model.path={new}"):
         assert bases(f"policy={run}", typed) == {"run": expected}
     # The SFT policy is made from it.
-    assert read_question([f"policy={run},sft", f"base={new}"]).config.model.path == str(new)
+    assert read_sample_request([f"policy={run},sft", f"base={new}"]).config.model.path == str(new)
 
 
 def test_a_copy_of_what_the_hub_has(tmp_path: Path) -> None:
@@ -203,7 +208,7 @@ def test_a_given_prompt_is_answered_without_data(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(f'{{"prompt": "{name}", "label": "b"}}\n')
     run = left_run(tmp_path / "run", "data=files", f"data.path={tmp_path}")
     (tmp_path / "train.jsonl").unlink()
-    assert read_question([f"policy={run}", "prompt=hi"]).config.task.max_prompt_tokens == 512
+    assert read_sample_request([f"policy={run}", "prompt=hi"]).config.task.max_prompt_tokens == 512
     for needed in (["prompt=hi", f"policy={run},sft"], [f"policy={run}"]):
         assert any("train.jsonl: no such file" in line for line in said_of(*needed))
 

@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from src.after_training.check import AGREES, DIFFERS, UNKNOWN, close
+from src.after_training.checks.verify import verify
 from src.evaluate import main as evaluate
 from src.runtime.report import Report
 from src.storage.checksums import SUMS, write_sums
 from src.storage.files import dump_row, read_rows
-from src.verify import main, verify
+from src.verify import main
 from tests.classifiers import save_classifier
 from tests.commands import called, small_run
 
