@@ -7,7 +7,8 @@ this policy. Nobody has to make it first: a run makes a missing SFT policy itsel
 """
 
 from src.cli.command import run_command
-from src.cli.compose import Taken, compose_one
+from src.cli.compose import compose_one
+from src.cli.taken import TRAIN
 from src.runtime.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ def sft(arguments: list[str]) -> None:
         ConfigError: with every problem of the command.
         RunError: if the policy cannot be made.
     """
-    job = compose_one(arguments, Taken())
+    job = compose_one(arguments, TRAIN)
     if job.problems:
         raise ConfigError(list(dict.fromkeys(job.problems)))
     # Brings torch, which a mistyped key does not have to wait for.

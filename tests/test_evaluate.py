@@ -14,12 +14,13 @@ from omegaconf import OmegaConf
 
 from src.after_training.evaluate_request import read_evaluate_request
 from src.after_training.result_row import append_row
-from src.build import config_yaml
 from src.cli.compose import compose_jobs
-from src.config import TaskSpec, read_config
+from src.cli.read_config import read_config
+from src.config import TaskSpec
 from src.data.embedded import EmbeddedData
 from src.evaluate import main
 from src.oracles.embedding import EmbeddingOracle
+from src.run_folder.identity import config_yaml
 from src.runtime.errors import ConfigError
 from src.storage.checksums import write_sums
 from src.storage.files import read_rows

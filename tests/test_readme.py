@@ -10,8 +10,9 @@ import pytest
 
 from src.after_training.evaluate_request import read_evaluate_request
 from src.after_training.sample_request import read_sample_request
-from src.build import config_yaml
-from src.cli.compose import compose_jobs, flags_first, problems_of
+from src.cli.compose import compose_jobs, problems_of
+from src.cli.overrides import flags_first
+from src.run_folder.identity import config_yaml
 from src.storage.files import read_rows
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from src.after_training.base_model import settings_with_base
 from src.after_training.saved_policy import SavedPolicy
-from src.cli.compose import Job, Taken, compose_one
-from src.config import RunConfig, read_config
+from src.cli.compose import Job, compose_one
+from src.cli.read_config import read_config
+from src.cli.taken import Taken
+from src.config import RunConfig
 
 
 def compose_over_run(

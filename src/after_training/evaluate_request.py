@@ -10,7 +10,7 @@ from src.after_training.configuration import compose_over_run
 from src.after_training.responses_file import Responses, read_responses
 from src.after_training.saved_policy import SFT, SavedPolicy, find_policy
 from src.cli.arguments import own_arguments
-from src.cli.compose import nearest
+from src.cli.hints import nearest
 from src.config import RunConfig
 from src.runtime.errors import ConfigError
 from src.storage.files import local_path, unwritable

@@ -9,12 +9,12 @@ import numpy as np
 from filelock import FileLock
 
 from src.after_training.evaluate_request import EvaluateRequest
-from src.build import build_folder, git_sha
 from src.data.splits import Splits
 from src.evaluation.win_rate import win_rate_interval
 from src.oracles.answers import Ledger
 from src.records import Prompt, Tally
 from src.run_folder.folder import SCHEMA_VERSION
+from src.run_folder.identity import build_folder, git_sha
 from src.runtime.seeding import numpy_stream
 from src.storage.files import append_rows
 from src.storage.run_name import config_hash

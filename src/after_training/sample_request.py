@@ -8,8 +8,8 @@ from src.after_training.base_model import base_of, base_problems, has_base
 from src.after_training.configuration import compose_over_run
 from src.after_training.saved_policy import SFT, SavedPolicy, find_policy
 from src.cli.arguments import number, own_arguments, whole_number
-from src.cli.compose import nearest
 from src.cli.folder_list import split_folders
+from src.cli.hints import nearest
 from src.config import RunConfig
 from src.runtime.errors import ConfigError
 from src.storage.files import local_path

@@ -6,7 +6,8 @@ from typing import Any
 
 from src.after_training.side_by_side import Saying, side_by_side
 from src.build import build_sampler, build_sft_cache, quiet_libraries
-from src.config import RunConfig, read_config
+from src.cli.read_config import read_config
+from src.config import RunConfig
 from src.data.splits import Splits, tokenize
 from src.inference.scorer import scorer_for
 from src.models.policy import Policy

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from src.allocation.plan import Plan
 from src.data.prompt_stream import PromptStream
-from src.records import Candidate, Comparison, Ids, Prompt, Response
-
-if TYPE_CHECKING:
-    from src.records import Tally  # brings torch, which checking a configuration does not need
+from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
+from src.runtime.stopwatch import Stopwatch
 
 
 class Offer(Protocol):
@@ -21,7 +19,8 @@ class Offer(Protocol):
         stream: where prompts are drawn from.
         budget: pairs to annotate in this round.
         seed: of what the allocation itself draws at random; another one every round.
-        tally: what the run has spent so far; counts whatever is asked for here.
+        tally: what this round has spent so far; counts whatever is asked for here.
+        watch: counts the seconds of features, which are no part of collecting.
     """
 
     @property
@@ -34,7 +33,10 @@ class Offer(Protocol):
     def seed(self) -> int: ...
 
     @property
-    def tally(self) -> "Tally": ...
+    def tally(self) -> Tally: ...
+
+    @property
+    def watch(self) -> Stopwatch: ...
 
     def propose(self, prompts: Sequence[Prompt]) -> list[Candidate | None]:
         """Two different responses to each prompt; None where they stayed identical."""
@@ -81,6 +83,6 @@ class Allocation(Protocol):
         """What keeps it from being used."""
         ...
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         """Allocates, samples and annotates one round: `offer.budget` pairs, fewer where the split cannot fill it."""
         ...

@@ -222,7 +222,7 @@ class _Gathering:
         table = np.array(sorted(pairs), dtype=int).reshape(-1, 3)
         features = None
         if self.represent is not None and ids:
-            with timed(self.seconds, "features"):
+            with timed(self.seconds, "features"), self.offer.watch.stage("time/features"):
                 vectors = self.represent(prompts, responses)
             features = np.stack([vectors[o][i] - vectors[o][j] for o, i, j in table.tolist()]).astype(np.float64)
             if not np.isfinite(features).all():

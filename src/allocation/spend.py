@@ -36,7 +36,6 @@ def spend(
         temperature: of the rule "prompts".
         said: `allocation`, `mode` and `rule` of the plan. The rule is "pairs" unless it says "prompts".
     """
-    generated, annotated = offer.tally.generated_responses, offer.tally.annotated_pairs
     position = offer.stream.position
     clusters = clusters or pair_clusters(breadth.kept(offer.budget))
     reason = breadth.too_small(offer)
@@ -49,9 +48,8 @@ def spend(
             reason = "no prompt has two responses that differ in what tells them apart"
     if reason is not None:
         offer.warn(f"allocation={said['allocation']} made this round uniformly: {reason}")
-        allocated = Uniform(1)(offer)
-        spent = offer.tally.generated_responses - generated
-        return replace(allocated, plan=replace(allocated.plan, fallback=reason, generated=spent, **said))  # type: ignore[arg-type]
+        allocated = Uniform(1).allocate(offer)
+        return replace(allocated, plan=replace(allocated.plan, fallback=reason, **said))  # type: ignore[arg-type]
 
     offer.tally.passed_over += pool.passed_over
     ranking = rank(pool, clusters, numpy_stream(offer.seed, "rank"))
@@ -66,8 +64,8 @@ def spend(
         **said,  # type: ignore[arg-type]
         fallback=None,
         budget=offer.budget,
-        generated=offer.tally.generated_responses - generated,
-        annotated=offer.tally.annotated_pairs - annotated,
+        generated=offer.tally.generated_responses,
+        annotated=offer.tally.annotated_pairs,
         duplicates=pool.duplicates,
         prompts=[
             {"id": prompt.id, "cluster": cluster, "depth": depth}

@@ -32,11 +32,10 @@ class Uniform:
     def problems(self) -> list[str]:
         return []
 
-    def __call__(self, offer: Offer) -> Allocated:
-        started, before = time.perf_counter(), offer.tally.generated_responses
+    def allocate(self, offer: Offer) -> Allocated:
+        started = time.perf_counter()
         candidates, duplicates = self._candidates(offer)
         seconds = {"embed": 0.0, "sample": time.perf_counter() - started, "features": 0.0, "cluster": 0.0}
-        annotated = offer.tally.annotated_pairs
         comparisons = offer.annotate(candidates)
         plan = Plan(
             allocation="uniform",
@@ -44,8 +43,8 @@ class Uniform:
             rule=None,
             fallback=None,
             budget=offer.budget,
-            generated=offer.tally.generated_responses - before,
-            annotated=offer.tally.annotated_pairs - annotated,
+            generated=offer.tally.generated_responses,
+            annotated=offer.tally.annotated_pairs,
             duplicates=duplicates,
             prompts=depths_of([candidate.prompt.id for candidate in candidates]),
             pairs=[],

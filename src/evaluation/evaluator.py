@@ -46,7 +46,7 @@ class Evaluator:
     prompts: dict[str, list[Prompt]]
     seed: int
 
-    def __call__(
+    def evaluate(
         self,
         weights: Weights,
         sft: Weights,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from src.cli.compose import compose_jobs, flags_first, problems_of
+from src.cli.compose import compose_jobs, problems_of
+from src.cli.overrides import flags_first
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,8 @@ from src.after_training.checks.files import files, steps
 from src.after_training.checks.responses import responses
 from src.after_training.checks.scores import labels, scores
 from src.after_training.finished_run import FinishedRun, read_finished_run
-from src.config import Data, TaskSpec, read_keys
+from src.cli.read_fields import read_fields
+from src.config import Data, TaskSpec
 from src.oracles.base import Oracle
 from src.runtime.errors import RunError
 from src.runtime.report import Report
@@ -45,7 +46,7 @@ def verify(path: Path, rerun: bool, report: Report) -> list[Check]:
         RunError: if the folder holds no finished run, or a file in it is damaged.
     """
     run = read_finished_run(path)
-    parts, problems = read_keys(Parts, {name: run.config.get(name) for name in ("task", "data", "oracle", "judge")})
+    parts, problems = read_fields(Parts, {name: run.config.get(name) for name in ("task", "data", "oracle", "judge")})
     try:
         checks = _of_files(run, parts, problems)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
