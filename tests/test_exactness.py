@@ -14,7 +14,8 @@ from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.learning.learner import Learner, gather
 from src.loop import Experiment
-from src.oracles.base import SECOND, TIE, Comparer
+from src.oracles.base import SECOND, TIE
+from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 from src.run_folder.checkpoint import Progress

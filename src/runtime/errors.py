@@ -29,3 +29,8 @@ def require(*checks: tuple[bool, str]) -> None:
     failed = [message for holds, message in checks if not holds]
     if failed:
         raise ValueError("\n".join(failed))
+
+
+def error_summary(error: BaseException) -> str:
+    """The first line of an error's message, at most 200 characters; the name of its class if the message is empty."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,4 +1,4 @@
-"""What vLLM servers say: their models, and the responses of a completion."""
+"""Reading the answers of vLLM servers: their models, and the responses of a completion."""
 
 import json
 import math
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.records import Ids
 
 
 @dataclass(frozen=True)
 class SamplingRequest:
-    """A prompt, the responses wanted, and where their random numbers begin."""
+    """k responses to a prompt, sampled from a seed."""
 
     prompt: Ids
     k: int
@@ -21,10 +21,16 @@ class SamplingRequest:
 
 
 def check_models(body: str, base: str, longest: int, start: str) -> None:
-    """Whether a server that answers /v1/models with a body serves a base model, with room for so many tokens.
+    """Checks that a server has the base model, and room for the longest prompt and response.
+
+    Args:
+        body: the server's answer to /v1/models.
+        base: name or folder of the base model.
+        longest: tokens.
+        start: the command that starts a server, for messages.
 
     Raises:
-        Trouble: if not, with what to do.
+        Trouble: if it does not, with what to do.
     """
     try:
         cards = [card for card in json.loads(body)["data"] if not card.get("parent")]
@@ -51,13 +57,21 @@ def _same_folder(one: str, other: str) -> bool:
 
 
 def read_responses(body: str, request: SamplingRequest, end_ids: Set[int], longest: int) -> list[tuple[Ids, float]]:
-    """The k responses of a completion: token ids as sampled, with the end where it was drawn, and log-probs in nats.
+    """The k responses of a completion: token ids as sampled, with the end token where it was drawn, and log-probs.
 
-    The log-probs are of the model itself, whatever the temperature: vLLM's `logprobs_mode` is `raw_logprobs` unless the
-    server was started with another.
+    The log-probs are of the untempered model: vLLM's `logprobs_mode` is `raw_logprobs` by default.
+
+    Args:
+        body: the server's answer.
+        request: what was asked.
+        end_ids: tokens that end a response.
+        longest: tokens at which a response is cut.
+
+    Returns:
+        Token ids and summed log-prob in nats of each response.
 
     Raises:
-        ValueError: if the text is no such completion.
+        ValueError: if the answer is not such a completion.
     """
     try:
         choices = sorted(json.loads(body)["choices"], key=lambda choice: choice["index"])

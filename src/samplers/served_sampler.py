@@ -19,9 +19,10 @@ from transformers import PreTrainedModel
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.models.policy import Policy
-from src.oracles.endpoint import Trouble, first_line
+from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
+from src.runtime.errors import error_summary
 from src.samplers.completions import SamplingRequest, check_models, read_responses
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
@@ -41,18 +42,18 @@ RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 @dataclass
 class ServedSampler:
-    """Draws responses from the mean of a policy's members, as `src.inference.sampler.Sampler` does, at servers.
+    """Samples from the mean of a policy's members at servers, as `src.inference.sampler.Sampler` does in this process.
 
-    A request's seed comes from the sampler's random stream, prompt by prompt, so it does not depend on which server
-    answers. Servers do not promise the same response to the same seed: vLLM's depends on what else is in the batch.
+    The seed of a request comes from the random stream of the round, prompt by prompt, so it does not depend on which
+    server answers. The same seed need not give the same response: vLLM's also depends on the rest of the batch.
 
     Args:
         spec: of the servers.
-        policy: whose mean is served, as it is when a round begins.
+        policy: its mean at the start of a round is served.
         settings: temperature, top_k, top_p and max_new_tokens.
         longest: tokens of the longest prompt and response together.
-        folder: the run's, which gives the adapter its name, and its place where the spec names none.
-        warn: hears of servers that were lost.
+        folder: the run's; names the adapter, and holds it where the spec has no folder.
+        warn: hears of lost servers.
     """
 
     spec: VllmSpec
@@ -69,19 +70,19 @@ class ServedSampler:
         self._servers = Servers(spec.urls, spec.key, spec.concurrency, spec.timeout, spec.retries, self.warn)
 
     def check(self) -> None:
-        """Asks every server whether it can do what will be wanted of it.
+        """Asks every server whether it has the base model, room for the longest row, and takes adapters at run time.
 
         Raises:
-            RunError: if one cannot, with what to do; or if none answers.
+            RunError: if a server does not, with what to do; or if none answers.
         """
         self._servers.make_ready(self._can_serve)
 
     @contextmanager
     def serving(self, number: int) -> Iterator[None]:
-        """Hands the policy as it is now to the servers, under a name of its own, for the round of a number.
+        """Hands the policy's current mean to the servers, as an adapter named by the run and the round.
 
         Raises:
-            RunError: if a server cannot take it, or there is none.
+            RunError: if a server cannot load the adapter, or no server is left.
         """
         run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
         self._name = f"bpo-{run}-round-{number}"
@@ -109,10 +110,10 @@ class ServedSampler:
         generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[tuple[Ids, float]]]:
-        """As the sampler in process does, within `serving`. The model is not asked: its mean is at the servers.
+        """As `ResponseSampler.sample_scored`, within `serving`. The model is not used: the servers have its mean.
 
         Raises:
-            RunError: if a server refuses, or all are lost.
+            RunError: if a server refuses a request, or all are lost.
         """
         seeds = torch.randint(SEEDS, (len(prompts),), generator=generator, device=generator.device).tolist()
         requests = [SamplingRequest(ids, k, seed) for ids, seed in zip(prompts, seeds, strict=True)]
@@ -128,13 +129,13 @@ class ServedSampler:
         return processes.from_main(answers)
 
     def _body(self, request: SamplingRequest, end_ids: Set[int]) -> dict[str, Any]:
-        """Everything that shapes a response is said: what is left out a server takes from the model's own defaults."""
+        """Names every setting that shapes a response: for a missing one, servers take the model's own default."""
         settings = self.settings
         extra = {
             "top_k": settings.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
-            # Our ends, and no other.
+            # Responses end at `end_ids` and at no other token.
             "ignore_eos": True,
             "stop_token_ids": sorted(end_ids),
             "return_token_ids": True,
@@ -149,14 +150,14 @@ class ServedSampler:
             "top_p": settings.top_p,
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
-            # Of the sampled tokens alone.
+            # 0: of the sampled tokens alone.
             "logprobs": 0,
             "extra_body": extra,
         }
 
     def _place(self, folder: str | None) -> Path:
-        """Where the adapter lies below a folder."""
-        # Hidden: it is no result, and has no checksum.
+        """Where the adapter is below a folder."""
+        # Hidden, so that it gets no checksum: it is not part of the result.
         return local_path(folder).absolute() / self._name if folder else self.folder.absolute() / ".adapter"
 
     async def _can_serve(self, client: "AsyncOpenAI") -> None:
@@ -168,7 +169,7 @@ class ServedSampler:
             raise Trouble("there is no /models; expected sampler.urls=[http://HOST:PORT/v1]", again=False) from None
         check_models(raw.http_response.text, self.spec.model or self.policy.base, self.longest, self._start())
         try:
-            # Nothing is loaded: a server that knows the call says that the names are missing.
+            # Loads nothing: a server that takes adapters answers that the names are missing.
             await self._call(client, "load", {})
         except openai.NotFoundError:
             raise Trouble(f"it loads no adapters at run time; {self._start()}", again=False) from None
@@ -180,15 +181,15 @@ class ServedSampler:
         import openai
 
         await self._can_serve(client)
-        # What an attempt that was killed has left there.
+        # A killed attempt may have left the adapter loaded.
         await self._unload(client)
         theirs = self._place(self.spec.server_folder or self.spec.folder)
         try:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to "
-                "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
+                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
             ) from None
@@ -199,7 +200,7 @@ class ServedSampler:
         try:
             await self._call(client, "unload", {"lora_name": self._name})
         except (openai.NotFoundError, openai.BadRequestError):
-            return  # it was not there
+            return  # no such adapter was loaded
 
     async def _call(self, client: "AsyncOpenAI", verb: str, body: dict[str, str]) -> None:
         from httpx import Response
@@ -211,7 +212,7 @@ class ServedSampler:
         return self.policy.members * self.policy.lora.rank
 
     def _start(self) -> str:
-        """How a server is started."""
+        """The command that starts a server."""
         base, rank = self.spec.model or self.policy.base, self._rank()
         most = next((one for one in RANKS if one >= rank), rank)
         return (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.oracles.llm import is_url
+from src.oracles.endpoint import is_url
 from src.runtime.errors import require
 from src.samplers.base import SamplerSite
 
@@ -57,7 +57,6 @@ class VllmSpec:
         )
 
     def problems(self) -> list[str]:
-        """What keeps it from working here; no server is asked yet."""
         found = []
         if importlib.util.find_spec("openai") is None:
             found.append("sampler=vllm needs openai: pip install -e '.[llm]'")

@@ -135,7 +135,9 @@ def test_turning_every_pair_round_or_every_label_changes_no_plan_made_before_lab
     assert plans[0] == plans[1] == plans[2]
     # Labels do matter to a plan made after them.
     pilot = MAKE["balanced"](mode="pilot")
-    after = [pilot(offer_of(40, prefer=lambda one, n=n: (sum(one.responses[0].ids) + n) % (n + 1))) for n in (0, 1)]
+    after = [
+        pilot.allocate(offer_of(40, prefer=lambda one, n=n: (sum(one.responses[0].ids) + n) % (n + 1))) for n in (0, 1)
+    ]
     assert after[0].plan.pairs != after[1].plan.pairs
 
 

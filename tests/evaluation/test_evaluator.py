@@ -10,7 +10,7 @@ import torch
 
 from src.learning.learner import estimated_kl
 from src.loop import Experiment
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 from src.storage.files import read_rows
