@@ -1,0 +1,1 @@
+"""Tests of how a command line is read and checked."""

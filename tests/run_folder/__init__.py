@@ -1,0 +1,7 @@
+"""Tests of a run's files.
+
+Modules without a test file of their name, and where they are tested:
+
+checkpoint: test_faults.py, runtime/test_signals.py
+lock: test_faults.py
+"""
