@@ -31,7 +31,7 @@ class Forked:
         def run() -> None:
             for descriptor in (1, 2):
                 os.dup2(self._output.fileno(), descriptor)
-            sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))
+            sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", closefd=False) for descriptor in (1, 2))
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(variables)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,32 +14,25 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from src.after_training.head_to_head import append_row
-from src.build import config_yaml
-from src.cli.compose import compose_jobs
 from src.config import TaskSpec, read_config
-from src.data.embedded import EmbeddedData
 from src.evaluate import main, read_request
 from src.oracles.embedding import EmbeddingOracle
 from src.runtime.errors import ConfigError
 from src.storage.checksums import write_sums
 from src.storage.files import read_rows
-from tests.cli.test_compose import command
-from tests.commands import called, small_run, smoke
+from tests.commands import called, command, smoke
 from tests.data import hub_sets
-
-DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
-ROWS = DATA.load("tldr")
-LORA = ("model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "evaluate.temperature=0")
+from tests.saved_runs import DATA, LORA, ROWS, left_run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache)
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
 @pytest.fixture(scope="module")
-def lora(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "lora", cache, *LORA)
+def lora(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("lora", *LORA)
 
 
 @pytest.fixture
@@ -366,19 +360,6 @@ def test_the_command_in_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "12 prompts of test, judged by gold" in done.stdout and "95 % interval" in done.stdout
     assert read_rows(tmp_path / "r.jsonl")[0]["win_rate"] == read_rows(run / "results.jsonl")[-1]["win_rate"]
-
-
-def left_run(folder: Path, *overrides: str, base: str | None = None) -> Path:
-    """What a command reads of a finished run before it loads a model; with a base, the run's policy is an adapter."""
-    [job], _ = compose_jobs(overrides)
-    (folder / "policy").mkdir(parents=True)
-    (folder / "config.yaml").write_text(config_yaml(job.plain))
-    (folder / "identity.json").write_text(json.dumps({"data": job.choices["data"]}) + "\n")
-    (folder / "policy" / ("adapter_config.json" if base else "config.json")).write_text(
-        json.dumps({"base_model_name_or_path": base})
-    )
-    (folder / "policy" / "adapter_model.safetensors").touch()
-    return folder
 
 
 @pytest.fixture

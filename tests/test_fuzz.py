@@ -16,7 +16,6 @@ from src.config import read_config
 from src.data.files import FilesData
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable, steers
-from tests.commands import small_run
 from tests.experiments import configured
 from tests.properties import quick
 
@@ -29,8 +28,8 @@ ANY = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "run", cache)
+def example(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
 @pytest.mark.parametrize("kind", CASES)

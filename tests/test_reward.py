@@ -15,7 +15,7 @@ from src.runtime.errors import ConfigError, RunError
 from src.storage.files import read_rows
 from tests.classifiers import save_classifier
 from tests.experiments import built
-from tests.reward_fitting.test_preferences import comparison, run_folder
+from tests.reward_fitting.made_pairs import comparison, run_folder
 
 SMALL = ("experiment=smoke", "reward.steps=4", "reward.batch_size=4", "reward.count=40", "reward.held_out=0.25")
 

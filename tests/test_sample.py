@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +15,23 @@ from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report
 from src.sample import ask, listed, main, read_question
 from src.storage.files import read_rows
-from tests.cli.test_compose import command
-from tests.commands import called, small_run
-from tests.test_evaluate import LORA, ROWS, left_run
+from tests.commands import called, command
+from tests.saved_runs import LORA, ROWS, left_run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache, "evaluate.temperature=0")
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0", "evaluate.temperature=0")
 
 
 @pytest.fixture(scope="module")
-def lora(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "lora", cache, *LORA)
+def lora(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("lora", *LORA)
 
 
 @pytest.fixture(scope="module")
-def other_words(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "words", cache, "model.scratch.vocab_size=400")
+def other_words(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("words", "model.scratch.vocab_size=400")
 
 
 def evaluated(run: Path, round: int) -> dict[str, str]:

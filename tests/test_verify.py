@@ -20,10 +20,10 @@ from tests.commands import called, small_run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def run(finished_run: Callable[..., Path]) -> Path:
     """With a noisy oracle, an evaluation on the way, rounds of unequal size."""
     overrides = ("T=3", "oracle.temperature=1.0", "oracle.flip=0.2", "evaluate.every=1")
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache, *overrides)
+    return finished_run("F=2,seed=0", *overrides)
 
 
 @pytest.fixture

@@ -1,28 +1,15 @@
 """Bad input at the command line: one message that lists everything, no traceback, nothing written."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from src import sft
 from src.cli.compose import compose_jobs, flags_first, problems_of
-
-ROOT = Path(__file__).parents[2]
-
-
-def command(folder: Path, *arguments: str, module: str = "src.train") -> subprocess.CompletedProcess[str]:
-    """Runs the real command in an empty folder, as after `pip install -e .`."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from tests.commands import command
+from tests.forked import Forked
 
 
 @pytest.mark.parametrize(
@@ -189,7 +176,8 @@ def test_sft_command(tmp_path: Path) -> None:
     made = command(tmp_path, "experiment=smoke", module="src.sft")
     assert made.returncode == 0, made.stderr
     assert "SFT: 12 steps" in made.stdout
-    again = command(tmp_path, "experiment=smoke", module="src.sft")
-    assert "SFT: 12 steps" not in again.stdout and "loss" in again.stdout
-    wrong = command(tmp_path, "experimnt=smoke", module="src.sft")
-    assert wrong.returncode == 1 and "did you mean experiment?" in wrong.stderr and "Traceback" not in wrong.stderr
+    again = Forked(sft.main, tmp_path, "experiment=smoke").communicate()[0]
+    assert "SFT: 12 steps" not in again and "loss" in again
+    wrong = Forked(sft.main, tmp_path, "experimnt=smoke")
+    said = wrong.communicate()[0]
+    assert wrong.returncode == 1 and "did you mean experiment?" in said and "Traceback" not in said

@@ -8,7 +8,7 @@ from src.collection.dataset_pairs import DatasetCollector
 from src.data.splits import Splits
 from src.data.world_tldr import TLDR
 from src.oracles.base import FIRST, SECOND, Verdicts, draw_labels
-from src.records import Comparison, Prompt, Response, Row, Tally
+from src.records import Prompt, Row
 from src.reward_fitting.preferences import (
     Preference,
     given_preferences,
@@ -18,26 +18,14 @@ from src.reward_fitting.preferences import (
     run_problems,
     split_by_prompt,
 )
-from src.run_folder.round_files import read_pairs, save_round
+from src.run_folder.round_files import read_pairs
 from src.runtime.errors import RunError
+from tests.reward_fitting.made_pairs import comparison, run_folder
 
 
 def preference(prompt: str = "p", scores: tuple[float, float] = (1.0, 0.0), **changes: float) -> Preference:
     noise = {"temperature": 0.0, "flip": 0.0} | changes
     return Preference(prompt, ("a", "b"), 0, scores, **noise)
-
-
-def comparison(number: int, chosen: int | None = 0) -> Comparison:
-    prompt = Prompt(number, Row(f"prompt {number}", "label"), (2, 3), (4,))
-    responses = Response((5,), f"good {number}"), Response((6, 7), f"bad {number}")
-    return Comparison(prompt, responses, (0.5, -1.0), chosen, {"sft": (-1.0, -2.0)})
-
-
-def run_folder(folder: Path, rounds: list[list[Comparison]], oracle: str = "{temperature: 0.25, flip: 0.1}") -> Path:
-    for number, comparisons in enumerate(rounds):
-        save_round(folder / "pairs", number, comparisons, 1, Tally(), "hash")
-    (folder / "config.yaml").write_text(f"oracle: {oracle}\n")
-    return folder
 
 
 @pytest.mark.parametrize("scores", [(1.0, 0.0), (0.0, 1.0), (0.3, 0.1), (-2.0, -2.4)])

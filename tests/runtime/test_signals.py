@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from src import train
 from src.collection import policy_offer
 from src.evaluation.evaluator import Evaluator
 from src.inference.sampler import Sampler
@@ -20,7 +21,7 @@ from src.run_folder.folder import RunFolder
 from src.runtime import signals
 from src.runtime.signals import Stopped
 from tests.experiments import SMOKE, built, left_behind
-from tests.test_train import start
+from tests.forked import Forked
 
 SMALL = ("F=2", "checkpoint_every=4", "evaluate.every=1")
 
@@ -191,7 +192,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
-    process = start(tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
+    process = Forked(train.main, tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
     wait_for(lambda: any(tmp_path.glob("outputs/*/metrics.jsonl")))
     process.send_signal(number)
     sent = time.monotonic()
