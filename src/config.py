@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.allocation.base import Allocation
+from src.collection.base import Collect
 from src.learning.learner import OptimizerSpec
 from src.learning.schedule import resolve_rounds
 from src.loggers.base import Logger
@@ -21,8 +22,7 @@ from src.oracles.base import Oracle
 from src.references.base import Reference
 from src.runtime.device import choose_device
 from src.runtime.errors import require
-from src.samplers.hf import HfSpec
-from src.samplers.vllm import VllmSpec
+from src.samplers.base import SamplerOption
 
 
 @dataclass(frozen=True)
@@ -39,35 +39,6 @@ class TaskSpec:
         if self.max_label_tokens is not None:
             limits["max_label_tokens"] = self.max_label_tokens
         _at_least(1, **limits)
-
-
-@dataclass(frozen=True)
-class CollectSpec:
-    """How training pairs are sampled; see `src.inference.sampler` and `src.collection.sampled_pairs`."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    resample: int
-    from_data: typing.ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        require(
-            (
-                self.temperature > 0,
-                f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical",
-            ),
-            (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
-            (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
-            (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
-        )
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """Training pairs are the data's own; see `src.collection.dataset_pairs`."""
-
-    from_data: typing.ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -135,8 +106,8 @@ class RunConfig:
     judge: Oracle
     allocation: Allocation
     logger: Logger
-    collect: CollectSpec | DatasetSpec
-    sampler: HfSpec | VllmSpec
+    collect: Collect
+    sampler: SamplerOption
     evaluate: EvaluateSpec
     optimizer: OptimizerSpec
     checkpoint_every: int
@@ -194,13 +165,13 @@ def _across(parts: dict[str, Any]) -> list[str]:
             f"ensemble={parts['ensemble']} needs LoRA members, and model.lora is null; "
             f"use model=tiny_lora or another model with adapters"
         )
-    if given := parts.get("collect") is not None and parts["collect"].from_data:
-        found += _dataset_problems(parts)
-    if parts.get("sampler") is not None and parts["sampler"].served:
-        found += _server_problems(parts, model, given)
+    for group in ("collect", "sampler"):
+        if parts.get(group) is not None:
+            found += parts[group].conflicts(parts)
     # An oracle that is not asked may be any.
+    given = parts.get("collect") is not None and parts["collect"].from_data
     oracles = ("judge",) if given else ("oracle", "judge")
-    for group in ("reference", *oracles, "allocation"):
+    for group in ("reference", *oracles, "allocation", "sampler"):
         if parts.get(group) is not None:
             found += [f"{group}: {line}" for line in parts[group].problems()]
     if parts.get("judge") is not None and parts["judge"].temperature:
@@ -212,47 +183,6 @@ def _across(parts: dict[str, Any]) -> list[str]:
         for group in oracles:
             if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
                 found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
-    return found
-
-
-def _server_problems(parts: dict[str, Any], model: ModelSpec | None, given: bool) -> list[str]:
-    """What keeps servers from sampling."""
-    found = [f"sampler: {line}" for line in parts["sampler"].problems()]
-    if model is not None and model.lora is None:
-        found.append(
-            "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or another "
-            "model with adapters, or sampler=hf"
-        )
-    if given:
-        found.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append(
-            "reference.from_sampling=true: sampler=vllm computes log-probs by another engine, and those of a loss are "
-            "computed here; expected false"
-        )
-    return found
-
-
-def _dataset_problems(parts: dict[str, Any]) -> list[str]:
-    """What keeps the data's own pairs from being used."""
-    found = []
-    if parts.get("allocation") is not None and parts["allocation"].samples:
-        found.append(
-            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, any "
-            "other allocation samples more; collect=sample goes with them"
-        )
-    if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
-        found.append(
-            f"collect=dataset needs F=1, and F={parts['F']}: the data's pairs are there once, before the first step; "
-            "collect=sample collects in rounds"
-        )
-    if parts.get("data") is not None and not parts["data"].has_preferences:
-        found.append(
-            "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or data=hub "
-            "or data=files with data.chosen_column=NAME data.rejected_column=NAME"
-        )
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
     return found
 
 

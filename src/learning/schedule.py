@@ -1,5 +1,8 @@
 """How T steps are divided into F rounds (Algorithm 1 of arXiv:2406.12168, K = T / F)."""
 
+from itertools import accumulate
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -28,3 +31,24 @@ def split_evenly(items: list, parts: int) -> list[list]:
     """Consecutive slices whose lengths differ by at most one, longer ones first; their order is the items' order."""
     edges = np.cumsum([0, *(len(items) // parts + (index < len(items) % parts) for index in range(parts))])
     return [items[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)]
+
+
+class Round(NamedTuple):
+    """A collection of pairs and the optimizer steps that learn from them.
+
+    Attributes:
+        number: from 0.
+        start: optimizer steps taken before.
+        steps: optimizer steps of the round.
+    """
+
+    number: int
+    start: int
+    steps: int
+
+
+def rounds(T: int, F: int) -> list[Round]:
+    """The F rounds of T optimizer steps, in order."""
+    sizes = round_sizes(T, F)
+    starts = accumulate(sizes[:-1], initial=0)
+    return [Round(number, start, steps) for number, (start, steps) in enumerate(zip(starts, sizes, strict=True))]

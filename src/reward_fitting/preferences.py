@@ -8,9 +8,10 @@ import yaml
 from scipy.special import expit
 
 from src.allocation.base import Allocation
+from src.collection.base import Collector
 from src.collection.dataset_pairs import DatasetCollector, given
 from src.collection.policy_offer import PolicyOffer
-from src.collection.sampled_pairs import Collector
+from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
 from src.data.splits import Splits
 from src.inference.scorer import Scorer
@@ -58,7 +59,7 @@ def sample_preferences(
     policy: Policy,
     prompts: list[Prompt],
     allocation: Allocation,
-    collector: Collector | DatasetCollector,
+    collector: Collector,
     oracle: Comparer,
     scorer: Scorer,
     count: int,
@@ -76,7 +77,6 @@ def sample_preferences(
             stream=PromptStream(prompts, stream_seed(seed, "reward")),
             budget=count,
             seed=stream_seed(seed, "reward", "allocate"),
-            tally=Tally(),
             policy=policy,
             behavior=policy.mean(),
             collector=collector,
@@ -84,11 +84,11 @@ def sample_preferences(
             scorer=scorer,
             generator=torch_stream(seed, "reward", "collect", device=policy.device),
             labels=numpy_stream(seed, "reward", "annotate"),
-            report=report,
+            report=RoundReport(report),
             length_normalize=False,  # a reward model's loss has no log-probs
             tick=tick,
         )
-        allocated = allocation(offer)
+        allocated = allocation.allocate(offer)
     return _without_ties(allocated.comparisons, oracle.oracle.temperature, oracle.oracle.flip)
 
 

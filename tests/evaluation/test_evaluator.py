@@ -102,17 +102,17 @@ def test_kl_equals_a_plain_computation(experiment: Build) -> None:
 def test_the_sft_policy_has_no_distance_from_itself(experiment: Build) -> None:
     run = experiment()
     copy = {name: tensor.clone() for name, tensor in run.sft.items()}
-    figures, _ = run.evaluator(copy, run.sft, "validation")
+    figures, _ = run.evaluator.evaluate(copy, run.sft, "validation")
     assert figures["kl_sft"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_greedy_and_sampled_evaluation_differ(experiment: Build) -> None:
     greedy, sampled = experiment("evaluate.temperature=0"), experiment("evaluate.temperature=1")
-    one = greedy.evaluator(greedy.sft, greedy.sft, "test")[1]
-    other = sampled.evaluator(sampled.sft, sampled.sft, "test")[1]
+    one = greedy.evaluator.evaluate(greedy.sft, greedy.sft, "test")[1]
+    other = sampled.evaluator.evaluate(sampled.sft, sampled.sft, "test")[1]
     assert [row["response"] for row in one] != [row["response"] for row in other]
     assert [row["response"] for row in one] == [
-        row["response"] for row in greedy.evaluator(greedy.sft, greedy.sft, "test")[1]
+        row["response"] for row in greedy.evaluator.evaluate(greedy.sft, greedy.sft, "test")[1]
     ]
 
 

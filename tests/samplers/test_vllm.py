@@ -28,8 +28,11 @@ from src.oracles.endpoint import Trouble
 from src.records import Comparison, Response
 from src.runtime.errors import RunError
 from src.runtime.signals import Stopped
+from src.samplers.completions import SamplingRequest, check_models, read_responses
+from src.samplers.dispatch import answers_of
+from src.samplers.served_sampler import ServedSampler
 from src.samplers.servers import Servers
-from src.samplers.vllm import Question, ServedSampler, VllmSpec, check_models, read_responses
+from src.samplers.vllm import VllmSpec
 from src.storage.files import read_rows
 from tests.experiments import built, left_behind
 from tests.processes import in_processes
@@ -281,7 +284,7 @@ def completion(*choices: dict[str, Any]) -> str:
 
 
 def test_what_a_response_has_to_be() -> None:
-    two = Question((2, 3), 2, 0)
+    two = SamplingRequest((2, 3), 2, 0)
     cut = {"token_ids": [5, 4, 4], "logprobs": {"token_logprobs": [0, -1, -1]}}
     assert read_responses(completion({}, cut), two, {1}, 3) == [((3, 1), -3.0), ((5, 4, 4), -2.0)]
     for body, text in (
@@ -305,7 +308,7 @@ def test_what_a_response_has_to_be() -> None:
     with pytest.raises(ValueError, match="limit of 2"):
         read_responses(
             completion({"token_ids": [3, 3, 1], "logprobs": {"token_logprobs": [0, 0, 0]}}),
-            Question((2,), 1, 0),
+            SamplingRequest((2,), 1, 0),
             {1},
             2,
         )
@@ -532,7 +535,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_longer_than_the_timeout
 
     servers, said = of_two(timeout=3.0)
     heard: list[int] = []
-    assert servers.answers(range(9), ask, nothing, heard.append) == [number**2 for number in range(9)]
+    assert answers_of(servers, range(9), ask, nothing, heard.append) == [number**2 for number in range(9)]
     assert heard == [1] * 9 and list(servers.lost) == ["http://a/v1"] and "no answer within 3 s" in said[0]
 
 
