@@ -27,7 +27,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from src.cli.arguments import own_arguments, whole_number
-from src.cli.compose import CONF, flags_first, plain_config, problems_of
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
+from src.cli.overrides import flags_first
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import steers
 
@@ -89,7 +91,7 @@ SPOKEN = (
 def settings(random: random.Random, folder: Path) -> None:
     """A configuration as a local yaml file would leave it, and a run's config.yaml as src.evaluate reads it."""
     from src.after_training.saved_policy import read_settings
-    from src.config import read_config
+    from src.cli.read_config import read_config
 
     plain = json.loads(_plain())
     for _ in range(random.randint(1, 2)):
@@ -110,7 +112,9 @@ _composed: list[str] = []
 def _plain() -> str:
     if not _composed:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-            _composed.append(json.dumps(plain_config(compose("train", overrides=["experiment=smoke"]))))
+            _composed.append(
+                json.dumps(plain_config(compose("train", overrides=["experiment=smoke"], return_hydra_config=True)))
+            )
     return _composed[0]
 
 

@@ -1,12 +1,8 @@
 """From a checked configuration to an experiment: the one place where the parts meet."""
 
-import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import transformers
-import yaml
 
 from src.collection.base import Collector
 from src.collection.round import CollectionRound
@@ -28,7 +24,6 @@ from src.runtime.report import Report
 from src.samplers.base import ResponseSampler, SamplerSite
 from src.samplers.hf import LocalSampler
 from src.storage.files import local_path
-from src.storage.run_name import config_hash
 
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
@@ -132,52 +127,6 @@ def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCac
         device=choose_device(config.device),
         report=report,
     )
-
-
-def build_folder(config: RunConfig, plain: Mapping[str, Any], choices: Mapping[str, str], path: Path) -> RunFolder:
-    """The run's folder, with the identity that stands in every row, but for its rows' fingerprint (`made_from`).
-
-    Args:
-        plain: the composed configuration as dicts.
-        choices: group -> the name chosen on the command line.
-    """
-    # Nobody else has labelled the pairs that came with the data.
-    oracle = "dataset" if config.collect.from_data else config.oracle.name
-    identity = {
-        "run_id": path.name,
-        "config_hash": config_hash(plain),
-        "git_sha": git_sha(),
-        "task": config.task.name,
-        "data": choices["data"],
-        "model": config.model.name,
-        "loss": choices["loss"],
-        "reference": choices["reference"],
-        "F": config.rounds,
-        "T": config.T,
-        "batch_size": config.batch_size,
-        "ensemble": config.ensemble,
-        "allocation": choices["allocation"],
-        "oracle": oracle,
-        "judge": config.judge.name,
-        "judge_is_oracle": config.judge.name == oracle,
-        "temperature": config.evaluate.temperature,
-        "seed": config.seed,
-    }
-    return RunFolder(path, identity)
-
-
-def config_yaml(plain: Mapping[str, Any]) -> str:
-    """The configuration as it stands in config.yaml."""
-    return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True)
-
-
-def git_sha() -> str | None:
-    """The commit of this checkout, or None outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def larger(one: int | None, other: int | None) -> int | None:

@@ -25,8 +25,10 @@ from src.after_training.responses_file import Responses, read_responses
 from src.after_training.saved_policy import SFT, base_of, base_problems, find_policy
 from src.build import quiet_libraries
 from src.cli.arguments import own_arguments, refuse_flags
-from src.cli.compose import Taken, compose_one, nearest
-from src.config import read_config
+from src.cli.compose import compose_one
+from src.cli.hints import nearest
+from src.cli.read_config import read_config
+from src.cli.taken import Taken
 from src.runtime.cpu_threads import use_processor
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable

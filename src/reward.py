@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.cli.compose import Taken, compose_jobs
+from src.cli.compose import compose_jobs
+from src.cli.taken import Taken
 from src.runtime.errors import ConfigError, RunError
 
 if TYPE_CHECKING:

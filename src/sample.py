@@ -38,8 +38,11 @@ from src.after_training.saved_policy import (
 from src.after_training.side_by_side import Saying, side_by_side
 from src.build import build_sampler, build_sft_cache, quiet_libraries
 from src.cli.arguments import number, own_arguments, refuse_flags, whole_number
-from src.cli.compose import Taken, compose_one, nearest
-from src.config import RunConfig, read_config
+from src.cli.compose import compose_one
+from src.cli.hints import nearest
+from src.cli.read_config import read_config
+from src.cli.taken import Taken
+from src.config import RunConfig
 from src.data.splits import Splits, tokenize
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for

@@ -10,7 +10,8 @@ import sys
 
 from hydra import compose, initialize_config_dir
 
-from src.cli.compose import CONF, plain_config, problems_of
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable
 
@@ -27,7 +28,7 @@ def show(plain: dict) -> None:
 
     from src.after_training.side_by_side import visible
     from src.build import build_sampler, build_sft_cache, quiet_libraries
-    from src.config import read_config
+    from src.cli.read_config import read_config
     from src.data.splits import tokenize
     from src.inference.scorer import scorer_for
     from src.models.template import template_of
@@ -76,7 +77,7 @@ def main() -> None:
         if problems := problems_of(arguments):
             raise ConfigError(problems)
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-            plain = plain_config(compose("train", overrides=arguments))
+            plain = plain_config(compose("train", overrides=arguments, return_hydra_config=True))
         show(plain)
     except (ConfigError, RunError, FloatingPointError, OSError) as error:
         sys.exit(f"error: {printable(str(error))}")

@@ -25,7 +25,8 @@ from src.after_training.head_to_head import play
 from src.after_training.two_runs import agreement
 from src.build import quiet_libraries
 from src.cli.arguments import own_arguments, refuse_flags
-from src.config import Data, TaskSpec, read_keys
+from src.cli.read_fields import read_fields
+from src.config import Data, TaskSpec
 from src.data.splits import Splits
 from src.evaluate import read_request
 from src.evaluation.win_rate import distinct, unique_rate, win_figures
@@ -61,7 +62,7 @@ def verify(path: Path, rerun: bool, report: Report) -> list[Check]:
         RunError: if there is no finished run there, or a file is damaged.
     """
     left = read_left(path)
-    parts, problems = read_keys(Parts, {name: left.config.get(name) for name in ("task", "data", "oracle", "judge")})
+    parts, problems = read_fields(Parts, {name: left.config.get(name) for name in ("task", "data", "oracle", "judge")})
     try:
         checks = configuration(left)
         splits, found = data(left, parts, problems)

@@ -8,10 +8,12 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-from src.cli.compose import CONF, plain_config
-from src.config import RunConfig, read_config
+from src.build import build_experiment, quiet_libraries
+from src.cli.conf import CONF, plain_config
+from src.cli.read_config import read_config
+from src.config import RunConfig
 from src.loop import Experiment
+from src.run_folder.identity import build_folder, config_yaml
 from src.runtime.report import Report
 from src.storage.files import read_rows
 

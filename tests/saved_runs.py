@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from src.build import config_yaml
 from src.cli.compose import compose_jobs
 from src.data.embedded import EmbeddedData
+from src.run_folder.identity import config_yaml
 
 DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
 ROWS = DATA.load("tldr")

@@ -14,7 +14,8 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from src.after_training.head_to_head import append_row
-from src.config import TaskSpec, read_config
+from src.cli.read_config import read_config
+from src.config import TaskSpec
 from src.evaluate import main, read_request
 from src.oracles.embedding import EmbeddingOracle
 from src.runtime.errors import ConfigError

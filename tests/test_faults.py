@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from src import train
-from src.cli.compose import place_problems
+from src.cli.checks import place_problems
 from src.inference.scorer import Scorer
 from src.loop import Experiment
 from src.oracles.gold import GoldOracle

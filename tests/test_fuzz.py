@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from analysis.errors import printable as analysis_printable
 from reliability.fuzz import fuzz, tried
-from src.cli.compose import flags_first, problems_of
-from src.config import read_config
+from src.cli.compose import problems_of
+from src.cli.overrides import flags_first
+from src.cli.read_config import read_config
 from src.data.files import FilesData
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable, steers

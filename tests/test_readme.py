@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from src.build import config_yaml
-from src.cli.compose import compose_jobs, flags_first, problems_of
+from src.cli.compose import compose_jobs, problems_of
+from src.cli.overrides import flags_first
 from src.evaluate import read_request
+from src.run_folder.identity import config_yaml
 from src.sample import read_question
 from src.storage.files import read_rows
 from sweeps.grid import narrowed, read_grid

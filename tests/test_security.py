@@ -17,8 +17,11 @@ from transformers import AutoConfig
 
 from analysis.errors import AnalysisError
 from src import train
-from src.cli.compose import CONF, flags_first, plain_config, problems_of, secrets_in
-from src.config import read_config
+from src.cli.checks import secrets_in
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
+from src.cli.overrides import flags_first
+from src.cli.read_config import read_config
 from src.evaluate import main as evaluate
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.reward_model import load_reward_model
@@ -129,7 +132,7 @@ def test_yaml_files_of_another_folder_are_composed_and_checked(tmp_path: Path) -
 )  # fmt: skip
 def test_a_component_is_one_of_the_projects_own_of_its_kind(target: object) -> None:
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        plain = plain_config(compose("train"))
+        plain = plain_config(compose("train", return_hydra_config=True))
     assert read_config(plain)[1] == []
     plain["loss"]["_target_"] = target
     config, problems = read_config(plain)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from src.after_training.responses_file import Responses, by_prompt, missing
 from src.after_training.saved_policy import SFT, SavedPolicy, load_policy, weights_of
-from src.build import build_folder, build_sampler, build_sft_cache, git_sha
+from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
 from src.data.splits import Splits, tokenize
 from src.evaluation.evaluator import Evaluator, compared
@@ -25,6 +25,7 @@ from src.oracles.answers import Ledger
 from src.oracles.base import Comparer
 from src.records import Prompt, Row, Tally
 from src.run_folder.folder import SCHEMA_VERSION
+from src.run_folder.identity import build_folder, git_sha
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError
 from src.runtime.printable import printable

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import transformers
@@ -17,7 +16,6 @@ from src.runtime.memory import naming
 
 # What a forward pass takes of one (prompt, response): input_ids, and token_type_ids where the model knows segments.
 Encoded = dict[str, list[int]]
-INPUTS = ("pair", "chat")
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,8 +249,3 @@ def _longest(model: PreTrainedModel, tokenizer: Tokenizer) -> int:
 def first_line(error: Exception) -> str:
     """An error in a line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def is_local(path: str) -> bool:
-    """Whether a path means a folder here, not a name on the hub."""
-    return path.startswith(("/", ".", "~")) or Path(path).exists()

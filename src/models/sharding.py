@@ -9,13 +9,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from src.runtime import processes
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel  # checking a configuration does without it
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
 
 
 def wanted() -> bool:
@@ -42,7 +40,7 @@ def problems(lora: bool, reference: str, allocation: str) -> list[str]:
     return [line for holds, line in rules if not holds]
 
 
-def shard(model: "PreTrainedModel", whole: Sequence[nn.Parameter]) -> None:
+def shard(model: "PreTrainedModel", whole: "Sequence[nn.Parameter]") -> None:
     """Cuts the weights of every layer of a model, in place. Embeddings and head, which stand outside of layers, stay.
 
     Args:
@@ -54,8 +52,10 @@ def shard(model: "PreTrainedModel", whole: Sequence[nn.Parameter]) -> None:
         fully_shard(layer, mesh=processes.mesh(model.device), reshard_after_forward=True, ignored_params=set(whole))
 
 
-def layers_of(model: "PreTrainedModel") -> nn.ModuleList:
+def layers_of(model: "PreTrainedModel") -> "nn.ModuleList":
     """A decoder's layers."""
+    from torch import nn
+
     return max((one for one in model.base_model.modules() if isinstance(one, nn.ModuleList)), key=len)
 
 
@@ -66,16 +66,18 @@ def is_sharded(model: "PreTrainedModel") -> bool:
     return isinstance(layers_of(model)[0], FSDPModule)
 
 
-def idle(model: "PreTrainedModel", rows: int = 1) -> Tensor | None:
+def idle(model: "PreTrainedModel", rows: int = 1) -> "Tensor | None":
     """A pass over a token a row that gives nothing, so that other processes can make one; None where none is needed."""
     if processes.world_size() == 1 or not is_sharded(model):
         return None
+    import torch
+
     ids = torch.zeros(rows, 1, dtype=torch.long, device=model.device)
     states = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).last_hidden_state
     return states.sum() * 0.0
 
 
-def own_part(tensor: Tensor, like: Tensor) -> Tensor:
+def own_part(tensor: "Tensor", like: "Tensor") -> "Tensor":
     """The part of a whole tensor that this process has of a weight; all of it where the weight is whole."""
     if not _in_parts(like):
         return tensor
@@ -85,12 +87,12 @@ def own_part(tensor: Tensor, like: Tensor) -> Tensor:
     return parts[rank] if rank < len(parts) else tensor[:0]
 
 
-def here(weight: Tensor) -> Tensor:
+def here(weight: "Tensor") -> "Tensor":
     """What this process has of a weight, the memory itself."""
     return weight.to_local() if _in_parts(weight) else weight  # type: ignore[attr-defined]
 
 
-def _in_parts(weight: Tensor) -> bool:
+def _in_parts(weight: "Tensor") -> bool:
     return hasattr(weight, "device_mesh")
 
 

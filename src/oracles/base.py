@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import expit
 
 from src.data.world import World
 from src.oracles.answers import Ledger
@@ -220,6 +219,8 @@ def draw_labels(verdicts: Verdicts, temperature: float, flip: float, rng: np.ran
     if temperature > 0:
         if verdicts.scores is None:
             raise ValueError("a temperature needs scores, and this oracle only compares")
+        from scipy.special import expit  # checking a command does without scipy
+
         first_wins = draws < expit((verdicts.scores[:, 0] - verdicts.scores[:, 1]) / temperature)
         labels = np.where(first_wins, FIRST, SECOND)
     decided = (labels == FIRST) | (labels == SECOND)

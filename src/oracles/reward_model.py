@@ -5,19 +5,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-
-from transformers import AutoConfig
+from typing import TYPE_CHECKING
 
 from src.data.world import World
 from src.models.fingerprint import model_fingerprint
-from src.models.reward_model import INPUTS, RewardModel, first_line, is_local, label_problem, load_reward_model
+from src.models.reward_input import INPUTS, is_local
 from src.oracles.base import noise_in_range
 from src.records import Prompt
-from src.runtime.device import choose_device
+from src.runtime.device import choose_device, device_problems
 from src.runtime.errors import require
 
-# Oracle and judge of one path are one model, here and in the next job of a multirun.
-loaded = lru_cache(maxsize=2)(load_reward_model)
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from src.models.reward_model import RewardModel
+
+
+@lru_cache(maxsize=2)
+def loaded(path: str, device: "torch.device") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A reward model; the same object for an oracle and a judge of one path, and in the next job of a multirun."""
+    from src.models.reward_model import load_reward_model
+
+    return load_reward_model(path, device)
 
 
 @dataclass(frozen=True)
@@ -55,16 +65,17 @@ class RewardModelOracle:
         return f"reward_model:{Path(self.path).name}{files}"
 
     def problems(self) -> list[str]:
-        found = []
-        try:
-            choose_device(self.device)
-        except ValueError as error:
-            found.append(str(error))
+        found = device_problems(self.device)
         folder = Path(self.path)
         if not is_local(self.path):
             return found
         if not (folder / "config.json").is_file():
             return [*found, f"path={self.path}: no reward model there (expected a folder with config.json)"]
+        # Imported for a local model only: they take seconds.
+        from transformers import AutoConfig
+
+        from src.models.reward_model import first_line, label_problem
+
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             trained = folder / "reward.json"
@@ -78,7 +89,9 @@ class RewardModelOracle:
         return found
 
     @cached_property
-    def _model(self) -> RewardModel:
+    def _model(self) -> "RewardModel":
+        from src.models.reward_model import RewardModel
+
         model, tokenizer = loaded(self.path, choose_device(self.device))
         return RewardModel(model, tokenizer, self.input, self.max_length, self.batch_tokens)
 

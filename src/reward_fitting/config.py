@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from src.config import RunConfig, read_config, read_keys
+from src.cli.read_config import read_config
+from src.cli.read_fields import read_fields
+from src.config import RunConfig
 from src.reward_fitting.fit import RewardSpec
 from src.reward_fitting.preferences import run_problems
 
@@ -37,7 +39,7 @@ def read_reward_config(
         node: the composed configuration.
         used: train.yaml's keys that mean something here; whether the others fit is not asked.
     """
-    parts, found = read_keys(RewardConfig, {key: node[key] for key in OWN if key in node})
+    parts, found = read_fields(RewardConfig, {key: node[key] for key in OWN if key in node})
     runs = as_folders(parts["pairs"])
     # The pairs of runs have been annotated.
     asked = [key for key in used if not (runs and key == "oracle")]

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from src.models.reward_model import INPUTS, RewardModel, batches, is_local
+from src.models.reward_input import INPUTS, is_local
+from src.models.reward_model import RewardModel, batches
 from src.reward_fitting.preferences import Preference
 from src.runtime.errors import require
 from src.runtime.memory import advising, naming

@@ -5,15 +5,17 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.loggers.base import Tracker, Untracked
-from src.models.policy import Policy
 from src.oracles.answers import Ledger
 from src.runtime import processes
 from src.runtime.errors import RunError
 from src.storage.checksums import SUMS, damage, write_sums
 from src.storage.files import GrowingFile, append_rows, new_folder, read_rows, read_signed, signed, write_text
+
+if TYPE_CHECKING:
+    from src.models.policy import Policy  # imports torch, and a finished run is found without
 
 SCHEMA_VERSION = 1
 # Files that rows are appended to, an evaluation or a step each.
@@ -157,7 +159,7 @@ class RunFolder:
         return whole
 
     @processes.by_main
-    def save_policy(self, policy: Policy) -> None:
+    def save_policy(self, policy: "Policy") -> None:
         """Writes the trained policy, with a model card."""
         with new_folder(self.path / "policy") as folder:
             policy.save(folder)
@@ -179,7 +181,7 @@ def _item(line: str) -> str:
     return f"  - {line}"
 
 
-def model_card(identity: Mapping[str, Any], policy: Policy) -> str:
+def model_card(identity: Mapping[str, Any], policy: "Policy") -> str:
     """What the saved policy is and how to load it."""
     kind = "a PEFT adapter" if policy.layers else "a transformers model"
     members = f", the exact mean of {policy.members} members (beside it in `members/`)" if policy.members > 1 else ""

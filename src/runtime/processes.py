@@ -111,10 +111,10 @@ def problems(multirun: bool) -> list[str]:
 
 def device_problems(device: "torch.device") -> list[str]:
     """Why the processes on this machine cannot have a device each, a line each."""
-    import torch
-
     if _Group.size == 1 or device.type != "cuda":
         return []
+    import torch
+
     if device.index is not None:
         return [f"device={device}: {_Group.size} processes would share one GPU; device=cuda gives each its own"]
     local, there = int(os.environ.get("LOCAL_WORLD_SIZE", _Group.size)), torch.cuda.device_count()

@@ -6,9 +6,12 @@ stream more or less (evaluating more often, say) changes no other, and a resumed
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
@@ -21,6 +24,8 @@ def numpy_stream(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(stream_seed(seed, *names))
 
 
-def torch_stream(seed: int, *names: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def torch_stream(seed: int, *names: str | int, device: "str | torch.device" = "cpu") -> "torch.Generator":
     """A torch generator at the start of the named stream."""
+    import torch
+
     return torch.Generator(device=device).manual_seed(stream_seed(seed, *names))

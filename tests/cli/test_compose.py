@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from src import sft
-from src.cli.compose import compose_jobs, flags_first, problems_of
+from src.cli.compose import compose_jobs, problems_of
+from src.cli.overrides import flags_first
 from tests.commands import command
 from tests.forked import Forked
 
