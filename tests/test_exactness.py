@@ -12,7 +12,7 @@ import torch
 from src.collection.sampled_pairs import SamplingCollector
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
-from src.learning.learner import Learner, gather
+from src.learning.learner import Learner, as_pair_logps
 from src.loop import Experiment
 from src.oracles.base import SECOND, TIE, Comparer
 from src.oracles.embedding import EmbeddingOracle
@@ -386,13 +386,13 @@ def test_gradient_accumulation_never_changes_a_gradient(experiment: Build, loss:
     assert torch.allclose(grads[1], grads[2], atol=1e-5 * float(grads[0].norm()))
 
 
-def test_gather_puts_chosen_first(experiment: Build) -> None:
+def test_pair_logps_put_chosen_first(experiment: Build) -> None:
     run = experiment("F=1", "T=1", "batch_size=16", "evaluate.every=0")
     run.run()
     comparisons = [one for one in run.pairs(0, 0, 1, Progress(step=1), {}) if one.chosen is not None]
     assert {one.chosen for one in comparisons} == {0, 1}
     logps = torch.arange(2.0 * len(comparisons)).reshape(1, -1, 2)
-    gathered = gather(comparisons, logps)
+    gathered = as_pair_logps(comparisons, logps)
     for place, one in enumerate(comparisons):
         assert gathered.chosen[place] == logps[0, place, one.chosen]
         assert gathered.rejected[place] == logps[0, place, 1 - one.chosen]

@@ -106,7 +106,7 @@ class Evaluator:
         a response. Unbiased for responses sampled at temperature 1; for greedy responses, the KL along the greedy path.
         """
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
-        own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
+        own = processes.local_indices([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
         rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
 
@@ -116,7 +116,7 @@ class Evaluator:
                 with self.policy.using(either) as model:
                     idle(model)
 
-        for batch in signals.between(self.scorer.batches(rows, given), idle_twice):
+        for batch in signals.interruptible(self.scorer.batches(rows, given), idle_twice):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -124,7 +124,7 @@ class Evaluator:
                 with self.policy.using(sft) as model:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
-        return sum(processes.gather(total)) / len(prompts)
+        return sum(processes.all_gather(total)) / len(prompts)
 
 
 def compared(

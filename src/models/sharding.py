@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from src.runtime import processes
+from src.runtime import process_group, processes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,7 +49,7 @@ def shard(model: "PreTrainedModel", whole: "Sequence[nn.Parameter]") -> None:
     from torch.distributed.fsdp import fully_shard
 
     for layer in layers_of(model):
-        fully_shard(layer, mesh=processes.mesh(model.device), reshard_after_forward=True, ignored_params=set(whole))
+        fully_shard(layer, mesh=process_group.mesh(model.device), reshard_after_forward=True, ignored_params=set(whole))
 
 
 def layers_of(model: "PreTrainedModel") -> "nn.ModuleList":

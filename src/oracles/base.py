@@ -158,9 +158,11 @@ class Comparer:
 
     def _shared(self, prompts: list[Prompt], texts: list[str]) -> list[float]:
         """Scores of different texts, which processes share."""
-        own = processes.share([len(prompt.row.prompt) + len(text) for prompt, text in zip(prompts, texts, strict=True)])
+        own = processes.local_indices(
+            [len(prompt.row.prompt) + len(text) for prompt, text in zip(prompts, texts, strict=True)]
+        )
         asked = [prompts[i] for i in own], [texts[i] for i in own]
-        parts = processes.everyone(lambda: (own, self._checked(*asked).tolist() if own else []))
+        parts = processes.run_everywhere(lambda: (own, self._checked(*asked).tolist() if own else []))
         scores = {place: score for places, part in parts for place, score in zip(places, part, strict=True)}
         return [scores[place] for place in range(len(texts))]
 

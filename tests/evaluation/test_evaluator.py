@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.learning.learner import estimated_kl
+from src.learning.metrics import estimated_kl
 from src.loop import Experiment
 from src.oracles.base import Comparer
 from src.oracles.embedding import EmbeddingOracle

@@ -2,6 +2,5 @@
 
 Modules without a test file of their name, and where they are tested:
 
-decoding: test_sampler.py
-shared_attention: test_scorer.py, test_sampler.py
+decoding: test_plain_decoding.py, test_shared_decoding.py
 """

@@ -68,7 +68,7 @@ def test_a_run_leaves_a_checkpoint_and_goes_on_to_the_same_result(
     assert left.value.code == 128 + number
     assert f"stopped by {signal.Signals(number).name}: {step} of 4 steps are in a checkpoint" in str(left.value)
     assert newest_step(run.folder.checkpoint) == step
-    signals._Heard.number = None
+    signals._State.received = None
     built(tmp_path / "run", cache, *SMALL).run()
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
@@ -81,7 +81,7 @@ def test_stopping_again_and_again(
     draws = 0
     for draws in range(3, 60, 8):
         run = built(tmp_path / "run", cache, *overrides)
-        signals._Heard.number = None
+        signals._State.received = None
         try:
             with monkeypatch.context() as patch:
                 signalled(patch, Sampler, "_draw", draws, signal.SIGTERM)
@@ -90,14 +90,14 @@ def test_stopping_again_and_again(
         except Stopped:
             pass
     else:
-        signals._Heard.number = None
+        signals._State.received = None
         built(tmp_path / "run", cache, *overrides).run()
     assert draws > 3
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
 
 def test_sft_is_left_at_once_and_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="still being made ready"):
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="the run had not started to train"):
         signalled(patch, sft_cache, "finetune", 1, signal.SIGTERM)
         built(tmp_path / "run", tmp_path / "cache", *SMALL)
     assert not list((tmp_path / "cache").glob("sft-*/")) and not list((tmp_path / "cache").glob(".*"))
@@ -137,17 +137,17 @@ def test_a_second_ctrl_c_leaves_at_once(
         assert codes == []
         os.kill(os.getpid(), second)
     assert codes == leaves
-    assert "leaving as soon as the step is done; Ctrl-C (again) leaves at once" in capfd.readouterr().err
+    assert "stopping after this step; press Ctrl-C (again) to stop at once" in capfd.readouterr().err
     with pytest.raises(Stopped):
-        signals.check()
+        signals.raise_if_stopped()
 
 
 def test_nothing_is_heard_after_the_block() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with signals.listening():
-        assert signal.getsignal(signal.SIGTERM) == signals._hear
+        assert signal.getsignal(signal.SIGTERM) == signals._handle
     assert signal.getsignal(signal.SIGTERM) is before
-    signals.check()
+    signals.raise_if_stopped()
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
@@ -162,7 +162,7 @@ def test_a_schedulers_signal_goes_on_to_who_listened_before(number: int) -> None
                 os.kill(os.getpid(), sent)
                 assert heard == []
                 try:
-                    signals.check()
+                    signals.raise_if_stopped()
                 finally:
                     heard.append("left")
             assert left.value.code == 128 + sent
