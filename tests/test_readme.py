@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from src.after_training.evaluate_request import read_evaluate_request
+from src.after_training.sample_request import read_sample_request
 from src.cli.compose import compose_jobs, problems_of
 from src.cli.overrides import flags_first
-from src.evaluate import read_request
 from src.run_folder.identity import config_yaml
-from src.sample import read_question
 from src.storage.files import read_rows
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs
@@ -30,7 +30,7 @@ def test_the_commands_were_found() -> None:
     assert len(COMMANDS) >= 3 and len(SWEEPS) >= 3 and {"demo", "test", "setup"} <= set(TARGETS)
 
 
-AFTERWARDS = {"src.evaluate": read_request, "src.sample": read_question}
+AFTERWARDS = {"src.evaluate": read_evaluate_request, "src.sample": read_sample_request}
 
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one[2] in AFTERWARDS], ids=" ".join)

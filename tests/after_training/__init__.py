@@ -2,9 +2,9 @@
 
 Modules without a test file of their name, and where they are tested:
 
-check: test_two_runs.py, test_verify.py
-finished_run: test_two_runs.py, test_verify.py
-head_to_head: test_evaluate.py
-saved_policy: test_evaluate.py, test_sample.py
-side_by_side: test_sample.py
+finished_run: test_verify.py
+load_policy: test_ask.py, test_head_to_head.py
+saved_policy: test_evaluate_request.py, test_base_model.py
+sft_policy: test_sft.py
+win_rate_table: test_evaluate.py
 """

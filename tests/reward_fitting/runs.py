@@ -1,9 +1,12 @@
-"""Comparisons made by hand, and the run folders that hold them."""
+"""Folders with the pairs of a run, as far as a reward model reads them."""
 
 from pathlib import Path
 
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.run_folder.round_files import save_round
+
+# Overrides that make a fit small.
+SMALL = ("experiment=smoke", "reward.steps=4", "reward.batch_size=4", "reward.count=40", "reward.held_out=0.25")
 
 
 def comparison(number: int, chosen: int | None = 0) -> Comparison:

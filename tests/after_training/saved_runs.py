@@ -1,4 +1,4 @@
-"""Run folders as the commands on saved policies read them: the settings of real ones, and some with no weights."""
+"""Folders of finished runs as far as a command reads them, and the data of the small runs that it judges."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,15 @@ from src.data.embedded import EmbeddedData
 from src.run_folder.identity import config_yaml
 
 DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
+
+
 ROWS = DATA.load("tldr")
+
+
 LORA = ("model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "evaluate.temperature=0")
 
 
-def left_run(folder: Path, *overrides: str, base: str | None = None) -> Path:
+def saved_run(folder: Path, *overrides: str, base: str | None = None) -> Path:
     """What a command reads of a finished run before it loads a model; with a base, the run's policy is an adapter."""
     [job], _ = compose_jobs(overrides)
     (folder / "policy").mkdir(parents=True)
@@ -23,3 +27,8 @@ def left_run(folder: Path, *overrides: str, base: str | None = None) -> Path:
     )
     (folder / "policy" / "adapter_model.safetensors").touch()
     return folder
+
+
+def write_lines(path: Path, rows: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
