@@ -21,9 +21,9 @@ FLOORS = (
     frozenset({"allocation", "samplers", "learning", "evaluation"}),
     frozenset({"collection", "run_folder"}),
     frozenset({"config"}),
-    frozenset({"cli", "loop", "reward_fitting"}),
+    frozenset({"cli", "loop"}),
     frozenset({"build"}),
-    frozenset({"after_training"}),
+    frozenset({"after_training", "reward_fitting"}),
     COMMANDS,
 )
 # Packages outside src/, with what they may import besides themselves. src/ imports none of them.
@@ -165,11 +165,15 @@ def test_a_file_imports_from_its_own_floor_or_a_lower_one() -> None:
 
 
 def loops(graph: dict[str, set[str]]) -> list[str]:
-    """What is left when the parts that import nothing left are taken away again and again."""
+    """What is left when the nodes without a target and those without an importer are taken away again and again."""
     left = {name: set(targets) for name, targets in graph.items()}
-    while free := {name for name, targets in left.items() if not targets & left.keys()}:
-        left = {name: targets for name, targets in left.items() if name not in free}
-    return sorted(left)
+    while True:
+        imported = set().union(*left.values())
+        inner = {name: targets & left.keys() for name, targets in left.items() if name in imported}
+        inner = {name: targets for name, targets in inner.items() if targets}
+        if inner == left:
+            return sorted(left)
+        left = inner
 
 
 def test_no_imports_between_parts_of_src_go_in_a_loop() -> None:
@@ -206,7 +210,7 @@ def test_a_package_imports_only_the_packages_under_it(package: str) -> None:
     ("graph", "expected"),
     [
         ({"a": {"b"}, "b": set()}, []),
-        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}, ["a", "b", "c"]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}, ["b", "c"]),
         ({"a": {"a"}}, ["a"]),
     ],
 )
