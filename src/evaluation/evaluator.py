@@ -93,7 +93,7 @@ class Evaluator:
     def respond(
         self, weights: Weights, split: str, first: int | None = None, tick: Callable[[int], None] = ignore
     ) -> tuple[list[Ids], list[str]]:
-        """One response to each of the first prompts of a split: token ids as sampled, and texts. Args: as in `evaluate`."""
+        """One response to each of the first prompts of a split: token ids as sampled, and texts."""
         generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
         with self.policy.using(weights) as model:
             prompts = [p.ids for p in self.prompts[split][:first]]

@@ -82,7 +82,7 @@ def length_controlled(results: np.ndarray, tokens: np.ndarray, label_tokens: np.
 
 
 def distinct(texts: Sequence[str], n: int = 3) -> float:
-    """Distinct word n-grams of all texts divided by their word n-grams (Li et al. 2016), 0 to 1; 1 if there are none."""
+    """Distinct word n-grams of all texts divided by all their n-grams (Li et al. 2016), 0 to 1; 1 if there are none."""
     grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 1.0
 
