@@ -2,6 +2,7 @@
 
 Modules without a test file of their name, and where they are tested:
 
+base: test_sampled_pairs.py, test_dataset_pairs.py
 policy_offer: allocation/test_runs.py, runtime/test_signals.py
-round: test_exactness.py, samplers/test_vllm.py
+round_report: test_exactness.py
 """

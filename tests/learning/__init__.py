@@ -3,5 +3,8 @@
 Modules without a test file of their name, and where they are tested:
 
 finetune: test_sft_cache.py
-learner: test_exactness.py, evaluation/test_evaluator.py
+gradients: runtime/test_processes.py, test_exactness.py
+keyed_folders: test_sft_cache.py
+metrics: evaluation/test_evaluator.py, test_exactness.py
+optimizer: test_schedule.py, test_exactness.py
 """
