@@ -1,5 +1,6 @@
 """python -m src.evaluate: its help, and the row that it appends."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,12 @@ import pytest
 from src.evaluate import main
 from src.storage.files import read_rows
 from tests.after_training.saved_runs import ROWS
-from tests.cli.test_compose import command
-from tests.commands import called, small_run
+from tests.commands import called, command
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache)
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
 def test_what_is_named_differs_from_the_run(run: Path, tmp_path: Path) -> None:

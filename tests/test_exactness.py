@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,35 +12,17 @@ import torch
 from src.collection.sampled_pairs import SamplingCollector
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
-from src.learning.learner import Learner, as_pair_logps
+from src.learning.learner import Learner
 from src.loop import Experiment
-from src.oracles.base import SECOND, TIE
 from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
-from src.records import Prompt
-from src.run_folder.checkpoint import Progress
 from src.samplers.hf import LocalSampler
 from src.storage.files import read_rows
 from tests.experiments import configured, left_behind
+from tests.oracles.counting import CountingOracle
 
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "model.lora.alpha=4")
-
-
-@dataclass
-class CountingOracle:
-    """Prefers the second response, ties at times; remembers what it was asked about."""
-
-    temperature: float = 0.0
-    flip: float = 0.0
-    name: str = "counting"
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    tie_every: int = 0
-
-    def compare(self, prompts: list[Prompt], first: list[str], second: list[str]) -> list[int]:
-        self.asked += list(zip(first, second, strict=True))
-        tied = self.tie_every
-        return [TIE if tied and place % tied == 0 else SECOND for place in range(len(first))]
 
 
 def metrics(run: Experiment) -> list[dict]:
@@ -363,42 +345,6 @@ def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build)
     offline = experiment("loss=slic", *overrides, "F=1")
     offline.run()
     assert sum((t - offline.policy.mean()[n]).norm() for n, t in first.policy.mean().items()) > 10 * apart
-
-
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
-def test_gradient_accumulation_never_changes_a_gradient(experiment: Build, loss: str) -> None:
-    """8 micro-batches of 1 equal 1 of 8, with a tie among them."""
-    grads = []
-    run = experiment(f"loss={loss}", "F=1", "T=1", "batch_size=8", "evaluate.every=0")
-    object.__setattr__(run.collection, "oracle", Comparer(CountingOracle(tie_every=5), None))
-    batch = run.pairs(0, 0, 1, Progress(), {})
-    assert sum(one.chosen is None for one in batch) == 2
-    for name, tensor in run.policy.trainable().items():
-        tensor.data += 0.01 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(len(name)))
-    start = {name: tensor.clone() for name, tensor in run.policy.state().items()}
-    for tokens in (1, 200, 10_000):
-        run.policy.load_state(start)
-        run.learner.scorer = replace(run.learner.scorer, tokens=tokens)
-        run.learner.spec = type(run.learner.spec)(**vars(run.learner.spec) | {"max_grad_norm": None})
-        run.learner.step(0, batch)
-        grads.append(torch.cat([tensor.grad.flatten() for tensor in run.policy.trainable().values()]))
-    assert grads[0].norm() > 1e-3
-    assert torch.allclose(grads[0], grads[2], atol=1e-5 * float(grads[0].norm()))
-    assert torch.allclose(grads[1], grads[2], atol=1e-5 * float(grads[0].norm()))
-
-
-def test_pair_logps_put_chosen_first(experiment: Build) -> None:
-    run = experiment("F=1", "T=1", "batch_size=16", "evaluate.every=0")
-    run.run()
-    comparisons = [one for one in run.pairs(0, 0, 1, Progress(step=1), {}) if one.chosen is not None]
-    assert {one.chosen for one in comparisons} == {0, 1}
-    logps = torch.arange(2.0 * len(comparisons)).reshape(1, -1, 2)
-    gathered = as_pair_logps(comparisons, logps)
-    for place, one in enumerate(comparisons):
-        assert gathered.chosen[place] == logps[0, place, one.chosen]
-        assert gathered.rejected[place] == logps[0, place, 1 - one.chosen]
-        assert gathered.chosen_tokens[place] == len(one.responses[one.chosen].ids)
-        assert gathered.reference_rejected[place] == pytest.approx(one.logps["reference"][1 - one.chosen])
 
 
 def test_collector_is_the_behavior_policy_of_the_round(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:

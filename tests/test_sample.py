@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,12 @@ from src.after_training.sample_request import read_sample_request
 from src.runtime.report import Report
 from src.sample import main
 from tests.after_training.saved_runs import ROWS
-from tests.cli.test_compose import command
-from tests.commands import called, small_run
+from tests.commands import called, command
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache, "evaluate.temperature=0")
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0", "evaluate.temperature=0")
 
 
 def test_several_policies_and_the_json_of_it(run: Path, tmp_path: Path, capsys) -> None:

@@ -1,20 +1,21 @@
 """python -m src.verify: what it prints, its exit status, and the runs that it cannot read."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from src.verify import main
 from tests.after_training.checks.changed import rewritten, set_in
-from tests.commands import called, small_run
+from tests.commands import called
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def run(finished_run: Callable[..., Path]) -> Path:
     """With a noisy oracle, an evaluation on the way, rounds of unequal size."""
     overrides = ("T=3", "oracle.temperature=1.0", "oracle.flip=0.2", "evaluate.every=1")
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache, *overrides)
+    return finished_run("F=2,seed=0", *overrides)
 
 
 @pytest.fixture

@@ -1,5 +1,10 @@
-"""Modules that have no test file of their name, and where they are tested.
+"""Tests of what is done with trained policies.
 
-load_policy: test_ask, test_head_to_head. saved_policy: test_evaluate_request, test_base_model. finished_run:
-tests/test_verify. sft_policy: tests/test_sft. win_rate_table: tests/test_evaluate.
+Modules without a test file of their name, and where they are tested:
+
+finished_run: test_verify.py
+load_policy: test_ask.py, test_head_to_head.py
+saved_policy: test_evaluate_request.py, test_base_model.py
+sft_policy: test_sft.py
+win_rate_table: test_evaluate.py
 """

@@ -1,22 +1,22 @@
 """Finished runs that the tests of this package share; a test that changes one copies it first."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from src.oracles.embedding import EmbeddingOracle
 from tests.after_training.saved_runs import LORA
-from tests.commands import small_run
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache)
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
 @pytest.fixture(scope="session")
-def lora(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "lora", cache, *LORA)
+def lora(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("lora", *LORA)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Asking policies: they say what their evaluation said, of one base model, with the same luck."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,17 @@ from src.runtime.report import Report
 from src.sample import main
 from src.storage.files import read_rows
 from tests.after_training.saved_runs import ROWS
-from tests.commands import called, small_run
+from tests.commands import called
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "F=2,seed=0", cache, "evaluate.temperature=0")
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0", "evaluate.temperature=0")
 
 
 @pytest.fixture(scope="module")
-def other_words(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "words", cache, "model.scratch.vocab_size=400")
+def other_words(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("words", "model.scratch.vocab_size=400")
 
 
 def evaluated(run: Path, round: int) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reliability import damage, kills
+from src import train
 from src.collection import policy_offer
 from src.evaluation.evaluator import Evaluator
 from src.inference.sampler import Sampler
@@ -19,8 +21,9 @@ from src.run_folder.checkpoint import newest_step
 from src.run_folder.folder import RunFolder
 from src.runtime import signals
 from src.runtime.signals import Stopped
+from tests.commands import command
 from tests.experiments import SMOKE, built, left_behind
-from tests.test_train import start
+from tests.forked import Forked
 
 SMALL = ("F=2", "checkpoint_every=4", "evaluate.every=1")
 
@@ -191,7 +194,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
-    process = start(tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
+    process = Forked(train.main, tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
     wait_for(lambda: any(tmp_path.glob("outputs/*/metrics.jsonl")))
     process.send_signal(number)
     sent = time.monotonic()
@@ -204,12 +207,21 @@ def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_harness_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "harness",
+    [
+        pytest.param(lambda: kills.run(cases=5, stops=1, real=0, seed=0), id="kills"),
+        pytest.param(lambda: damage.run(cases=5, seed=0), id="damage"),
+    ],
+)
+def test_the_harness_itself(tmp_path: Path, harness: Callable[[], int]) -> None:
     """The quick version of what `make reliability` runs."""
-    import subprocess
+    process = Forked(lambda: sys.exit(harness()), tmp_path)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
 
-    root = Path(__file__).parents[2]
-    for command in (["kills", "cases=5", "stops=1"], ["damage", "cases=5"], ["crowd", "jobs=8"]):
-        line = [sys.executable, "-m", f"reliability.{command[0]}", *command[1:]]
-        done = subprocess.run(line, cwd=root, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
+
+@pytest.mark.slow
+def test_the_harness_as_a_command(tmp_path: Path) -> None:
+    done = command(tmp_path, "jobs=8", module="reliability.crowd")
+    assert done.returncode == 0, done.stdout + done.stderr
