@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.storage.files import read_rows
-from tests.documents import EXAMPLE, ROOT, blocks, lines
+from tests.documents import ROOT, blocks, lines
 from tests.experiments import SMOKE, SMOKE_ON_FILES
 
 TEXT = (ROOT / "ARCHITECTURE.md").read_text()
