@@ -8,8 +8,11 @@ from typing import Any
 
 from src.build import quiet_libraries
 from src.cli.arguments import own_arguments, refuse_flags
-from src.cli.compose import Taken, compose_one
-from src.config import RunConfig, read_config, read_keys
+from src.cli.compose import compose_one
+from src.cli.read_config import read_config
+from src.cli.read_fields import read_fields
+from src.cli.taken import Taken
+from src.config import RunConfig
 from src.runtime.errors import ConfigError, RunError, require
 from src.storage.files import local_path
 
@@ -104,7 +107,7 @@ def _read(plain: dict[str, Any], taken: Sequence[str]) -> tuple[RunConfig | None
     names = BenchKeys.__dataclass_fields__
     run = (*RUN, *(key for key in taken if key not in names))
     config, problems = read_config({key: value for key, value in plain.items() if key not in names}, run)
-    parts, found = read_keys(BenchKeys, {key: value for key, value in plain.items() if key in names})
+    parts, found = read_fields(BenchKeys, {key: value for key, value in plain.items() if key in names})
     keys = None
     if not found:
         try:

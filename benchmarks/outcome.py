@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmarks.arguments import Bench
 from benchmarks.machine import facts, thread_count
 from benchmarks.sides import Side
-from src.build import git_sha
+from src.run_folder.identity import git_sha
 from src.runtime.device import choose_device
 from src.runtime.report import Report
 from src.storage.files import write_text

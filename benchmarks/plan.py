@@ -29,8 +29,11 @@ from benchmarks.costs import Job, Run, Sizes, as_row, job_on, memory, sft, stage
 from benchmarks.hardware import PRESETS, hardware_of
 from src.build import quiet_libraries
 from src.cli.arguments import own_arguments, refuse_flags
-from src.cli.compose import Taken, compose_one
-from src.config import RunConfig, read_config, read_keys
+from src.cli.compose import compose_one
+from src.cli.read_config import read_config
+from src.cli.read_fields import read_fields
+from src.cli.taken import Taken
+from src.config import RunConfig
 from src.learning.schedule import resolve_rounds
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError, require
@@ -178,7 +181,7 @@ def _read(plain: dict[str, Any]) -> tuple[RunConfig | None, PlanKeys | None, lis
     """Both parts of a composed configuration, and everything wrong with it."""
     names = PlanKeys.__dataclass_fields__
     config, problems = read_config({key: value for key, value in plain.items() if key not in names})
-    parts, found = read_keys(PlanKeys, {key: value for key, value in plain.items() if key in names})
+    parts, found = read_fields(PlanKeys, {key: value for key, value in plain.items() if key in names})
     keys = None
     if not found:
         try:

@@ -17,8 +17,11 @@ from benchmarks.arguments import RUN, Bench, BenchKeys
 from benchmarks.costs import Job, Sizes
 from benchmarks.hardware import Hardware
 from benchmarks.material import material
-from src.cli.compose import Taken, compose_one
-from src.config import RunConfig, read_config, read_keys
+from src.cli.compose import compose_one
+from src.cli.read_config import read_config
+from src.cli.read_fields import read_fields
+from src.cli.taken import Taken
+from src.config import RunConfig
 from src.runtime.errors import RunError
 from src.runtime.report import Report
 
@@ -145,7 +148,7 @@ def _bench(row: dict[str, Any]) -> Bench:
     names = BenchKeys.__dataclass_fields__
     used = [key for key in (*RUN, "reference") if key in row["config"]]
     config, problems = read_config({key: value for key, value in plain.items() if key not in names}, used)
-    parts, found = read_keys(BenchKeys, {key: value for key, value in plain.items() if key in names})
+    parts, found = read_fields(BenchKeys, {key: value for key, value in plain.items() if key in names})
     if config is None or found:
         raise RunError("; ".join([*problems, *found]))
     return Bench(config, BenchKeys(**parts), plain, None)

@@ -32,17 +32,18 @@ from benchmarks.sides import Side, Turns, Work, alternate
 from src.allocation.base import Allocated
 from src.allocation.uniform import Uniform
 from src.collection.round import CollectionRound
-from src.collection.sampled_pairs import Collector
+from src.collection.sampled_pairs import SamplingCollector
 from src.data.world import World
 from src.inference.sampler import Sampler
 from src.loop import STAGES
 from src.models.template import template_of
-from src.oracles.base import Comparer
-from src.records import Prompt, Tally
+from src.oracles.comparer import Comparer
+from src.records import Prompt
 from src.runtime.device import choose_device
 from src.runtime.errors import RunError
 from src.runtime.report import Report
-from src.runtime.timing import timed
+from src.runtime.stopwatch import Stopwatch
+from src.samplers.hf import LocalSampler
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ class InOrder:
     def problems(self) -> list[str]:
         return []
 
-    def __call__(self, offer: Any) -> Allocated:
+    def allocate(self, offer: Any) -> Allocated:
         batch = self.batches[offer.stream.position // offer.budget]
-        return Uniform(depth=1)(replace(offer, stream=Given(list(batch))))
+        return Uniform(depth=1).allocate(replace(offer, stream=Given(list(batch))))
 
 
 def ours(turns: Turns, given: Material) -> None:
@@ -104,11 +105,11 @@ def rounds(given: Material) -> Callable[[int], dict[str, Any]]:
     learner = new_learner(given, config.ensemble)
     policy, template = learner.policy, template_of(learner.policy, config.model.template)
     sampler = Sampler(1.0, 0, 1.0, config.task.max_new_tokens, config.model.rows, learner.scorer.longest)
-    collect = CollectionRound(
+    collection = CollectionRound(
         policy=policy,
         prompts=[prompt for batch in batches for prompt in batch],
         allocation=InOrder(batches),
-        collector=Collector(sampler, template, resample=0),
+        collector=SamplingCollector(LocalSampler(sampler), template, resample=0),
         oracle=Comparer(CheapOracle(), None),
         scorer=learner.scorer,
         from_sampling=config.reference.from_sampling,
@@ -116,19 +117,20 @@ def rounds(given: Material) -> Callable[[int], dict[str, Any]]:
         report=Report(Console(quiet=True)),
         length_normalize=config.loss.length_normalize,
     )
-    start, tally, size = policy.mean(), Tally(), len(batches[0])
+    start, size = policy.mean(), len(batches[0])
 
     def take(turn: int) -> dict[str, Any]:
-        seconds = dict.fromkeys(STAGES[:-1], 0.0)
-        with timed(seconds, "time/fold"):
+        watch = Stopwatch(STAGES[:-1])
+        with watch.stage("time/fold"):
             behavior = policy.mean()
             reference = config.reference.weights(policy, behavior, start, None, 0)
             policies = {"behavior": behavior, "reference": reference, "sft": start}
-        pairs, *_ = collect(turn, size, turn * size, tally, policies, seconds)
-        with timed(seconds, "time/learn"):
+        collected = collection.collect(turn, size, turn * size, behavior, watch)
+        pairs = collection.score(turn, collected, policies, watch).comparisons
+        with watch.stage("time/learn"):
             learner.step(0, pairs)
         tokens = sum(len(response.ids) for pair in pairs for response in pair.responses)
-        return {"tokens": tokens, "stages": seconds}
+        return {"tokens": tokens, "stages": watch.lap()}
 
     return take
 

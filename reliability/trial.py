@@ -124,7 +124,7 @@ class Watch:
         """Marks the stages of this process's runs."""
         from src.collection import policy_offer
         from src.collection.round import CollectionRound
-        from src.collection.sampled_pairs import Collector
+        from src.collection.sampled_pairs import SamplingCollector
         from src.evaluation.evaluator import Evaluator
         from src.learning import sft_cache
         from src.learning.learner import Learner
@@ -133,11 +133,11 @@ class Watch:
 
         self.set(0, 0)
         self.mark(sft_cache, "finetune", "SFT")
-        self.mark(Collector, "__call__", "collection")
+        self.mark(SamplingCollector, "collect", "collection")
         self.mark(policy_offer, "label", "annotation", wait=0.01)
-        self.mark(CollectionRound, "_score", "reference scoring")
+        self.mark(CollectionRound, "score", "reference scoring")
         self.mark(Learner, "step", "learning")
-        self.mark(Evaluator, "__call__", "evaluation")
+        self.mark(Evaluator, "evaluate", "evaluation")
         self.mark(checkpoint, "save", "checkpointing")
         self.mark(RunFolder, "save_policy", "final write")
         self.mark(RunFolder, "seal", "final write")

@@ -1,9 +1,15 @@
 """Online alignment of language models from preferences: F rounds of collecting, annotating and learning.
 
-The data flow, one module a stage:
+Read in this order: loop.py (the algorithm), records.py (what passes between stages), then a stage:
 
-    prompts (data) -> allocate (allocation) -> collect -> annotate (oracles) -> score the reference (references, scorer)
-    -> learn (losses, learner) -> ... F rounds ... -> evaluate -> results.jsonl
+    data/ -> collection/ ---------------> learning/ ------> evaluation/ -> run_folder/
+    prompts  allocation/ which prompts    losses/           win rate, KL   what a run leaves
+             samplers/   two responses    references/
+             oracles/    which is better
 
-`src.train` runs it, `src.loop` is the algorithm, `src.build` makes the parts from a configuration.
+Commands   train  sft  reward          make something (reward_fitting/)
+           evaluate  sample  verify    look at what was made (after_training/)
+Wiring     cli/ reads and checks a command, config.py holds its values, build.py joins the parts
+Model      models/ weights and tokens; inference/ log-probs and sampling
+Ground     storage/ whole files; runtime/ processes, signals, threads, report, seeds, errors; loggers/ trackers
 """

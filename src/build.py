@@ -1,18 +1,12 @@
 """From a checked configuration to an experiment: the one place where the parts meet."""
 
-import subprocess
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import transformers
-import yaml
 
-from src.collection.dataset_pairs import DatasetCollector
+from src.collection.base import Collector
 from src.collection.round import CollectionRound
-from src.collection.sampled_pairs import Collector
-from src.config import DatasetSpec, RunConfig, TaskSpec
+from src.config import RunConfig
 from src.data.splits import Splits, shared_prompts, tokenize
 from src.evaluation.evaluator import Evaluator
 from src.inference.sampler import Sampler
@@ -21,17 +15,15 @@ from src.learning.learner import Learner
 from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
-from src.models.policy import Policy
 from src.models.template import Template, template_of
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.run_folder.folder import RunFolder
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError
 from src.runtime.report import Report
-from src.samplers.hf import HfSpec
-from src.samplers.vllm import ServedSampler, VllmSpec
+from src.samplers.base import ResponseSampler, SamplerSite
+from src.samplers.hf import LocalSampler
 from src.storage.files import local_path
-from src.storage.run_name import config_hash
 
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
@@ -55,8 +47,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         for name, rows in splits.named().items()
     }
     scorer = scorer_for(policy.model, model.tokens, report.warn)
-    collector = build_collector(config, template, scorer)
-    served = build_served(config.sampler, policy, collector, task, folder, report)
+    longest = task.max_prompt_tokens + task.max_new_tokens
+    site = SamplerSite(policy, longest, folder.path, folder.checkpoint.is_dir(), report.warn)
     return Experiment(
         T=config.T,
         F=config.rounds,
@@ -66,18 +58,17 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         policy=policy,
         sft=policy.mean(),
         reference=config.reference,
-        collect=CollectionRound(
+        collection=CollectionRound(
             policy=policy,
             prompts=prompts["train"],
             allocation=config.allocation,
-            collector=replace(collector, sampler=served) if isinstance(collector, Collector) and served else collector,
+            collector=build_collector(config, template, scorer, lambda local: config.sampler.sampler(local, site)),
             oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
             scorer=scorer,
             from_sampling=config.reference.from_sampling,
             seed=config.seed,
             report=report,
             length_normalize=config.loss.length_normalize,
-            served=served,
         ),
         learner=Learner(policy, config.loss, scorer, config.optimizer, config.learning_rate, config.T),
         evaluator=Evaluator(
@@ -95,32 +86,22 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     )
 
 
-def build_collector(config: RunConfig, template: Template, scorer: Scorer) -> Collector | DatasetCollector:
-    """What gives each prompt its two responses."""
-    collect = config.collect
-    if isinstance(collect, DatasetSpec):
-        return DatasetCollector(config.task.max_new_tokens)
-    sampler = build_sampler(config, scorer, collect.temperature, collect.top_k, collect.top_p)
-    return Collector(sampler, template, collect.resample)
+def build_collector(
+    config: RunConfig,
+    template: Template,
+    scorer: Scorer,
+    engine: Callable[[Sampler], ResponseSampler] = LocalSampler,
+) -> Collector:
+    """What gives each prompt its two responses.
 
+    Args:
+        engine: makes the sampler of training pairs from the settings that a sampler in this process would have.
+    """
 
-def build_served(
-    spec: HfSpec | VllmSpec,
-    policy: Policy,
-    collector: Collector | DatasetCollector,
-    task: TaskSpec,
-    folder: RunFolder,
-    report: Report,
-) -> ServedSampler | None:
-    """The servers in the place of a collector's own sampler; None for `sampler=hf`."""
-    if isinstance(spec, HfSpec) or not isinstance(collector, Collector):
-        return None
-    longest = task.max_prompt_tokens + task.max_new_tokens
-    assert isinstance(collector.sampler, Sampler)
-    served = ServedSampler(spec, policy, collector.sampler, longest, folder.path, report.warn)
-    if not folder.checkpoint.is_dir():  # a run that goes on may have collected all it needs
-        served.check()
-    return served
+    def sampler(temperature: float, top_k: int, top_p: float) -> ResponseSampler:
+        return engine(build_sampler(config, scorer, temperature, top_k, top_p))
+
+    return config.collect.collector(sampler, template, config.task.max_new_tokens)
 
 
 def build_sampler(config: RunConfig, scorer: Scorer, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Sampler:
@@ -146,52 +127,6 @@ def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCac
         device=choose_device(config.device),
         report=report,
     )
-
-
-def build_folder(config: RunConfig, plain: Mapping[str, Any], choices: Mapping[str, str], path: Path) -> RunFolder:
-    """The run's folder, with the identity that stands in every row, but for its rows' fingerprint (`made_from`).
-
-    Args:
-        plain: the composed configuration as dicts.
-        choices: group -> the name chosen on the command line.
-    """
-    # Nobody else has labelled the pairs that came with the data.
-    oracle = "dataset" if config.collect.from_data else config.oracle.name
-    identity = {
-        "run_id": path.name,
-        "config_hash": config_hash(plain),
-        "git_sha": git_sha(),
-        "task": config.task.name,
-        "data": choices["data"],
-        "model": config.model.name,
-        "loss": choices["loss"],
-        "reference": choices["reference"],
-        "F": config.rounds,
-        "T": config.T,
-        "batch_size": config.batch_size,
-        "ensemble": config.ensemble,
-        "allocation": choices["allocation"],
-        "oracle": oracle,
-        "judge": config.judge.name,
-        "judge_is_oracle": config.judge.name == oracle,
-        "temperature": config.evaluate.temperature,
-        "seed": config.seed,
-    }
-    return RunFolder(path, identity)
-
-
-def config_yaml(plain: Mapping[str, Any]) -> str:
-    """The configuration as it stands in config.yaml."""
-    return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True)
-
-
-def git_sha() -> str | None:
-    """The commit of this checkout, or None outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def larger(one: int | None, other: int | None) -> int | None:

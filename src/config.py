@@ -1,28 +1,20 @@
 """A run's configuration as checked, plain values: everything below `src.build` is made from these."""
 
-import dataclasses
-import importlib
-import re
-import sys
-import types
 import typing
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from src.allocation.base import Allocation
-from src.learning.learner import OptimizerSpec
+from src.collection.base import Collect
+from src.learning.optimizer import OptimizerSpec
 from src.learning.schedule import resolve_rounds
 from src.loggers.base import Logger
 from src.losses.base import Loss
 from src.models.spec import ModelSpec
 from src.oracles.base import Oracle
 from src.references.base import Reference
-from src.runtime.device import choose_device
 from src.runtime.errors import require
-from src.samplers.hf import HfSpec
-from src.samplers.vllm import VllmSpec
+from src.samplers.base import SamplerOption
 
 
 @dataclass(frozen=True)
@@ -38,36 +30,7 @@ class TaskSpec:
         limits = {"max_prompt_tokens": self.max_prompt_tokens, "max_new_tokens": self.max_new_tokens}
         if self.max_label_tokens is not None:
             limits["max_label_tokens"] = self.max_label_tokens
-        _at_least(1, **limits)
-
-
-@dataclass(frozen=True)
-class CollectSpec:
-    """How training pairs are sampled; see `src.inference.sampler` and `src.collection.sampled_pairs`."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    resample: int
-    from_data: typing.ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        require(
-            (
-                self.temperature > 0,
-                f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical",
-            ),
-            (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
-            (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
-            (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
-        )
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """Training pairs are the data's own; see `src.collection.dataset_pairs`."""
-
-    from_data: typing.ClassVar[bool] = True
+        require(*((limit >= 1, f"{name}={limit}: expected at least 1") for name, limit in limits.items()))
 
 
 @dataclass(frozen=True)
@@ -118,7 +81,10 @@ class Data(typing.Protocol):
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The keys of conf/train.yaml, checked."""
+    """The keys of conf/train.yaml, checked.
+
+    `choices` are the options that the values come from, group -> option.
+    """
 
     F: int | str
     T: int
@@ -135,230 +101,17 @@ class RunConfig:
     judge: Oracle
     allocation: Allocation
     logger: Logger
-    collect: CollectSpec | DatasetSpec
-    sampler: HfSpec | VllmSpec
+    collect: Collect
+    sampler: SamplerOption
     evaluate: EvaluateSpec
     optimizer: OptimizerSpec
     checkpoint_every: int
     force: bool
     device: str
     cache: str
+    choices: dict[str, str]
 
     @property
     def rounds(self) -> int:
         """F as a number."""
         return resolve_rounds(self.F, self.T)
-
-
-def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> tuple[RunConfig | None, list[str]]:
-    """Builds the parts of a configuration that are cheap to build, which is all of them but models and data.
-
-    Args:
-        node: the composed configuration, as plain dicts and values.
-        used: the top-level keys that matter to the command; whether the others fit is not asked. All by default.
-
-    Returns:
-        The configuration, or None, and everything wrong with it, a line each. Data files are read, models are not.
-    """
-    parts, problems = _fields(RunConfig, node, "")
-    try:
-        problems += _across({name: part for name, part in parts.items() if used is None or name in used})
-    except OSError as error:  # a path that is too long for any file, say
-        problems.append(f"{str(error.filename)[:80]!r}: {error.strerror}")
-    return (None, problems) if problems else (RunConfig(**parts), [])
-
-
-def read_keys(kind: type, node: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A command's own keys as the fields of a dataclass: name -> value, None where it is not fit; and what is not."""
-    return _fields(kind, node, "")
-
-
-def _across(parts: dict[str, Any]) -> list[str]:
-    """What is wrong with values and components that are fine by themselves. A missing part was reported before."""
-    found: list[str] = []
-    numbers = {n: parts[n] for n in ("T", "batch_size", "ensemble", "checkpoint_every") if parts.get(n) is not None}
-    found += _caught(lambda: _at_least(1, **numbers))
-    if parts.get("T", 0) and parts["T"] >= 1 and parts.get("F") is not None:
-        found += _caught(lambda: resolve_rounds(parts["F"], parts["T"]))
-    if parts.get("learning_rate") is not None and not parts["learning_rate"] > 0:
-        found.append(f"learning_rate={parts['learning_rate']}: expected a number above 0")
-    if parts.get("seed") is not None and parts["seed"] < 0:
-        found.append(f"seed={parts['seed']}: expected 0 or more")
-    if parts.get("device") is not None:
-        found += _caught(lambda: choose_device(parts["device"]))
-    if parts.get("cache") is not None and Path(parts["cache"]).is_file():
-        found.append(f"cache={parts['cache']}: that is a file; expected a folder, or a name for one")
-    model, data, task = parts.get("model"), parts.get("data"), parts.get("task")
-    if model is not None and model.lora is None and (parts.get("ensemble") or 1) > 1:
-        found.append(
-            f"ensemble={parts['ensemble']} needs LoRA members, and model.lora is null; "
-            f"use model=tiny_lora or another model with adapters"
-        )
-    if given := parts.get("collect") is not None and parts["collect"].from_data:
-        found += _dataset_problems(parts)
-    if parts.get("sampler") is not None and parts["sampler"].served:
-        found += _server_problems(parts, model, given)
-    # An oracle that is not asked may be any.
-    oracles = ("judge",) if given else ("oracle", "judge")
-    for group in ("reference", *oracles, "allocation"):
-        if parts.get(group) is not None:
-            found += [f"{group}: {line}" for line in parts[group].problems()]
-    if parts.get("judge") is not None and parts["judge"].temperature:
-        found.append(f"judge.temperature={parts['judge'].temperature}: a judge compares exactly; expected 0")
-    if parts.get("judge") is not None and parts["judge"].flip:
-        found.append(f"judge.flip={parts['judge'].flip}: a judge makes no errors on purpose; expected 0")
-    if data is not None and task is not None:
-        found += data.problems(task.name)
-        for group in oracles:
-            if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
-                found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
-    return found
-
-
-def _server_problems(parts: dict[str, Any], model: ModelSpec | None, given: bool) -> list[str]:
-    """What keeps servers from sampling."""
-    found = [f"sampler: {line}" for line in parts["sampler"].problems()]
-    if model is not None and model.lora is None:
-        found.append(
-            "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or another "
-            "model with adapters, or sampler=hf"
-        )
-    if given:
-        found.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append(
-            "reference.from_sampling=true: sampler=vllm computes log-probs by another engine, and those of a loss are "
-            "computed here; expected false"
-        )
-    return found
-
-
-def _dataset_problems(parts: dict[str, Any]) -> list[str]:
-    """What keeps the data's own pairs from being used."""
-    found = []
-    if parts.get("allocation") is not None and parts["allocation"].samples:
-        found.append(
-            "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, any "
-            "other allocation samples more; collect=sample goes with them"
-        )
-    if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
-        found.append(
-            f"collect=dataset needs F=1, and F={parts['F']}: the data's pairs are there once, before the first step; "
-            "collect=sample collects in rounds"
-        )
-    if parts.get("data") is not None and not parts["data"].has_preferences:
-        found.append(
-            "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or data=hub "
-            "or data=files with data.chosen_column=NAME data.rejected_column=NAME"
-        )
-    if parts.get("reference") is not None and parts["reference"].from_sampling:
-        found.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
-    return found
-
-
-def _fields(kind: type, node: Mapping[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
-    """The fields of a dataclass read from a node: name -> value, None where it is not fit; and what is not."""
-    hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind) if field.init]
-    values: dict[str, Any] = {}
-    problems = [f"{path}{key}: no such key" for key in node if key not in names and key != "_target_"]
-    for name in names:
-        if name not in node:
-            problems.append(f"{path}{name}: missing")
-            values[name] = None
-        else:
-            values[name], found = _value(hints[name], node[name], f"{path}{name}")
-            problems += found
-    return values, problems
-
-
-def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
-    """A value read as a type: a plain one, a dataclass, or a component named by `_target_`."""
-    if isinstance(value, Mapping) and typing.get_origin(kind) is dict:
-        read = {key: _value(typing.get_args(kind)[1], one, f"{path}.{key}") for key, one in value.items()}
-        problems = [line for _, found in read.values() for line in found]
-        return (None, problems) if problems else ({key: one for key, (one, _) in read.items()}, [])
-    if isinstance(value, Mapping):
-        target = _target(value["_target_"], kind) if "_target_" in value else _dataclass_in(kind)
-        if target is None:
-            if "_target_" in value:
-                return None, [f"{path}._target_={value['_target_']}: expected a class of this project for {path}"]
-            return None, [f"{path}={dict(value)}: expected {_name(kind)}"]
-        fields, problems = _fields(target, value, f"{path}.")
-        if not problems:
-            try:
-                return target(**fields), []
-            except ValueError as error:
-                problems = [f"{path}.{line}" for line in str(error).splitlines()]
-            except OSError as error:
-                problems = [f"{path}: {str(error.filename)[:80]!r}: {error.strerror}"]
-        return None, problems
-    if any(_is_a(value, option) for option in _options(kind)):
-        return float(value) if float in _options(kind) and type(value) is int else value, []
-    return None, [f"{path}={'null' if value is None else value}: expected {_name(kind)}"]
-
-
-def _is_a(value: Any, option: Any) -> bool:
-    if option is float:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # nan is not
-    if typing.get_origin(option) is list:
-        return isinstance(value, list) and all(_is_a(one, typing.get_args(option)[0]) for one in value)
-    return isinstance(option, type) and type(value) is option
-
-
-def _options(kind: Any) -> tuple[Any, ...]:
-    return typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-
-
-def _dataclass_in(kind: Any) -> type | None:
-    return next((option for option in _options(kind) if dataclasses.is_dataclass(option)), None)  # type: ignore[return-value]
-
-
-def _name(kind: Any) -> str:
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
-    return " or ".join(
-        words.get(option) or (f"a group of keys ({option.__name__})" if isinstance(option, type) else _several(option))
-        for option in _options(kind)
-    )
-
-
-def _several(option: Any) -> str:
-    return "a group of keys" if typing.get_origin(option) is dict else "a list of values"
-
-
-def _target(name: object, kind: Any) -> type | None:
-    """The class a yaml names: one of this project's dataclasses that is what `kind` asks for, and nothing else."""
-    module, _, attribute = str(name).rpartition(".")
-    if not re.fullmatch(r"src(\.[a-z][a-z0-9_]*)+", module):
-        return None
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except ImportError:
-        return None
-    if not isinstance(found, type) or not dataclasses.is_dataclass(found) or found.__module__ != module:
-        return None
-    has = {name for base in found.__mro__[:-1] for name in (*vars(base), *base.__annotations__)}
-    fits = any(found is option or (_is_protocol(option) and _asked_by(option) <= has) for option in _options(kind))
-    return found if fits else None
-
-
-def _is_protocol(option: Any) -> bool:
-    return isinstance(option, type) and typing.Protocol in option.__mro__
-
-
-def _asked_by(protocol: type) -> set[str]:
-    """The names that a protocol asks for."""
-    names = (*vars(protocol), *protocol.__annotations__)
-    return {name for name in names if not name.startswith("_") or name == "__call__"}
-
-
-def _at_least(lowest: int, **values: int) -> None:
-    require(*((value >= lowest, f"{name}={value}: expected at least {lowest}") for name, value in values.items()))
-
-
-def _caught(check: typing.Callable[[], object]) -> list[str]:
-    try:
-        check()
-    except ValueError as error:
-        return str(error).splitlines()
-    return []

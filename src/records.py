@@ -86,7 +86,16 @@ class Comparison:
 
 @dataclass
 class Tally:
-    """What a run has spent so far, as it stands in every result row."""
+    """What a round, or a run so far, has spent; a run's tally stands in every result row.
+
+    Attributes:
+        annotated_pairs: pairs that the oracle was asked about, ties and unusable answers included.
+        generated_responses: responses sampled for training pairs.
+        resampled: prompts sampled again because their responses were identical, once for every time.
+        passed_over: prompts left without two different responses.
+        oracle_ties: annotated pairs without a preference.
+        oracle_invalid: annotated pairs whose answer could not be used.
+    """
 
     annotated_pairs: int = 0
     generated_responses: int = 0
@@ -94,3 +103,6 @@ class Tally:
     passed_over: int = 0
     oracle_ties: int = 0
     oracle_invalid: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})

@@ -1,6 +1,8 @@
-"""Train a policy from preferences, offline or online, and say how often it beats the human text.
+"""Train a policy from preferences, offline or online, and report how often it
+beats the human text.
 
-python -m src.train loss=ipo F=2 -m seed=0,1,2
+    python -m src.train loss=ipo F=2
+    python -m src.train loss=dpo,ipo seed=0,1,2 -m
 """
 
 import sys
@@ -13,9 +15,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
-from src.cli.compose import CONF, flags_first, plain_config, problems_of
-from src.runtime import processes
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
+from src.cli.help import help_text
+from src.cli.overrides import flags_first
+from src.cli.read_config import read_config
+from src.loggers.base import Untracked
+from src.models import sharding
+from src.run_folder.identity import build_folder, config_yaml
+from src.run_folder.lock import run_lock
+from src.runtime import process_group, processes
+from src.runtime.cpu_threads import use_processor
+from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
+from src.runtime.report import Report, percent
 from src.runtime.signals import Stopped, listening
 
 
@@ -27,7 +40,7 @@ def job(composed: DictConfig) -> None:
     # Here and not only in `main`: launchers start jobs in processes of their own.
     with listening():
         try:
-            run(plain_config(composed), hydra_config.runtime.choices, Path(place))
+            run(plain_config(composed, hydra_config.runtime.choices), hydra_config.runtime.choices, Path(place))
         except Stopped as stopped:
             if processes.speaks_first():
                 sys.stderr.write(f"\n{place}: {stopped}\n")
@@ -53,20 +66,9 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         RunError: if the run cannot go on.
         Stopped: if SIGTERM or SIGINT asked the run to leave.
     """
-    # Torch and transformers are loaded for a run only: help and completion answer at once.
-    from src.build import build_experiment, build_folder, config_yaml, quiet_libraries
-    from src.config import read_config
-    from src.loggers.base import Untracked
-    from src.models import sharding
-    from src.run_folder.lock import run_lock
-    from src.runtime.cpu_threads import use_processor
-    from src.runtime.device import choose_device
-    from src.runtime.report import Report, percent
-
-    quiet_libraries()
     config, problems = read_config(plain)
-    if config is not None:
-        problems = processes.device_problems(choose_device(config.device))
+    if config is not None and processes.world_size() > 1:
+        problems = process_group.sharing_problems(choose_device(config.device))
         problems += sharding.problems(config.model.lora is not None, choices["reference"], choices["allocation"])
     if config is None or problems:
         raise ConfigError(problems)
@@ -79,6 +81,10 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             folder.drop_checkpoint()
             report.say(f"{path} is finished (win rate {percent(row['win_rate'])}); force=true runs it again")
             return
+        # Torch and transformers take seconds to import: only now is it sure that there is something to do.
+        from src.build import build_experiment, quiet_libraries
+
+        quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
         splits = config.data.load(config.task.name)
         folder = folder.made_from(splits.fingerprint())
@@ -97,12 +103,18 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
     try:
-        with listening(), processes.joined():
+        with listening(), process_group.joined():
             arguments = flags_first(sys.argv[1:])
+            if helps := [argument for argument in arguments if argument in ("-h", "--help")]:
+                arguments = [argument for argument in arguments if argument not in helps]
             multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
-            problems = problems_of(arguments) + processes.problems(multirun)
+            problems = problems_of(arguments) + process_group.multirun_problems(multirun)
             if problems:
                 sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
+            if helps:
+                if processes.is_main():
+                    sys.stdout.write(help_text(str(__doc__), arguments))
+                return
             sys.argv[1:] = arguments
             job()
     except RunError as error:  # the processes did not come together

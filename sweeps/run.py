@@ -26,7 +26,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from src.cli.compose import CONF, Job, compose_jobs, launcher_problem
+from src.cli.checks import launcher_problem
+from src.cli.compose import Job, compose_jobs
+from src.cli.conf import CONF
 from src.runtime.cpu_threads import cores
 from src.runtime.errors import ConfigError, RunError
 from src.storage.files import read_rows

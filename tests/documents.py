@@ -12,6 +12,12 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"
 NEEDS = {"cluster", "gpu", "hours", "network"}
 # Run by tests/test_architecture.py, with the files of the example.
 EXAMPLE = "example"
+# The files of ARCHITECTURE.md's examples: path -> content, of every block that the text before it names a file for.
+MADE = dict(
+    re.findall(
+        r"`([\w/]+\.(?:py|yaml))`:\n\n```(?:python|yaml)\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL
+    )
+)
 
 
 @dataclass(frozen=True)

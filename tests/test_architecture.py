@@ -1,6 +1,5 @@
 """The examples in ARCHITECTURE.md, followed to the letter in a copy of the project, at smoke size."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -9,15 +8,11 @@ from pathlib import Path
 import pytest
 
 from src.storage.files import read_rows
-from tests.documents import ROOT, blocks, lines
+from tests.documents import EXAMPLE, MADE, ROOT, blocks, lines
 from tests.experiments import SMOKE, SMOKE_ON_FILES
 
-TEXT = (ROOT / "ARCHITECTURE.md").read_text()
-# Path -> content, of every block that the text before it names a file for.
-MADE = dict(re.findall(r"`([\w/]+\.(?:py|yaml))`:\n\n```(?:python|yaml)\n(.*?)```", TEXT, re.DOTALL))
-EXAMPLES = [
-    line for marks, block in blocks(ROOT / "ARCHITECTURE.md", "bash") if marks == "example" for line in lines(block)
-]
+BLOCKS = [block for marks, block in blocks(ROOT / "ARCHITECTURE.md", "bash") if marks == EXAMPLE]
+EXAMPLES = [words for block in BLOCKS for words in lines(block)]
 
 pytestmark = pytest.mark.slow
 

@@ -7,14 +7,11 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from src.cli.compose import CONF, plain_config, problems_of
-from src.config import read_config
+from src.cli.compose import problems_of
+from src.cli.conf import CONF, plain_config
+from src.cli.read_config import read_config
+from tests.conf_files import FILES
 
-GROUPS = (
-    "allocation", "collect", "data", "judge", "logger", "loss", "model", "oracle", "reference", "sampler", "source",
-    "task", "experiment",
-)  # fmt: skip
-FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 # What a choice cannot do without.
 NEEDS = {
     ("reference", "gold"): ["reference.path={policy}"],
@@ -63,7 +60,7 @@ def test_a_key_too_few_is_named(group: str, name: str) -> None:
         if key not in ("defaults", "_target_")
     ]
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        plain = plain_config(compose("train", overrides=[f"{group}={name}"]))
+        plain = plain_config(compose("train", overrides=[f"{group}={name}"], return_hydra_config=True))
     for key in keys:
         value = plain[group].pop(key)
         assert f"{group}.{key}: missing" in read_config(plain)[1]
@@ -72,7 +69,7 @@ def test_a_key_too_few_is_named(group: str, name: str) -> None:
 
 def test_a_target_outside_the_project_is_refused() -> None:
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        plain = plain_config(compose("train"))
+        plain = plain_config(compose("train", return_hydra_config=True))
     plain["loss"]["_target_"] = "os.system"
     assert any("loss._target_=os.system" in line and "expected" in line for line in read_config(plain)[1])
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from src.cli.compose import CONF, compose_jobs
+from tests.conf_files import FILES
 from tests.documents import ROOT
-from tests.test_conf import FILES
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
 SPANS = set(re.findall(r"`([^`\n]+)`", PAGE))

@@ -19,18 +19,17 @@ import yaml
 
 from analysis import aggregate
 from benchmarks.plan import read_plan
-from src.cli.compose import compose_jobs, flags_first, problems_of
-from src.evaluate import read_request
-from src.reward import TAKEN, as_list
-from src.sample import read_question
+from src.after_training.evaluate_request import read_evaluate_request
+from src.after_training.sample_request import read_sample_request
+from src.cli.compose import compose_jobs, problems_of
+from src.cli.overrides import flags_first
+from src.reward_fitting.config import TAKEN, pairs_as_list
 from src.verify import read_command
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs
 from tests.classifiers import save_classifier
-from tests.commands import small_run
-from tests.documents import DOCUMENTS, EXAMPLE, NEEDS, ROOT, Command, commands, prose
+from tests.documents import DOCUMENTS, EXAMPLE, MADE, NEEDS, ROOT, Command, commands, prose
 from tests.documents import name as name_of
-from tests.test_architecture import MADE
 
 # A command that several documents name is checked once, and one of an example where its files are.
 FOUND = [command for document in DOCUMENTS for command in commands(document) if EXAMPLE not in command.needs]
@@ -46,8 +45,8 @@ PROGRAMS = {"source", "export", "cd", "wandb", "vllm", "srun", "tmux"}
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("run") / "run", cache)
+def run_folder(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("run")
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +85,7 @@ def train(words: list[str]) -> list[str]:
 
 
 def reward(words: list[str]) -> list[str]:
-    jobs, problems = compose_jobs(flags_first([as_list(word) for word in words]), TAKEN)
+    jobs, problems = compose_jobs(flags_first([pairs_as_list(word) for word in words]), TAKEN)
     return [*problems, *(line for job in jobs for line in job.problems)]
 
 
@@ -120,8 +119,8 @@ MODULES: dict[str, Callable[[list[str]], list[str]]] = {
     "src.train": train,
     "src.sft": train,
     "src.reward": reward,
-    "src.evaluate": listened(read_request),
-    "src.sample": listened(read_question),
+    "src.evaluate": listened(read_evaluate_request),
+    "src.sample": listened(read_sample_request),
     "src.verify": listened(read_command),
     "sweeps.run": sweep,
     "benchmarks.plan": listened(read_plan),

@@ -3,42 +3,26 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from src.collection.sampled_pairs import Collector
+from src.collection.sampled_pairs import SamplingCollector
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
-from src.learning.learner import Learner, gather
+from src.learning.learner import Learner
 from src.loop import Experiment
-from src.oracles.base import SECOND, TIE, Comparer
+from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
-from src.records import Prompt
-from src.run_folder.checkpoint import Progress
+from src.samplers.hf import LocalSampler
 from src.storage.files import read_rows
 from tests.experiments import configured, left_behind
+from tests.oracles.counting import CountingOracle
 
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "model.lora.alpha=4")
-
-
-@dataclass
-class CountingOracle:
-    """Prefers the second response, ties at times; remembers what it was asked about."""
-
-    temperature: float = 0.0
-    flip: float = 0.0
-    name: str = "counting"
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    tie_every: int = 0
-
-    def compare(self, prompts: list[Prompt], first: list[str], second: list[str]) -> list[int]:
-        self.asked += list(zip(first, second, strict=True))
-        tied = self.tie_every
-        return [TIE if tied and place % tied == 0 else SECOND for place in range(len(first))]
 
 
 def metrics(run: Experiment) -> list[dict]:
@@ -55,9 +39,9 @@ def pairs(run: Experiment) -> list[dict]:
 
 def limit_responses(run: Experiment, tokens: int) -> None:
     """Shorter responses in collection than the SFT labels are."""
-    collector = run.collect.collector
-    sampler = replace(collector.sampler, max_new_tokens=tokens)
-    object.__setattr__(run.collect, "collector", replace(collector, sampler=sampler))
+    collector = run.collection.collector
+    sampler = LocalSampler(replace(collector.sampler.local, max_new_tokens=tokens))
+    object.__setattr__(run.collection, "collector", replace(collector, sampler=sampler))
 
 
 # 1. The trained sequence is the sampled sequence.
@@ -210,7 +194,7 @@ def test_reduction_over_tokens(cache: Path, loss: str, mean: bool) -> None:
 def test_the_oracle_is_asked_about_exactly_the_budget(experiment: Build, F: str) -> None:
     run = experiment(f"F={F}", "evaluate.every=0")
     oracle = CountingOracle()
-    object.__setattr__(run.collect, "oracle", Comparer(oracle, None))
+    object.__setattr__(run.collection, "oracle", Comparer(oracle, None))
     run.run()
     assert len(oracle.asked) == 4 * 4
     assert result(run)["annotated_pairs"] == 16
@@ -221,7 +205,7 @@ def test_identical_responses_are_sampled_again_then_passed_over(experiment: Buil
     run = experiment("collect.temperature=0.1", "collect.resample=1", "evaluate.every=0", "F=1")
     limit_responses(run, 1)
     oracle = CountingOracle()
-    object.__setattr__(run.collect, "oracle", Comparer(oracle, None))
+    object.__setattr__(run.collection, "oracle", Comparer(oracle, None))
     run.run()
     row = result(run)
     assert row["resampled"] > 0
@@ -238,14 +222,14 @@ def test_a_round_that_cannot_be_filled_goes_on_with_fewer_pairs_and_says_so(
     run.run()
     row = result(run)
     assert row["annotated_pairs"] == 0
-    assert row["passed_over"] == 2 * len(run.collect.prompts)
+    assert row["passed_over"] == 2 * len(run.collection.prompts)
     assert [one["pairs"] for one in metrics(run)] == [0, 0, 0, 0]
     assert "0 pairs instead of 8" in capsys.readouterr().out
 
 
 def test_ties_count_as_asked_and_the_step_averages_over_the_rest(experiment: Build) -> None:
     run = experiment("F=1", "evaluate.every=0")
-    object.__setattr__(run.collect, "oracle", Comparer(CountingOracle(tie_every=2), None))
+    object.__setattr__(run.collection, "oracle", Comparer(CountingOracle(tie_every=2), None))
     run.run()
     row = result(run)
     assert (row["annotated_pairs"], row["oracle_ties"]) == (16, 8)
@@ -255,7 +239,7 @@ def test_ties_count_as_asked_and_the_step_averages_over_the_rest(experiment: Bui
 
 def test_a_step_of_ties_moves_nothing(experiment: Build) -> None:
     run = experiment("F=1", "evaluate.every=0")
-    object.__setattr__(run.collect, "oracle", Comparer(CountingOracle(tie_every=1), None))
+    object.__setattr__(run.collection, "oracle", Comparer(CountingOracle(tie_every=1), None))
     run.run()
     assert metrics(run)[0]["loss"] is None
     assert all(torch.equal(tensor, run.sft[name]) for name, tensor in run.policy.mean().items())
@@ -292,7 +276,7 @@ def test_no_prompt_ends_in_a_space(experiment: Build, tmp_path: Path, monkeypatc
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = experiment("data=files", f"data.path={tmp_path}", "oracle=embedding")
     tokenizer = run.policy.tokenizer
-    for prompt in run.collect.prompts:
+    for prompt in run.collection.prompts:
         assert tokenizer.decode(prompt.ids).endswith("asks:")
         assert tokenizer.decode(prompt.label_ids[:1]).startswith(" ")
 
@@ -363,53 +347,17 @@ def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build)
     assert sum((t - offline.policy.mean()[n]).norm() for n, t in first.policy.mean().items()) > 10 * apart
 
 
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
-def test_gradient_accumulation_never_changes_a_gradient(experiment: Build, loss: str) -> None:
-    """8 micro-batches of 1 equal 1 of 8, with a tie among them."""
-    grads = []
-    run = experiment(f"loss={loss}", "F=1", "T=1", "batch_size=8", "evaluate.every=0")
-    object.__setattr__(run.collect, "oracle", Comparer(CountingOracle(tie_every=5), None))
-    batch = run.pairs(0, 0, 1, Progress(), {})
-    assert sum(one.chosen is None for one in batch) == 2
-    for name, tensor in run.policy.trainable().items():
-        tensor.data += 0.01 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(len(name)))
-    start = {name: tensor.clone() for name, tensor in run.policy.state().items()}
-    for tokens in (1, 200, 10_000):
-        run.policy.load_state(start)
-        run.learner.scorer = replace(run.learner.scorer, tokens=tokens)
-        run.learner.spec = type(run.learner.spec)(**vars(run.learner.spec) | {"max_grad_norm": None})
-        run.learner.step(0, batch)
-        grads.append(torch.cat([tensor.grad.flatten() for tensor in run.policy.trainable().values()]))
-    assert grads[0].norm() > 1e-3
-    assert torch.allclose(grads[0], grads[2], atol=1e-5 * float(grads[0].norm()))
-    assert torch.allclose(grads[1], grads[2], atol=1e-5 * float(grads[0].norm()))
-
-
-def test_gather_puts_chosen_first(experiment: Build) -> None:
-    run = experiment("F=1", "T=1", "batch_size=16", "evaluate.every=0")
-    run.run()
-    comparisons = [one for one in run.pairs(0, 0, 1, Progress(step=1), {}) if one.chosen is not None]
-    assert {one.chosen for one in comparisons} == {0, 1}
-    logps = torch.arange(2.0 * len(comparisons)).reshape(1, -1, 2)
-    gathered = gather(comparisons, logps)
-    for place, one in enumerate(comparisons):
-        assert gathered.chosen[place] == logps[0, place, one.chosen]
-        assert gathered.rejected[place] == logps[0, place, 1 - one.chosen]
-        assert gathered.chosen_tokens[place] == len(one.responses[one.chosen].ids)
-        assert gathered.reference_rejected[place] == pytest.approx(one.logps["reference"][1 - one.chosen])
-
-
 def test_collector_is_the_behavior_policy_of_the_round(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first weight that samples in a round is the policy's at that step, not the SFT policy's."""
     run = experiment("F=2", "evaluate.every=0", "learning_rate=0.01")
     seen = []
-    call = Collector.__call__
+    collect = SamplingCollector.collect
 
     def spy(self, model, prompts, generator, tally, tick):
         seen.append(torch.cat([p.detach().flatten() for p in model.parameters()]).clone())
-        return call(self, model, prompts, generator, tally, tick)
+        return collect(self, model, prompts, generator, tally, tick)
 
-    monkeypatch.setattr(Collector, "__call__", spy)
+    monkeypatch.setattr(SamplingCollector, "collect", spy)
     run.run()
     sft = torch.cat([run.sft[name].flatten() for name, _ in run.policy.model.named_parameters()])
     assert torch.equal(seen[0], sft)

@@ -14,7 +14,8 @@ import psutil
 import pytest
 import yaml
 
-from src.cli.compose import LAUNCHERS, launcher_problem, problems_of
+from src.cli.checks import LAUNCHERS, launcher_problem
+from src.cli.compose import problems_of
 from src.run_folder.checkpoint import newest_step
 from src.runtime.errors import ConfigError
 from sweeps.run import check_launcher

@@ -1,4 +1,4 @@
-"""Sharing out a whole number in proportion to weights, between floors and caps."""
+"""Dividing a whole number in proportion to weights, between floors and caps."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,26 @@ import numpy as np
 def apportion(
     total: int, weights: Sequence[float], caps: Sequence[int], floors: Sequence[int] | None = None
 ) -> np.ndarray:
-    """Whole shares that sum to `total` exactly, as near to proportional as floors and caps allow.
+    """Whole shares that sum to `total` exactly and are as close to proportional as floors and caps allow.
 
-    Real shares clip(c w_i, floor_i, cap_i) first, with the c that makes them sum to the total; then all are rounded
-    down, and what is left goes to the largest remainders, the earlier place first among equals. Places without weight
-    get more than their floor only when all others are full, and then equally much.
+    First the real shares clip(c w_i, floor_i, cap_i), with the c for which they sum to the total. Then all shares are
+    rounded down, and the remaining units go to the largest remainders, the earlier index first among equals. An index
+    of weight 0 gets more than its floor only when all others are at their caps.
 
     Args:
-        weights: of n places, >= 0.
-        caps: most for each.
-        floors: least for each; 0 by default.
+        weights: n weights, >= 0.
+        caps: largest share of each index.
+        floors: smallest share of each index; 0 by default.
 
     Returns:
-        (n,) whole numbers.
+        The shares, whole numbers, (n,).
 
     Raises:
-        ValueError: if the floors do not fit below the caps, or the total not between their sums.
+        ValueError: if a floor is above its cap, or the total is not between the sums of floors and caps.
+
+    Example:
+        >>> apportion(7, weights=[2, 1, 1], caps=[9, 9, 9])
+        array([4, 2, 1])
     """
     w, high = np.asarray(weights, dtype=float), np.asarray(caps, dtype=int)
     low = np.zeros(len(high), dtype=int) if floors is None else np.asarray(floors, dtype=int)
@@ -45,9 +49,9 @@ def apportion(
 
 
 def _filled(total: int, weights: np.ndarray, low: np.ndarray, high: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Real shares of the places `among`, clip(c w, low, high), that sum to the total."""
+    """Real shares clip(c w, low, high) of the indices `among`, with the c for which they sum to the total."""
     w, low, high = (np.where(among, one, 0) for one in (weights, low, high))
-    # The sum grows with c, a line between two of these values.
+    # As a function of c, the sum is increasing and linear between these values.
     corners = np.unique(np.concatenate([[0.0], low[among] / w[among], high[among] / w[among]]))
     first, last = 0, len(corners) - 1
     while last - first > 1:

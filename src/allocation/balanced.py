@@ -62,7 +62,7 @@ class Balanced:
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         def rank(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:
             if self.mode == "label_free":
                 return rank_by_lines(pool, clusters, rng)

@@ -1,27 +1,26 @@
-"""What an allocation does, and what a round offers it to do it with."""
+"""What an allocation does, and what a round offers it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from src.allocation.plan import Plan
 from src.data.prompt_stream import PromptStream
-from src.records import Candidate, Comparison, Ids, Prompt, Response
-
-if TYPE_CHECKING:
-    from src.records import Tally  # brings torch, which checking a configuration does not need
+from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
+from src.runtime.stopwatch import Stopwatch
 
 
 class Offer(Protocol):
-    """What a round offers.
+    """What a round offers its allocation.
 
     Attributes:
-        stream: where prompts are drawn from.
+        stream: prompts of the train split in shuffled passes.
         budget: pairs to annotate in this round.
-        seed: of what the allocation itself draws at random; another one every round.
-        tally: what the run has spent so far; counts whatever is asked for here.
+        seed: for the allocation's own random draws; differs between rounds.
+        tally: what this round has spent so far; counts whatever is asked for here.
+        watch: counts the seconds of features, which are no part of collecting.
     """
 
     @property
@@ -34,7 +33,10 @@ class Offer(Protocol):
     def seed(self) -> int: ...
 
     @property
-    def tally(self) -> "Tally": ...
+    def tally(self) -> Tally: ...
+
+    @property
+    def watch(self) -> Stopwatch: ...
 
     def propose(self, prompts: Sequence[Prompt]) -> list[Candidate | None]:
         """Two different responses to each prompt; None where they stayed identical."""
@@ -57,13 +59,13 @@ class Offer(Protocol):
         ...
 
     def warn(self, text: str) -> None:
-        """Tells whoever watches."""
+        """Warns the user."""
         ...
 
 
 @dataclass(frozen=True)
 class Allocated:
-    """A round's pairs, in the order in which they are learned from, and how they came about."""
+    """A round's annotated pairs, in the order in which they are learned from, and the plan."""
 
     comparisons: list[Comparison]
     plan: Plan
@@ -74,13 +76,13 @@ class Allocation(Protocol):
 
     @property
     def samples(self) -> bool:
-        """Whether it asks for more than two responses to a prompt, which data with pairs of their own do not have."""
+        """Whether it asks for more than two responses a prompt, which collect=dataset does not have."""
         ...
 
     def problems(self) -> list[str]:
-        """What keeps it from being used."""
+        """Why it cannot be used, a line each."""
         ...
 
-    def __call__(self, offer: Offer) -> Allocated:
-        """Allocates, samples and annotates one round: `offer.budget` pairs, fewer where the split cannot fill it."""
+    def allocate(self, offer: Offer) -> Allocated:
+        """Allocates, samples and annotates one round: `offer.budget` pairs, fewer where the split has no more."""
         ...

@@ -10,12 +10,12 @@ from src.allocation.apportion import apportion
 
 @dataclass(frozen=True)
 class Kept:
-    """The prompts that stand for a pool.
+    """The representative prompts of a pool.
 
     Attributes:
-        places: in the pool, in the pool's order.
-        clusters: of each of them.
-        dropped: (place, cluster) of the others, those first that would have been kept next.
+        places: indices into the pool, in the pool's order.
+        clusters: cluster of each kept prompt.
+        dropped: (index, cluster) of the other prompts, the next best first.
     """
 
     places: list[int]
@@ -24,15 +24,14 @@ class Kept:
 
 
 def prompt_clusters(pool: int) -> int:
-    """How many clusters of prompts a pool of so many gets by default: one for every ten, 2 to 100."""
+    """Default number of prompt clusters of a pool: one for every ten prompts, 2 to 100."""
     return min(100, max(2, -(-pool // 10)), pool)
 
 
 def keep_representatives(embeddings: np.ndarray, count: int, clusters: int, seed: int) -> Kept:
-    """Clusters prompts and keeps those nearest to the centers, of every cluster in proportion to its size.
+    """Clusters prompts and keeps those nearest to the centers, each cluster in proportion to its size.
 
-    k-means on embeddings of length 1. The same seed and pool give the same prompts; so do they with any number of
-    threads.
+    k-means on embeddings of unit length. The result depends on the pool and the seed, not on the number of threads.
 
     Args:
         embeddings: of the pool, (n, d).
@@ -45,9 +44,9 @@ def keep_representatives(embeddings: np.ndarray, count: int, clusters: int, seed
 
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     points = embeddings.astype(float) / np.where(lengths > 0, lengths, 1)
-    # Threads add up in the order in which they finish.
+    # Threads sum in the order in which they finish, which changes the last digits.
     with threadpool_limits(1):
-        # Copies of a point make fewer clusters than asked for, which k-means would warn about.
+        # k-means warns where it finds fewer clusters than asked for; identical points make fewer.
         found = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=4, random_state=seed % 2**32).fit(points)
     distances = np.linalg.norm(points - found.cluster_centers_[found.labels_], axis=1)
     ranked = [
@@ -57,7 +56,7 @@ def keep_representatives(embeddings: np.ndarray, count: int, clusters: int, seed
     sizes = [len(members) for members in ranked]
     quotas = apportion(count, sizes, sizes)
     kept = sorted((int(p), c) for c, (members, q) in enumerate(zip(ranked, quotas, strict=True)) for p in members[:q])
-    # Behind the quota, the one that stands first in its cluster for the cluster's size.
+    # Dropped prompts are ordered by their rank within the cluster, relative to the cluster's size.
     waiting = [
         ((place + 1) / sizes[c], int(p), c)
         for c, (members, q) in enumerate(zip(ranked, quotas, strict=True))

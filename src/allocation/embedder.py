@@ -1,4 +1,4 @@
-"""Embeddings of prompts and responses, by one of three embedders."""
+"""Embeddings of prompts and responses: by the behavior policy, a sentence-embedding model, or word counts."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,17 @@ EMBEDDERS = ("policy", "embedding", "tfidf")
 
 
 def embed_prompts(offer: Offer, prompts: Sequence[Prompt], embedder: str, path: str | None) -> np.ndarray:
-    """An embedding of each prompt, (n, d).
+    """One embedding a prompt.
 
     Args:
-        offer: of the round.
-        prompts: n.
-        embedder: "policy", the behavior policy's mean last hidden state; "embedding", a model of sentence embeddings;
-            or "tfidf", weighted word counts.
-        path: of the model of sentence embeddings.
+        offer: of the round; gives the behavior policy's hidden states.
+        prompts: n prompts.
+        embedder: "policy" (the behavior policy's mean last hidden state), "embedding" (a sentence-embedding model) or
+            "tfidf" (weighted word counts).
+        path: of the sentence-embedding model.
+
+    Returns:
+        The embeddings, (n, d).
     """
     if embedder == "policy":
         return offer.states([prompt.ids for prompt in prompts], [0] * len(prompts))
@@ -30,8 +33,13 @@ def embed_prompts(offer: Offer, prompts: Sequence[Prompt], embedder: str, path: 
 def embed_responses(
     offer: Offer, prompts: Sequence[Prompt], responses: Sequence[Sequence[Response]], embedder: str, path: str | None
 ) -> list[np.ndarray]:
-    """For each prompt the embeddings of its k responses, (k, d): of the text alone, or as the policy sees them behind
-    their prompt. Arguments as in `embed_prompts`."""
+    """The embeddings of each prompt's k responses: of the text alone or, with "policy", given the prompt.
+
+    Args: as in `embed_prompts`.
+
+    Returns:
+        (k, d) for each prompt.
+    """
     pairs = [(prompt, response) for prompt, group in zip(prompts, responses, strict=True) for response in group]
     if embedder == "policy":
         found = offer.states([(*p.ids, *r.ids) for p, r in pairs], [len(p.ids) for p, _ in pairs])
@@ -41,7 +49,7 @@ def embed_responses(
 
 
 def embedder_problems(embedder: str, path: str | None) -> list[str]:
-    """What keeps an embedder from being used, found without loading it."""
+    """Why an embedder cannot be used, found without loading a model."""
     if embedder != "embedding":
         return []
     if path is None:

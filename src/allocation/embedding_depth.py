@@ -41,7 +41,7 @@ class EmbeddingDepth:
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         return spend(
             offer, Breadth.of(self), by_embedding(offer, self.embedder, self.embedder_path), rank_by_lines,
             self.pair_clusters, self.temperature, allocation="embedding_depth", mode=None, rule=self.rule,

@@ -45,7 +45,7 @@ class FarFromCenter:
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         def rank(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:
             ranking = rank_by_lines(pool, clusters, rng)
             return replace(ranking, closeness=1 - ranking.closeness)

@@ -1,19 +1,16 @@
-"""Gradient features: where each response would move the policy, d log pi(y|x) / d theta, as a CountSketch.
+"""Gradient features: d log pi(y|x) / d theta of each response, as a CountSketch.
 
-The gradient of a layer's weight by one response is the product of what went into the layer and of the gradient of what
-came out of it, summed over tokens. Both are there on the way back; the product is sketched at once and dropped, a layer
-at a time. No weight gets a gradient.
+The gradient of a layer's weight is the product of the layer's input and the gradient of the layer's output, summed over
+tokens. Backpropagation has both, so the product is sketched and dropped layer by layer, and no weight gets a gradient.
 
-A prompt is encoded once for its k responses, and its part of the gradient is another one for each of them. So the pass
-is cut at the prompt's keys and values: first back through the responses, every response a row of its own; then, once
-for the j-th responses of all prompts, j = 1 .. k, back through the prompts. In the last layer a prompt matters by its
-keys and values alone, and nothing else of it is computed on the way back. A model that cannot share a prompt
-(`src.inference.scorer`) goes the plain way: every response a row behind a copy of its prompt, the twin the other must
-agree with.
+A prompt is encoded once for its k responses, but its part of the gradient differs between responses. Backpropagation
+therefore stops at the prompt's cached keys and values, where every response has a row of its own, and then runs through
+the prompts once per response index j = 1 .. k. A model that cannot share a prompt (`src.inference.scorer`) takes the
+plain way, a row of prompt and response each; tests hold the two ways to each other.
 
-theta is what training moves. With adapters that is every member's A and B, side by side, as they are at the moment (the
-behavior policy is the mean of just these members). Without adapters it is the weights of the linear layers; embeddings,
-the head (often the same matrix) and the vectors of norms and biases are left out.
+theta is what training changes: with adapters A and B of every member, concatenated, at their current values (the
+behavior policy is the mean of these members); without adapters the weights of the linear layers, but not embeddings,
+the head (often the same matrix), norms and biases.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,19 +38,19 @@ def gradient_sketches(
     sketch: CountSketch,
     tick: Callable[[int], None] = ignore,
 ) -> list[Tensor]:
-    """The sketched gradient of the summed log-probability of every response, float32, on the CPU.
+    """The sketched gradient of the summed log-probability of every response.
 
-    Weights, gradients, random streams and modes of the policy are as before. Gradient checkpointing takes no part.
+    Weights, gradients, random streams and modes of the policy are left as they were. Gradient checkpointing is off.
 
     Args:
         prompts: n prompts.
-        responses: n lists of responses.
-        tick: called with the number of responses done.
+        responses: n lists of k responses; k may differ.
+        tick: hears of the number of responses done.
 
     Returns:
-        For each prompt (k, size), k the number of its responses.
+        The sketches of each prompt's responses, (k, size), float32, on the CPU.
     """
-    # One tensor for all, made first: what is kept stands in no gap that the passes' buffers could use again.
+    # One tensor, allocated before the passes, so that the sketches do not fragment the memory of their buffers.
     found = torch.zeros(sum(map(len, responses)), sketch.size).split([len(group) for group in responses])
     with ExitStack() as stack:
         stack.enter_context(_evaluating(policy.model))
@@ -68,7 +65,7 @@ def gradient_sketches(
                 places = [alike[i] for i in batch]
                 asked, given = [prompts[i] for i in places], [responses[i] for i in places]
                 sums = sketch.empty(len(places) * k, policy.device)
-                # A prompt of one token has nothing in front of the token that predicts its responses.
+                # A prompt of one token has no token before the one that predicts the responses.
                 if all(map(scorer.shares, asked, given)) and min(map(len, asked)) > 1:
                     _shared(policy, asked, given, sums, watch)
                 else:
@@ -80,7 +77,7 @@ def gradient_sketches(
 
 
 def sketched_layers(policy: Policy) -> dict[str, nn.Module]:
-    """The layers whose gradients are looked at, by name."""
+    """Name -> layer, of all layers whose gradients are sketched."""
     if policy.layers:
         return dict(policy.layers)
     head = policy.model.get_output_embeddings()
@@ -92,7 +89,7 @@ def sketched_layers(policy: Policy) -> dict[str, nn.Module]:
 
 
 class _Watch:
-    """Where the gradients that come by are added: a row of `sums` for each row of the pass."""
+    """Where the hooks add gradients: `sums` has a row for each row of the pass."""
 
     sums: Tensor
 
@@ -114,7 +111,7 @@ def _plain(
 def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], sums: Tensor, watch: _Watch) -> None:
     model, members, device = policy.model, policy.members, policy.device
     k = len(responses[0])
-    # A prompt's last token predicts, so it stands with the responses.
+    # The prompt's last token predicts the first token of a response, so it belongs to the responses' rows.
     ids, mask = _padded([prompt[:-1] for prompt in prompts], device)
     cache = DynamicCache(config=model.config)
     model.base_model(
@@ -172,7 +169,7 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _frozen(model: PreTrainedModel) -> Iterator[None]:
-    """No weight gets a gradient; they flow from the embeddings on, so that every layer sees one pass."""
+    """No weight gets a gradient. Gradients start at the embeddings, so that every layer is passed."""
     learning = [p for p in model.parameters() if p.requires_grad]
     hook = model.get_input_embeddings().register_forward_hook(lambda _, __, output: output.requires_grad_())
     try:
@@ -187,7 +184,7 @@ def _frozen(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _watching(policy: Policy, sketch: CountSketch) -> Iterator[_Watch]:
-    """Sketches every layer's gradient by row as the backward pass comes by."""
+    """Sketches every layer's gradient, row by row, during the backward pass."""
     watch = _Watch()
 
     def of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
@@ -211,11 +208,14 @@ def _watching(policy: Policy, sketch: CountSketch) -> Iterator[_Watch]:
 
 
 def _factors(layer: nn.Module, members: int, x: Tensor, g: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """A layer's gradients by row, each as two factors whose product, summed over tokens, it is.
+    """The gradients of a layer's parameters, row by row, as two factors to be multiplied and summed over tokens.
 
     Args:
-        x: what went in, (members * rows, t, in).
-        g: gradient of what came out, (members * rows, t, out).
+        x: the layer's input, (members * rows, t, in).
+        g: gradient of the layer's output, (members * rows, t, out).
+
+    Yields:
+        Name of the parameter, left factor (rows, t, o), right factor (rows, t, i).
     """
     if not isinstance(layer, LoraLinear):
         yield "weight", g, x

@@ -1,9 +1,9 @@
-"""Clusters of directions: unit vectors around lines through the origin (a sign means nothing) or around rays.
+"""Clusters of directions: unit vectors around lines through the origin or, where their signs are known, around rays.
 
-The features of pairs not yet annotated are known up to their sign (which response is preferred), so that they cluster
-around lines: a vector belongs to the line with the largest |cosine|, and a line is the top right singular vector of its
-members. With signs known they cluster around rays: the largest cosine, and the direction of the members' mean
-(spherical k-means, Dhillon and Modha 2001).
+Before annotation the feature of a pair is known up to its sign (which response is preferred), so features cluster
+around lines: a vector belongs to the line with the largest |cosine|, and a line is the first right singular vector of
+its members. After annotation the signs are known and features cluster around rays: a vector belongs to the ray with the
+largest cosine, and a ray is the direction of its members' mean (spherical k-means, Dhillon and Modha 2001).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 Affinity = Callable[[np.ndarray], np.ndarray]  # (K, d) centers -> (n, K)
 
 ITERATIONS, RESTARTS = 50, 4
-POWER = 10  # steps of power iteration a round of updates; each begins where the last one ended
+POWER = 10  # power-iteration steps in each update of the centers, warm-started
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Directions:
     Attributes:
         centers: (K, d), unit vectors.
         labels: cluster of each vector, (n,).
-        signed: whether they are rays, not lines.
+        signed: True for rays, False for lines.
     """
 
     centers: np.ndarray
@@ -40,17 +40,20 @@ class Directions:
     signed: bool
 
     def closeness(self, features: np.ndarray, labels: np.ndarray, groups: np.ndarray, among: "Members") -> np.ndarray:
-        """|Cosine| of each vector and its center, without what its own group has given to it, 0 .. 1; (n,).
+        """|Cosine| between each vector and its cluster's center, the center recomputed without the vector's own group.
 
-        The vectors of one prompt are alike, and one that is like no other would be its own center and as close to it as
-        can be. So the center is made again from the others: the mean of a ray, one power iteration of a line. Where
-        there are no others the vector is close to nothing, 0.
+        Vectors of one prompt are alike, and an isolated vector would be its own center, at cosine 1. So the center is
+        recomputed from the other groups: the mean for a ray, one power iteration for a line. A vector whose cluster
+        has no other group gets 0.
 
         Args:
             features: unit vectors, (n, d).
-            labels: cluster of each, (n,).
-            groups: of each, the prompt of a pair; (n,).
-            among: what was clustered.
+            labels: cluster of each vector, (n,).
+            groups: group (the prompt) of each vector, (n,).
+            among: the vectors that were clustered.
+
+        Returns:
+            The closeness, 0 to 1; (n,).
         """
         close = np.zeros(len(features))
         for cluster, center in enumerate(self.centers):
@@ -60,7 +63,7 @@ class Directions:
             x = among.features[members]
             weighted = x if self.signed else (x @ center)[:, None] * x
             names, of = np.unique(among.groups[members], return_inverse=True)
-            given = np.zeros((len(names) + 1, x.shape[1]))  # the last row is for those that gave nothing
+            given = np.zeros((len(names) + 1, x.shape[1]))  # the last row: groups without a member of the cluster
             np.add.at(given, of, weighted)
             place = np.searchsorted(names, groups[asked]).clip(max=len(names) - 1)
             own = np.where(names[place] == groups[asked], place, len(names))
@@ -71,7 +74,7 @@ class Directions:
         return close
 
     def nearest(self, features: np.ndarray) -> np.ndarray:
-        """The cluster with the largest |cosine|, for vectors whose sign is not known; (m,)."""
+        """The cluster with the largest |cosine| for vectors (m, d) of unknown sign; (m,)."""
         return np.abs(features @ self.centers.T).argmax(1)
 
 
@@ -79,10 +82,10 @@ def cluster_directions(features: np.ndarray, clusters: int, rng: np.random.Gener
     """Clusters unit vectors around lines or rays: the best of several starts, by the sum of (absolute) cosines.
 
     Args:
-        features: (n, d), unit vectors, n >= 1.
-        clusters: at most so many; fewer where there are fewer vectors.
-        rng: of the starts.
-        signed: rays instead of lines.
+        features: unit vectors, (n, d), n >= 1.
+        clusters: number of clusters; at most n are made.
+        rng: draws the starts.
+        signed: True for rays, False for lines.
     """
     tries = [_clustered(features, min(clusters, len(features)), rng, signed) for _ in range(RESTARTS)]
     return max(tries, key=lambda one: one[0])[1]
@@ -107,7 +110,7 @@ def _clustered(features: np.ndarray, K: int, rng: np.random.Generator, signed: b
             if len(members):
                 centers[cluster] = _center(members, centers[cluster], signed)
             else:
-                # An empty cluster begins again at the vector that fits worst.
+                # An empty cluster restarts at the vector that fits worst.
                 worst = int(fit.argmin())
                 centers[cluster], fit[worst] = features[worst], np.inf
     near = affinity(centers)
@@ -116,7 +119,7 @@ def _clustered(features: np.ndarray, K: int, rng: np.random.Generator, signed: b
 
 
 def _start(features: np.ndarray, K: int, rng: np.random.Generator, affinity: Affinity) -> np.ndarray:
-    """k-means++: each next center is a vector, drawn in proportion to 1 - (its largest affinity so far)^2."""
+    """k-means++: each further center is a vector drawn in proportion to 1 - (its largest affinity so far)^2."""
     centers = [features[rng.integers(len(features))]]
     for _ in range(1, K):
         far = 1 - np.clip(affinity(np.array(centers)).max(1), 0, 1) ** 2
@@ -126,7 +129,7 @@ def _start(features: np.ndarray, K: int, rng: np.random.Generator, affinity: Aff
 
 
 def _center(members: np.ndarray, before: np.ndarray, signed: bool) -> np.ndarray:
-    """The direction of the mean, or the top right singular vector by power iteration."""
+    """The direction of the mean, or the first right singular vector by power iteration."""
     if signed:
         return _unit(members.sum(0), before)
     center = before

@@ -1,4 +1,4 @@
-"""How a round's budget was spent: what `pairs/plan_XXX.json` says, and the figures of it in `metrics.jsonl`."""
+"""How a round's budget was allocated: the content of `pairs/plan_XXX.json`, and its figures in `metrics.jsonl`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,17 +13,19 @@ class Plan:
     """One round's allocation.
 
     Attributes:
-        allocation: its name.
-        mode, rule: its own; None for an allocation without.
+        allocation: the option of conf/allocation.
+        mode, rule: the allocation's; None for an allocation without.
         fallback: why the round was made uniformly instead; None if it was not.
         budget: pairs to annotate.
         generated, annotated: responses sampled and pairs annotated in this round.
-        duplicates: sampled responses that were dropped because the prompt had the same one already.
-        prompts: those with a pair: `id`, `cluster` (None without clusters), `depth`.
-        pairs: candidates: `prompt` (id), `responses` (two places among the prompt's different ones), `cluster`,
-            `closeness`, `chosen` (for training), `xy` (first two principal directions of the features).
-        seconds: `embed`, `sample`, `features`, `cluster`.
-        logp_difference: between a sampling server's log-probs and the scorer's, nats a token; None without a server.
+        duplicates: sampled responses dropped because their prompt had an identical one.
+        prompts: `id`, `cluster` (None without clusters) and `depth` of every prompt with a pair.
+        pairs: every candidate pair: `prompt` (id), `responses` (indices among the prompt's distinct responses),
+            `cluster`, `closeness`, `chosen` (for training), `xy` (coordinates along the first two principal directions
+            of the features).
+        seconds: of the stages `embed`, `sample`, `features` and `cluster`.
+        logp_difference: mean absolute difference between the log-probs of a sampling server and of the scorer, nats a
+            token; None without a server.
     """
 
     allocation: str
@@ -37,11 +39,11 @@ class Plan:
     prompts: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
     seconds: dict[str, float]
-    # A default: plans of earlier versions are without.
+    # Plans of earlier versions lack it.
     logp_difference: float | None = None
 
     def figures(self) -> dict[str, Any]:
-        """What stands in the row of the round's first step."""
+        """The columns that the plan adds to the row of the round's first step."""
         depths = [prompt["depth"] for prompt in self.prompts]
         sizes = Counter(pair["cluster"] for pair in self.pairs if pair["cluster"] is not None)
         deep = Counter(depths)
@@ -62,12 +64,12 @@ class Plan:
 
 
 def depths_of(ids: Sequence[int]) -> list[dict[str, Any]]:
-    """The `prompts` of a plan without clusters, from the prompt of each pair."""
+    """The `prompts` of a plan without clusters, from the prompt id of each pair."""
     return [{"id": id, "cluster": None, "depth": depth} for id, depth in sorted(Counter(ids).items())]
 
 
 def gini(values: Sequence[int]) -> float:
-    """Gini coefficient of whole numbers >= 0: 0 where all are equal, up to 1 - 1/n where one has everything."""
+    """Gini coefficient of n numbers >= 0: 0 where all are equal, 1 - 1/n where all but one are 0."""
     ordered = np.sort(np.asarray(values, dtype=float))
     total = ordered.sum()
     n = len(ordered)

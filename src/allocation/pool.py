@@ -1,4 +1,4 @@
-"""Fewer prompts with several responses each: the candidate pairs that a round's budget may be spent on."""
+"""The pool of a round: fewer prompts with several responses each, whose pairs are candidates for the budget."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,25 +14,25 @@ from src.runtime.errors import RunError
 from src.runtime.seeding import stream_seed
 from src.runtime.timing import timed
 
-# What tells the responses to a prompt apart: for each prompt (k, d).
+# Vectors of the k responses to each prompt, (k, d).
 Represent = Callable[[Sequence[Prompt], Sequence[Sequence[Response]]], list[np.ndarray]]
-# How often a prompt that cannot spend its share is sampled again.
+# How often prompts that cannot spend their share are sampled again.
 AGAIN = 3
 STAGES = ("embed", "sample", "features", "cluster")
 
 
 @dataclass(frozen=True)
 class Breadth:
-    """How many prompts are kept, and how many responses they get.
+    """How many prompts are kept, and how many responses each of them gets.
 
     Args:
-        mean_depth: pairs a kept prompt, on average; the number kept is budget / mean_depth, >= 1.
-        responses: sampled for each, >= 2; every two different ones are a candidate pair.
-        prompt_clusters: of the pool; None for a tenth of it, 2 to 100.
-        max_depth: most pairs of a prompt; None for all it has.
+        mean_depth: mean number of pairs of a kept prompt, >= 1; budget / mean_depth prompts are kept.
+        responses: responses sampled for each kept prompt, >= 2; every two different responses are a candidate pair.
+        prompt_clusters: clusters of prompts; None for a tenth of the pool, 2 to 100.
+        max_depth: largest number of pairs of a prompt; None for no limit.
         min_pool: a round with fewer prompts to choose from is made uniformly, >= 2.
-        embedder: what prompts are clustered by: "policy", "embedding" or "tfidf".
-        embedder_path: model of sentence embeddings, with "embedding".
+        embedder: how prompts are embedded for clustering: "policy", "embedding" or "tfidf".
+        embedder_path: sentence-embedding model of "embedding".
     """
 
     mean_depth: float
@@ -45,7 +45,7 @@ class Breadth:
 
     @staticmethod
     def of(spec: object) -> "Breadth":
-        """These settings of an allocation that has them among its own."""
+        """The breadth settings of an allocation, whose fields include them."""
         return Breadth(**{one.name: getattr(spec, one.name) for one in fields(Breadth)})
 
     def checks(self) -> tuple[tuple[bool, str], ...]:
@@ -74,31 +74,31 @@ class Breadth:
         )
 
     def kept(self, budget: int) -> int:
-        """Prompts that share so many pairs."""
+        """How many prompts are kept for a budget."""
         return math.ceil(budget / self.mean_depth)
 
     def too_small(self, offer: Offer) -> str | None:
-        """Why a round cannot be made this way; None where it can."""
+        """Why a round has too few prompts to choose from; None where it has enough."""
         pool = min(offer.budget, len(offer.stream.prompts))
         return f"a pool of {pool} prompts, and min_pool={self.min_pool}" if pool < self.min_pool else None
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Prompts, their different responses, and the candidate pairs among these.
+    """Prompts, their distinct responses, and the n candidate pairs of these.
 
     Attributes:
-        prompts: m, in the order of their ids; every one has a pair.
-        clusters: of each prompt; None for those that the stream gave later.
-        responses: of each prompt, no two alike.
+        prompts: m prompts in the order of their ids; each has a pair.
+        clusters: cluster of each prompt; None for prompts taken from the stream later.
+        responses: distinct responses of each prompt.
         owners: prompt of each pair, 0 .. m - 1; (n,).
-        places: of a pair's two responses among the prompt's; (n, 2).
-        features: direction in which a pair points, first response against second: unit vectors (n, d); None where
-            responses are not represented.
-        caps: most pairs of each prompt, (m,).
-        duplicates: responses dropped because the prompt had the same one.
+        places: indices of a pair's two responses among its prompt's responses, (n, 2).
+        features: direction of each pair, first minus second response, unit vectors (n, d); None where responses have
+            no vectors.
+        caps: largest number of pairs of each prompt, (m,).
+        duplicates: responses dropped because their prompt had an identical one.
         passed_over: prompts without two different responses.
-        seconds: spent on "embed", "sample", "features" and "cluster"; the last is for others to add to.
+        seconds: of "embed", "sample" and "features"; ranking adds "cluster".
     """
 
     prompts: list[Prompt]
@@ -113,7 +113,7 @@ class Pool:
     seconds: dict[str, float]
 
     def candidate(self, pair: int) -> Candidate:
-        """A pair, by its number, to be annotated."""
+        """The candidate of a pair, 0 .. n - 1."""
         owner = int(self.owners[pair])
         first, second = (self.responses[owner][place] for place in self.places[pair])
         return Candidate(self.prompts[owner], (first, second))
@@ -129,12 +129,11 @@ class Pool:
         return self.features
 
 
-def gather(offer: Offer, breadth: Breadth, represent: Represent | None) -> Pool:
-    """Takes the next prompts of the stream, as many as the budget has pairs, keeps the representative ones and samples.
+def gather_pool(offer: Offer, breadth: Breadth, represent: Represent | None) -> Pool:
+    """Takes as many prompts from the stream as the budget has pairs, keeps the representative ones, samples for these.
 
-    Where the kept prompts cannot spend the budget (identical responses, or caps), they are sampled for again, then
-    prompts that were dropped are taken back, then the stream is asked for more; a split that is used up by then leaves
-    the pool too small.
+    If the kept prompts cannot spend the budget (identical responses, or caps): resample kept prompts, then readmit
+    dropped ones, then draw new ones. Once the split is used up, the pool stays too small for the budget.
     """
     return _Gathering(offer, breadth, represent).pool()
 
@@ -154,7 +153,7 @@ class _Gathering:
 
     def pool(self) -> Pool:
         offer, breadth = self.offer, self.breadth
-        # The order of the stream is forgotten: the plan depends on which prompts these are.
+        # Sorted: the plan depends on which prompts were drawn, not on their order.
         drawn = {prompt.id: prompt for prompt in offer.stream.take(offer.budget)}
         self.prompts = dict(sorted(drawn.items()))
         everyone = list(self.prompts.values())
@@ -168,7 +167,7 @@ class _Gathering:
         while True:
             if sum(map(self._cap, self.responses)) >= offer.budget:
                 pool = self._built()
-                # Where not one pair has a direction, more of them would not either.
+                # If no pair has a direction, further pairs would have none either.
                 if pool.caps.sum() >= offer.budget or not len(pool.owners):
                     return pool
             if not self._grow():
@@ -189,14 +188,14 @@ class _Gathering:
         for prompt, group in zip(prompts, drawn, strict=True):
             own = self.responses[prompt.id]
             for response in group:
-                # What nobody can see (an end token cut off, white space at the end) makes no preference.
+                # Responses of one text (an end token cut off, white space at the end) make no preference.
                 if response.text in {one.text for one in own}:
                     self.duplicates += 1
                 else:
                     own.append(response)
 
     def _grow(self) -> bool:
-        """Makes more pairs possible; whether there was a way left to try."""
+        """Makes more pairs possible; False if there was no way left."""
         missing = self.offer.budget - sum(map(self._cap, self.responses))
         deepest = self.breadth.max_depth
         short = [id for id in self.responses if deepest is None or self._cap(id) < deepest]
@@ -222,7 +221,7 @@ class _Gathering:
         table = np.array(sorted(pairs), dtype=int).reshape(-1, 3)
         features = None
         if self.represent is not None and ids:
-            with timed(self.seconds, "features"):
+            with timed(self.seconds, "features"), self.offer.watch.stage("time/features"):
                 vectors = self.represent(prompts, responses)
             features = np.stack([vectors[o][i] - vectors[o][j] for o, i, j in table.tolist()]).astype(np.float64)
             if not np.isfinite(features).all():

@@ -35,7 +35,7 @@ class RandomPairs:
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         def rank(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:
             return rank_at_random(pool, rng)
 

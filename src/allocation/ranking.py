@@ -1,4 +1,4 @@
-"""Which pairs of a pool say most: how close each is to the center of its cluster of directions."""
+"""Ranks the pairs of a pool by how close each is to the center of its cluster of directions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,14 +16,14 @@ MODES = ("label_free", "pilot", "paper_order")
 
 @dataclass(frozen=True)
 class Ranking:
-    """What is known of a pool's n pairs before the budget is spent.
+    """What is known of the n pairs of a pool before the budget is spent.
 
     Attributes:
-        clusters: of each pair, (n,); None without clusters.
-        closeness: the higher, the rather a pair is chosen; (n,).
-        xy: first two principal directions of the features, (n, 2); None without features.
-        annotated: comparisons that are there already, by the number of the pair.
-        taken: those pairs that are chosen whatever their closeness, (n,).
+        clusters: cluster of each pair, (n,); None without clusters.
+        closeness: pairs of higher closeness are chosen first; (n,).
+        xy: coordinates along the first two principal directions of the features, (n, 2); None without features.
+        annotated: pair -> its comparison, where the pair is annotated already.
+        taken: whether a pair is chosen whatever its closeness, (n,).
     """
 
     clusters: np.ndarray | None
@@ -34,13 +34,13 @@ class Ranking:
 
 
 def rank_at_random(pool: Pool, rng: np.random.Generator) -> Ranking:
-    """No pair says more than another."""
+    """A random order."""
     count = len(pool.owners)
     return Ranking(None, rng.random(count), None, np.zeros(count, dtype=bool))
 
 
 def rank_by_lines(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:
-    """By directions known up to their sign, before any label (`label_free`)."""
+    """By lines, before any annotation (mode `label_free`)."""
     features = pool.directions()
     with timed(pool.seconds, "cluster"):
         found = cluster_directions(features, clusters, rng, signed=False)
@@ -50,10 +50,10 @@ def rank_by_lines(pool: Pool, clusters: int, rng: np.random.Generator) -> Rankin
 
 
 def rank_with_pilot(pool: Pool, clusters: int, rng: np.random.Generator, offer: Offer) -> Ranking:
-    """By rays through the pairs that are annotated first, a random one of every prompt (`pilot`).
+    """By rays through pilot pairs: one random pair of every prompt, annotated first (mode `pilot`).
 
-    The sign of the other pairs is not known: the ray nearest to either of their two directions counts. A pair without
-    a preference has no sign; where all pilot pairs are such, what counts are lines.
+    The sign of the other pairs is unknown, so each belongs to the ray nearest to either of its two directions. A pilot
+    pair without a preference has no sign; where no pilot pair has one, pairs are ranked by lines.
     """
     order = rng.permutation(len(pool.owners))
     _, first = np.unique(pool.owners[order], return_index=True)
@@ -65,9 +65,9 @@ def rank_with_pilot(pool: Pool, clusters: int, rng: np.random.Generator, offer: 
 
 
 def rank_annotated(pool: Pool, clusters: int, rng: np.random.Generator, offer: Offer) -> Ranking:
-    """By rays through all pairs, which are annotated for it: more than the budget (`paper_order`).
+    """By rays through all pairs, all of which are annotated, beyond the budget (mode `paper_order`).
 
-    A pair without a preference cannot be learned from and is the last to be chosen.
+    A pair without a preference cannot be learned from and is chosen last.
     """
     pairs = range(len(pool.owners))
     annotated = dict(zip(pairs, offer.annotate([pool.candidate(pair) for pair in pairs]), strict=True))
@@ -78,7 +78,7 @@ def rank_annotated(pool: Pool, clusters: int, rng: np.random.Generator, offer: O
 
 def _rank_by_rays(pool: Pool, clusters: int, rng: np.random.Generator, annotated: Mapping[int, Comparison]) -> Ranking:
     features = pool.directions()
-    # Chosen minus rejected; the pool has first minus second.
+    # A feature is first minus second response; its sign makes it chosen minus rejected.
     signs = {pair: 1.0 - 2.0 * one.chosen for pair, one in annotated.items() if one.chosen is not None}
     if not signs:
         return replace(rank_by_lines(pool, clusters, rng), annotated=annotated)
@@ -96,13 +96,13 @@ def _rank_by_rays(pool: Pool, clusters: int, rng: np.random.Generator, annotated
 
 
 def _towards(features: np.ndarray, found: Directions, labels: np.ndarray) -> np.ndarray:
-    """The vectors with the sign that points along their center."""
+    """The vectors, each with the sign of its cosine with its center."""
     along = np.einsum("nd,nd->n", features, found.centers[labels])
     return np.where(along < 0, -1.0, 1.0)[:, None] * features
 
 
 def principal(features: np.ndarray) -> np.ndarray:
-    """Coordinates of n vectors along their first two principal directions, (n, 2), the largest of each positive."""
+    """Coordinates of n vectors along their first two principal directions, (n, 2); the largest of each is positive."""
     centered = features - features.mean(0)
     _, vectors = np.linalg.eigh(centered.T @ centered)
     along = centered @ vectors[:, ::-1][:, :2]  # fewer columns where d < 2
@@ -111,8 +111,8 @@ def principal(features: np.ndarray) -> np.ndarray:
 
 
 def pair_clusters(prompts: int) -> int:
-    """How many clusters the pairs of so many kept prompts get by default: sqrt(prompts) / 2, 2 to 16.
+    """Default number of pair clusters for a number of kept prompts: sqrt(prompts) / 2, 2 to 16.
 
-    Few: among many, pairs that are like no others get a center to themselves.
+    With many clusters, isolated pairs would get centers of their own.
     """
     return int(np.clip(round(prompts**0.5 / 2), 2, 16))

@@ -1,4 +1,4 @@
-"""What tells the responses to a prompt apart: the vectors whose differences are the directions of pairs."""
+"""Vectors of responses; the difference of two is the direction of a pair."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from src.records import Prompt, Response
 
 
 def by_gradient(offer: Offer, size: int) -> Represent:
-    """By where each would move the policy: the gradients of their log-probs, sketched in `size` numbers.
+    """Represents a response by the gradient of its log-prob, sketched in `size` numbers.
 
-    The gradient of DPO, IPO and SLiC (inside its margin) at a pair is a multiple of the difference of the two (each
-    divided by its tokens where the loss does so), and the label sets nothing but its sign; so a pair's direction is
-    known before its label.
+    The gradient of DPO, IPO and SLiC (inside its margin) at a pair is a multiple of the difference of the two gradients
+    (each divided by its response's tokens where the loss does so). The label decides the sign alone, so the direction
+    of a pair is known before annotation.
     """
 
     def represent(prompts: Sequence[Prompt], responses: Sequence[Sequence[Response]]) -> list[np.ndarray]:
@@ -26,7 +26,7 @@ def by_gradient(offer: Offer, size: int) -> Represent:
 
 
 def by_embedding(offer: Offer, embedder: str, path: str | None) -> Represent:
-    """By what they say: their embeddings (`src.allocation.embedder`)."""
+    """Represents a response by its embedding (`src.allocation.embedder`)."""
 
     def represent(prompts: Sequence[Prompt], responses: Sequence[Sequence[Response]]) -> list[np.ndarray]:
         return embed_responses(offer, prompts, responses, embedder, path)

@@ -1,7 +1,7 @@
-"""How deep each prompt goes: which of its candidate pairs are used, under one budget.
+"""Depth: which candidate pairs of each prompt are used, under one budget.
 
-Both rules are this project's readings of the paper, of which is known that samples near the centers of gradient
-clusters get more. Ties go to the pair that stands first.
+The paper says that pairs near the centers of gradient clusters get more of the budget; both rules are this project's
+readings of that. Ties go to the earlier pair.
 """
 
 import numpy as np
@@ -19,21 +19,21 @@ def choose_pairs(
     caps: np.ndarray,
     taken: np.ndarray,
 ) -> np.ndarray:
-    """Rule `pairs` (S1): the closest pair of each prompt, then the closest of each cluster.
+    """Rule `pairs` (S1): the closest pair of each prompt, then the closest pairs of each cluster.
 
-    What is left of the budget after one pair a prompt is shared among the clusters in proportion to their pairs not yet
-    chosen; in a cluster the closest are taken, no more of a prompt than its cap; what a cluster cannot spend goes to
-    the closest of all.
+    After one pair a prompt, the remaining budget is divided among the clusters in proportion to their unchosen pairs.
+    Each cluster spends its share on its closest pairs, within the caps of the prompts; what a cluster cannot spend
+    goes to the closest remaining pairs of all clusters.
 
     Args:
         budget: pairs to choose; at most the sum over prompts of min(cap, pairs).
-        prompts: of each candidate pair, 0 .. m - 1; (n,).
-        clusters, closeness: of each pair; (n,).
-        caps: most pairs of each prompt, (m,).
-        taken: pairs that are chosen already; their prompts get no other first pair. (n,)
+        prompts: prompt of each candidate pair, 0 .. m - 1; (n,).
+        clusters, closeness: of each candidate pair; (n,).
+        caps: largest number of pairs of each prompt, (m,).
+        taken: pairs that are chosen already, whose prompts need no further first pair; (n,) of bool.
 
     Returns:
-        Whether each pair is chosen, those taken among them; (n,).
+        Whether each pair is chosen, the taken pairs included; (n,).
     """
     chosen = _with_first_pairs(prompts, closeness, taken)
     depth = np.bincount(prompts[chosen], minlength=len(caps))
@@ -65,7 +65,9 @@ def choose_by_prompt(
 ) -> np.ndarray:
     """Rule `prompts` (S2): depth in proportion to softmax(mean closeness of the prompt's pairs / temperature).
 
-    At least one pair a prompt, at most its cap; of each prompt the closest pairs. Arguments as in `choose_pairs`.
+    Every prompt gets at least one pair and at most its cap, its closest pairs first.
+
+    Args: as in `choose_pairs`.
     """
     pairs = np.bincount(prompts, minlength=len(caps))
     mean = np.bincount(prompts, closeness, minlength=len(caps)) / np.maximum(pairs, 1)
@@ -82,7 +84,7 @@ def choose_by_prompt(
 
 
 def _with_first_pairs(prompts: np.ndarray, closeness: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """The pairs taken, and the closest one of every prompt that has none."""
+    """The taken pairs, and the closest pair of every prompt without one."""
     chosen = taken.copy()
     with_a_pair = set(prompts[taken].tolist())
     for pair in np.argsort(-closeness, kind="stable"):
@@ -93,7 +95,7 @@ def _with_first_pairs(prompts: np.ndarray, closeness: np.ndarray, taken: np.ndar
 
 
 def rule_checks(rule: str, pair_clusters: int | None, temperature: float) -> tuple[tuple[bool, str], ...]:
-    """The conditions on what a configuration says of the rules, for `require`."""
+    """The conditions on a configuration's values, for `require`."""
     return (
         (rule in RULES, f"rule={rule}: expected {' or '.join(RULES)}"),
         (pair_clusters is None or pair_clusters >= 1, f"pair_clusters={pair_clusters}: expected at least 1, or null"),

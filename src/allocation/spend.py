@@ -1,4 +1,4 @@
-"""What all allocations with depth have in common: gather a pool, rank its pairs, choose, annotate, and say how."""
+"""The procedure of all allocations with depth: gather a pool, rank its pairs, choose, annotate, write the plan."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 
 from src.allocation.base import Allocated, Offer
 from src.allocation.plan import Plan
-from src.allocation.pool import Breadth, Pool, Represent, gather
+from src.allocation.pool import Breadth, Pool, Represent, gather_pool
 from src.allocation.ranking import Ranking, pair_clusters
 from src.allocation.rules import choose_by_prompt, choose_pairs
 from src.allocation.uniform import Uniform
@@ -27,31 +27,29 @@ def spend(
 ) -> Allocated:
     """Spends a round's budget on the pairs of a pool.
 
-    A round that is too small for that, or without a pair that points anywhere, is made uniformly, one pair a prompt.
+    A round that is too small, or in which no pair has a direction, is made uniformly with one pair a prompt.
 
     Args:
-        represent: gives responses the vectors that pairs are ranked by; None where they are ranked without.
-        rank: ranks a pool's pairs, in so many clusters.
-        clusters: of pairs; None for as many as suit the number of prompts.
+        represent: gives responses the vectors that pairs are ranked by; None for a ranking without vectors.
+        rank: ranks the pairs of a pool, given the number of clusters and a random generator.
+        clusters: of pairs; None for the default (`pair_clusters`).
         temperature: of the rule "prompts".
-        said: `allocation`, `mode` and `rule` of the plan. The rule is "pairs" unless it says "prompts".
+        said: `allocation`, `mode` and `rule` of the plan. Any other rule than "prompts" is "pairs".
     """
-    generated, annotated = offer.tally.generated_responses, offer.tally.annotated_pairs
     position = offer.stream.position
     clusters = clusters or pair_clusters(breadth.kept(offer.budget))
     reason = breadth.too_small(offer)
     if reason is None and represent is not None and offer.budget < 2 * clusters:
         reason = f"a budget of {offer.budget} pairs, fewer than two for each of {clusters} clusters"
     if reason is None:
-        pool = gather(offer, breadth, represent)
+        pool = gather_pool(offer, breadth, represent)
         if not len(pool.owners):
             offer.stream.position = position
             reason = "no prompt has two responses that differ in what tells them apart"
     if reason is not None:
         offer.warn(f"allocation={said['allocation']} made this round uniformly: {reason}")
-        allocated = Uniform(1)(offer)
-        spent = offer.tally.generated_responses - generated
-        return replace(allocated, plan=replace(allocated.plan, fallback=reason, generated=spent, **said))  # type: ignore[arg-type]
+        allocated = Uniform(1).allocate(offer)
+        return replace(allocated, plan=replace(allocated.plan, fallback=reason, **said))  # type: ignore[arg-type]
 
     offer.tally.passed_over += pool.passed_over
     ranking = rank(pool, clusters, numpy_stream(offer.seed, "rank"))
@@ -66,8 +64,8 @@ def spend(
         **said,  # type: ignore[arg-type]
         fallback=None,
         budget=offer.budget,
-        generated=offer.tally.generated_responses - generated,
-        annotated=offer.tally.annotated_pairs - annotated,
+        generated=offer.tally.generated_responses,
+        annotated=offer.tally.annotated_pairs,
         duplicates=pool.duplicates,
         prompts=[
             {"id": prompt.id, "cluster": cluster, "depth": depth}
@@ -81,7 +79,7 @@ def spend(
 
 
 def _chosen(pool: Pool, ranking: Ranking, budget: int, rule: str | None, temperature: float) -> np.ndarray:
-    """Whether each pair is used; as many as the budget, or all that caps leave."""
+    """Whether each pair is chosen: as many as the budget, or all that the caps allow."""
     count = min(budget, int(pool.caps.sum()))
     if rule == "prompts":
         return choose_by_prompt(count, pool.owners, ranking.closeness, pool.caps, ranking.taken, temperature)
@@ -90,7 +88,7 @@ def _chosen(pool: Pool, ranking: Ranking, budget: int, rule: str | None, tempera
 
 
 def _pair(pool: Pool, ranking: Ranking, number: int, chosen: bool) -> dict[str, Any]:
-    """A pair as it stands in the plan; with six digits, as thousands of them do."""
+    """A pair's entry in the plan. Six digits keep plans of thousands of pairs small."""
     pair = {
         "prompt": pool.prompts[pool.owners[number]].id,
         "responses": pool.places[number].tolist(),

@@ -1,4 +1,4 @@
-"""The same number of pairs for every prompt, prompts as the stream gives them."""
+"""The same number of pairs for every prompt, in the order of the stream."""
 
 import time
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from src.runtime.errors import require
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every prompt drawn gets `depth` pairs, each of two fresh responses; the last one gets what is left of the budget.
+    """Every prompt gets `depth` pairs, each of two new responses; the last prompt gets the rest of the budget.
 
-    A prompt that yields none is passed over, and others of the stream make up for the pairs that are missing. A round
-    gives up, with fewer pairs than its budget, once it has passed over as many prompts as the split holds.
+    A prompt without a pair is passed over, and the stream's next prompts make up for it. A round ends with fewer pairs
+    than its budget once it has passed over as many prompts as the split holds.
 
     Args:
         depth: pairs a prompt, at least 1.
@@ -32,11 +32,10 @@ class Uniform:
     def problems(self) -> list[str]:
         return []
 
-    def __call__(self, offer: Offer) -> Allocated:
-        started, before = time.perf_counter(), offer.tally.generated_responses
+    def allocate(self, offer: Offer) -> Allocated:
+        started = time.perf_counter()
         candidates, duplicates = self._candidates(offer)
         seconds = {"embed": 0.0, "sample": time.perf_counter() - started, "features": 0.0, "cluster": 0.0}
-        annotated = offer.tally.annotated_pairs
         comparisons = offer.annotate(candidates)
         plan = Plan(
             allocation="uniform",
@@ -44,8 +43,8 @@ class Uniform:
             rule=None,
             fallback=None,
             budget=offer.budget,
-            generated=offer.tally.generated_responses - before,
-            annotated=offer.tally.annotated_pairs - annotated,
+            generated=offer.tally.generated_responses,
+            annotated=offer.tally.annotated_pairs,
             duplicates=duplicates,
             prompts=depths_of([candidate.prompt.id for candidate in candidates]),
             pairs=[],
@@ -54,14 +53,14 @@ class Uniform:
         return Allocated(comparisons, plan)
 
     def _candidates(self, offer: Offer) -> tuple[list[Candidate], int]:
-        """The pairs, and the number of responses in those that a prompt had already."""
+        """The candidates, and the number of responses in dropped duplicates of them."""
         stream, budget = offer.stream, offer.budget
         candidates: list[Candidate] = []
         seen: set[tuple[int, frozenset[str]]] = set()
         passed_over = duplicates = 0
         while len(candidates) < budget and passed_over < len(stream.prompts):
             missing = budget - len(candidates)
-            # Never more than what may still be passed over: the limit holds to the prompt.
+            # At most as many as may still be passed over, so that the limit is exact.
             count = min(-(-missing // self.depth), max(len(stream.prompts) - passed_over, 1))
             prompts = stream.take(count)
             proposed = offer.propose([prompt for prompt in prompts for _ in range(self.depth)][:missing])
@@ -78,5 +77,5 @@ class Uniform:
 
 
 def pair_key(candidate: Candidate) -> tuple[int, frozenset[str]]:
-    """The same for two candidates that the oracle would be asked the same about."""
+    """Equal for two candidates about which the oracle would be asked the same question."""
     return candidate.prompt.id, frozenset(response.text for response in candidate.responses)

@@ -1,13 +1,55 @@
-"""`collect=dataset`: pairs that came with the data, in place of sampled and annotated ones."""
+"""`collect=dataset`: pairs and preferences that came with the data, in place of sampled and annotated ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from transformers import PreTrainedModel
-
-from src.inference.scorer import ignore
 from src.records import Candidate, Comparison, Prompt, Response, Tally
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from src.models.template import Template
+    from src.samplers.base import ResponseSampler
+
+
+@dataclass(frozen=True)
+class DatasetPairs:
+    """Training pairs are the data's own: they are there once, before the first step, and no oracle is asked."""
+
+    from_data: ClassVar[bool] = True
+
+    def conflicts(self, parts: Mapping[str, Any]) -> list[str]:
+        problems = []
+        allocation, data, reference = parts.get("allocation"), parts.get("data"), parts.get("reference")
+        if allocation is not None and allocation.samples:
+            problems.append(
+                "collect=dataset needs allocation=uniform with allocation.depth=1: the data have one pair a prompt, "
+                "any other allocation samples more; collect=sample goes with them"
+            )
+        if parts.get("F") not in (1, None) and not (parts["F"] == "T" and parts.get("T") == 1):
+            problems.append(
+                f"collect=dataset needs F=1, and F={parts['F']}: the data's pairs are there once, before the first "
+                "step; collect=sample collects in rounds"
+            )
+        if data is not None and not data.has_preferences:
+            problems.append(
+                "collect=dataset needs data with preferences: data=hub with task=helpfulness or harmlessness, or "
+                "data=hub or data=files with data.chosen_column=NAME data.rejected_column=NAME"
+            )
+        if reference is not None and reference.from_sampling:
+            problems.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
+        return problems
+
+    def collector(
+        self,
+        sampler: Callable[[float, int, float], "ResponseSampler"],
+        template: "Template",
+        max_new_tokens: int,
+    ) -> "DatasetCollector":
+        return DatasetCollector(max_new_tokens)
 
 
 @dataclass(frozen=True)
@@ -20,23 +62,38 @@ class DatasetCollector:
     """
 
     max_new_tokens: int
+    warn_above: ClassVar[None] = None
 
-    def __call__(
+    def serving(self, number: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def collect(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        generator: torch.Generator,
+        generator: "torch.Generator",
         tally: Tally,
-        tick: Callable[[int], None] = ignore,
+        tick: Callable[[int], None],
     ) -> list[Candidate | None]:
-        """A candidate for each prompt, or None where its row has no pair of two different responses that fit."""
         candidates = [self.candidate(prompt) for prompt in prompts]
         tally.passed_over += sum(candidate is None for candidate in candidates)
         tick(len(prompts))
         return candidates
 
+    def several(
+        self,
+        model: "PreTrainedModel",
+        prompts: Sequence[Prompt],
+        k: int,
+        generator: "torch.Generator",
+        tally: Tally,
+        tick: Callable[[int], None],
+    ) -> list[list[Response]]:
+        # `DatasetPairs.conflicts` refuses allocations that ask for more.
+        raise TypeError("the data have two responses a prompt and no others")
+
     def candidate(self, prompt: Prompt) -> Candidate | None:
-        """A prompt's own pair, chosen first, or None."""
+        """The pair of a prompt's row, chosen first; None if there is none of two different responses that fit."""
         row = prompt.row
         if prompt.pair_ids is None or row.chosen is None or row.rejected is None or row.chosen == row.rejected:
             return None
@@ -47,7 +104,7 @@ class DatasetCollector:
 
 
 def given(candidates: Sequence[Candidate], tally: Tally) -> list[Comparison]:
-    """The comparisons of candidates that have a preference. A pair that is used twice was annotated once."""
+    """The comparisons of candidates that came with a preference. A pair that is used twice counts as annotated once."""
     tally.annotated_pairs += len({candidate.prompt.id for candidate in candidates})
     return [
         Comparison(prompt=candidate.prompt, responses=candidate.responses, scores=None, chosen=candidate.chosen)

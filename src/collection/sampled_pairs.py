@@ -1,54 +1,102 @@
-"""Collection: two different responses of the behavior policy to each prompt."""
+"""`collect=sample`: two different responses of the behavior policy to each prompt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from transformers import PreTrainedModel
-
-from src.inference.sampler import Sampler
-from src.inference.scorer import ignore
-from src.models.template import Template
 from src.records import Candidate, Prompt, Response, Tally
-from src.samplers.vllm import ServedSampler
+from src.runtime.errors import require
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from src.models.template import Template
+    from src.samplers.base import ResponseSampler
 
 
 @dataclass(frozen=True)
-class Collector:
+class SampledPairs:
+    """Training pairs are sampled, in every round anew.
+
+    Args:
+        temperature: 1 samples from the behavior policy itself; > 0.
+        top_k: sample among the k most likely tokens; 0 is off.
+        top_p: sample among the fewest tokens that hold this probability; 1 is off.
+        resample: how often two identical responses are both sampled again before the prompt is passed over.
+    """
+
+    temperature: float
+    top_k: int
+    top_p: float
+    resample: int
+    from_data: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require(
+            (
+                self.temperature > 0,
+                f"temperature={self.temperature}: expected a number above 0; greedy pairs are identical",
+            ),
+            (self.top_k >= 0, f"top_k={self.top_k}: expected 0 (off) or more"),
+            (0 < self.top_p <= 1, f"top_p={self.top_p}: expected 0 < top_p <= 1 (off)"),
+            (self.resample >= 0, f"resample={self.resample}: expected 0 or more"),
+        )
+
+    def conflicts(self, parts: Mapping[str, Any]) -> list[str]:
+        return []
+
+    def collector(
+        self,
+        sampler: Callable[[float, int, float], "ResponseSampler"],
+        template: "Template",
+        max_new_tokens: int,
+    ) -> "SamplingCollector":
+        return SamplingCollector(sampler(self.temperature, self.top_k, self.top_p), template, self.resample)
+
+
+@dataclass(frozen=True)
+class SamplingCollector:
     """Samples candidates from a model.
 
     Args:
         sampler: draws the responses.
-        template: says where they end, and gives their text.
+        template: says where responses end, and gives their text.
         resample: how often two identical responses are both sampled again before the prompt is passed over.
     """
 
-    sampler: Sampler | ServedSampler
-    template: Template
+    sampler: "ResponseSampler"
+    template: "Template"
     resample: int
 
-    def __call__(
+    @property
+    def warn_above(self) -> float | None:
+        return self.sampler.warn_above
+
+    def serving(self, number: int) -> AbstractContextManager[None]:
+        return self.sampler.serving(number)
+
+    def collect(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        generator: torch.Generator,
+        generator: "torch.Generator",
         tally: Tally,
-        tick: Callable[[int], None] = ignore,
+        tick: Callable[[int], None],
     ) -> list[Candidate | None]:
-        """A candidate for each prompt, or None where both responses stayed identical. Counts in the tally."""
         candidates: list[Candidate | None] = [None] * len(prompts)
         missing = list(range(len(prompts)))
         for attempt in range(1 + self.resample):
             if not missing:
                 break
-            asked = [prompts[index].ids for index in missing]
-            # Only the first attempt is watched: those after it are about the few left.
-            watch = ignore if attempt else tick
-            drawn = self.sampler.sample_scored(model, asked, 2, self.template.end_ids, generator, watch)
+            # Further attempts are about the few prompts left, which were counted in the first.
+            progress = _uncounted if attempt else tick
+            asked = [prompts[index] for index in missing]
+            drawn = self._draw(model, asked, 2, generator, progress)
             tally.generated_responses += 2 * len(missing)
             tally.resampled += len(missing) if attempt else 0
-            for index, ids in zip(missing, drawn, strict=True):
-                first, second = (Response(one, self.template.text(one), logp) for one, logp in ids)
+            for index, (first, second) in zip(missing, drawn, strict=True):
                 if first.text != second.text:
                     candidates[index] = Candidate(prompts[index], (first, second))
             missing = [index for index in missing if candidates[index] is None]
@@ -57,15 +105,29 @@ class Collector:
 
     def several(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel",
         prompts: Sequence[Prompt],
         k: int,
-        generator: torch.Generator,
+        generator: "torch.Generator",
         tally: Tally,
-        tick: Callable[[int], None] = ignore,
+        tick: Callable[[int], None],
     ) -> list[list[Response]]:
-        """k responses to each prompt as drawn, identical ones among them. Counts in the tally."""
-        ids = [prompt.ids for prompt in prompts]
-        drawn = self.sampler.sample_scored(model, ids, k, self.template.end_ids, generator, tick)
+        drawn = self._draw(model, prompts, k, generator, tick)
         tally.generated_responses += k * len(prompts)
-        return [[Response(one, self.template.text(one), logp) for one, logp in group] for group in drawn]
+        return drawn
+
+    def _draw(
+        self,
+        model: "PreTrainedModel",
+        prompts: Sequence[Prompt],
+        k: int,
+        generator: "torch.Generator",
+        tick: Callable[[int], None],
+    ) -> list[list[Response]]:
+        prompt_ids = [prompt.ids for prompt in prompts]
+        drawn = self.sampler.sample_scored(model, prompt_ids, k, self.template.end_ids, generator, tick)
+        return [[Response(ids, self.template.text(ids), logp) for ids, logp in group] for group in drawn]
+
+
+def _uncounted(parts: int) -> None:
+    """Tells nobody."""

@@ -1,4 +1,4 @@
-"""Evaluation: how often a policy's response beats the human text, and how far the policy has gone for it."""
+"""Evaluation: how often a policy's response beats the human text, and the KL from the SFT policy that it took."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from src.inference.scorer import Scorer, ignore
 from src.models.policy import Policy, Weights
 from src.models.sharding import idle
 from src.models.template import Template
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Ids, Prompt
 from src.runtime import processes, signals
 from src.runtime.memory import naming
@@ -23,16 +23,15 @@ from src.runtime.seeding import torch_stream
 
 @dataclass
 class Evaluator:
-    """Win rate of weights against the labels of a split.
+    """Win rate of a policy against the labels of a split.
 
-    The responses of every evaluation of a split are drawn from the same random stream, so two policies are compared
-    on the same prompts and the same luck.
+    All evaluations of a split draw from one random stream, begun anew for each of them.
 
     Args:
-        policy: the model the weights belong to.
+        policy: the model that weights are put into.
         sampler: draws one response a prompt.
         template: says where responses end, and gives their text.
-        scorer: for the KL.
+        scorer: computes the hidden states for the KL.
         judge: compares responses with labels.
         prompts: split -> prompts.
         seed: the run's.
@@ -46,7 +45,7 @@ class Evaluator:
     prompts: dict[str, list[Prompt]]
     seed: int
 
-    def __call__(
+    def evaluate(
         self,
         weights: Weights,
         sft: Weights,
@@ -54,11 +53,17 @@ class Evaluator:
         first: int | None = None,
         tick: Callable[[int], None] = ignore,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Figures of the result row, and a row a prompt for samples.jsonl.
+        """Samples, judges, and computes the KL.
 
         Args:
-            first: so many prompts of the split; None for all.
-            tick: hears of prompts answered.
+            weights: of the evaluated policy.
+            sft: weights of the SFT policy.
+            split: whose prompts are answered.
+            first: number of prompts, from the start of the split; None for all.
+            tick: hears of the number of prompts answered.
+
+        Returns:
+            The figures of the result row, and for each prompt a row of samples.jsonl.
         """
         prompts = self.prompts[split][:first]
         responses, texts = self.respond(weights, split, first, tick)
@@ -97,22 +102,21 @@ class Evaluator:
         return responses, [self.template.text(ids) for ids in responses]
 
     def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
-        """KL(policy || SFT) a response, nats: at every token of a response the exact KL of the next-token
-        distributions, summed. Unbiased where responses are sampled at temperature 1; along greedy responses it is the
-        KL met on that path. The SFT policy has 0.
+        """KL(policy || SFT), nats a response: the exact KL of the next-token distributions, summed over the tokens of
+        a response. Unbiased for responses sampled at temperature 1; for greedy responses, the KL along the greedy path.
         """
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
-        own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
+        own = processes.local_indices([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
         rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
 
         def idle_twice() -> None:
-            """Another process's batch: its weights are put together from the parts of all."""
+            """Takes part in another process's batch: with FSDP2 every forward pass needs all processes."""
             for either in (weights, sft):
                 with self.policy.using(either) as model:
                     idle(model)
 
-        for batch in signals.between(self.scorer.batches(rows, given), idle_twice):
+        for batch in signals.interruptible(self.scorer.batches(rows, given), idle_twice):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -120,7 +124,7 @@ class Evaluator:
                 with self.policy.using(sft) as model:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
-        return sum(processes.gather(total)) / len(prompts)
+        return sum(processes.all_gather(total)) / len(prompts)
 
 
 def compared(
@@ -131,16 +135,17 @@ def compared(
     lengths: np.ndarray,
     other_lengths: np.ndarray,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What a judge says of texts against others (the labels, or another system's), one of each a prompt.
+    """Judges texts against other texts (the labels, or another system's responses), one of each for every prompt.
 
     Args:
-        lengths, other_lengths: of both, in tokens or words, for the length-controlled win rate; (N,).
+        lengths, other_lengths: of the texts and the other texts, in tokens or words, for the length-controlled win
+            rate; (N,).
 
     Returns:
-        Figures of the result row, and for every prompt both scores (None from a judge that only compares) and the
-        outcome (None where it gave no usable answer), as they stand in samples.jsonl.
+        The figures of the result row, and for every prompt the columns of samples.jsonl: both scores (None from a judge
+        that only compares) and the outcome (None without a usable answer).
     """
-    verdicts = judge(prompts, texts, others)
+    verdicts = judge.verdicts(prompts, texts, others)
     results = verdicts.outcomes()
     figures = win_figures(results, lengths, other_lengths) | {
         "judge_score_mean": None if verdicts.scores is None else float(verdicts.scores[:, 0].mean()),

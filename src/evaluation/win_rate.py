@@ -1,4 +1,4 @@
-"""Figures of one evaluation: win rates, and what a win rate alone hides."""
+"""Figures of one evaluation: win rates, their interval, and the diversity of responses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +9,15 @@ from scipy.special import expit
 
 
 def win_figures(results: np.ndarray, tokens: np.ndarray, label_tokens: np.ndarray) -> dict[str, Any]:
-    """The counts and win rates of a result row. A judge's unusable answers are counted, and are no votes.
+    """The counts and win rates of a result row.
 
     Args:
         results: 1 win, 0.5 tie, 0 loss, nan where the judge gave no usable answer; (N,).
-        tokens, label_tokens: lengths of responses and of what they were compared with; (N,).
+        tokens, label_tokens: lengths of the responses and of the texts they were compared with; (N,).
 
     Returns:
-        Both win rates are None where no answer was usable.
+        `n_prompts`, `wins`, `ties`, `losses`, `n_invalid` (unusable answers, which are left out of the win rates),
+        `win_rate` and `win_rate_length_controlled` (0 to 1; None where no answer was usable).
     """
     valid = ~np.isnan(results)
     wins, ties = int((results == 1).sum()), int((results == 0.5).sum())
@@ -34,16 +35,16 @@ def win_figures(results: np.ndarray, tokens: np.ndarray, label_tokens: np.ndarra
 
 
 def win_rate_interval(results: np.ndarray, rng: np.random.Generator, resamples: int = 10_000) -> list[float] | None:
-    """95 % percentile bootstrap interval of the win rate over prompts: how far other prompts could move it.
+    """95 % percentile bootstrap interval of the win rate, over prompts.
 
-    Ties and wins are all a win rate depends on, so resampling prompts is drawing their counts anew. Where every prompt
-    ends the same the interval has no width; that says that there are too few prompts, not that the rate is certain.
+    A win rate depends on the counts of wins and ties alone, so resampling prompts is a draw of these counts. If all
+    prompts have the same outcome, the interval has no width; there are too few prompts then.
 
     Args:
         results: 1 win, 0.5 tie, 0 loss, nan where there is no usable answer; (N,).
 
     Returns:
-        Both ends, 0 to 1; None where no answer was usable.
+        Lower and upper end, 0 to 1; None where no answer was usable.
     """
     valid = results[~np.isnan(results)]
     if not len(valid):
@@ -57,17 +58,17 @@ def win_rate_interval(results: np.ndarray, rng: np.random.Generator, resamples: 
 def length_controlled(results: np.ndarray, tokens: np.ndarray, label_tokens: np.ndarray) -> float:
     """Win rate at equal length, by logistic regression, as AlpacaEval 2 does it (arXiv:2404.04475, Eq. 2).
 
-    Fits P(win) = sigmoid(theta + phi tanh(d / std(d))), d = tokens - label_tokens, and returns sigmoid(theta): the win
-    rate the policy would have if its responses were as long as the labels. AlpacaEval's third term, the difficulty
-    of each instruction, needs many models' results on the same prompts and is left out; as there, a weak ridge
-    penalty keeps the fit finite where length decides everything, or one side always wins.
+    Fits P(win) = sigmoid(theta + phi tanh(d / std(d))), d = tokens - label_tokens, and returns sigmoid(theta), the win
+    rate of responses as long as their labels. AlpacaEval's third term, the difficulty of each instruction, needs the
+    results of many models and is left out. A weak ridge penalty keeps the fit finite where length decides every
+    outcome or one side always wins.
 
     Args:
         results: 1 win, 0.5 tie, 0 loss; (N,).
         tokens, label_tokens: lengths of responses and labels; (N,).
 
     Returns:
-        The win rate, 0 to 1; the plain one where all differences are equal to 0.
+        The win rate, 0 to 1; the plain win rate where all differences are 0.
     """
     difference = tokens - label_tokens
     spread = difference.std()
@@ -81,11 +82,11 @@ def length_controlled(results: np.ndarray, tokens: np.ndarray, label_tokens: np.
 
 
 def distinct(texts: Sequence[str], n: int = 3) -> float:
-    """Share of different word n-grams among all of the texts together (Li et al. 2016); 1 if there is none."""
+    """Distinct word n-grams of all texts divided by all their n-grams (Li et al. 2016), 0 to 1; 1 if there are none."""
     grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 1.0
 
 
 def unique_rate(texts: Sequence[str]) -> float:
-    """Share of different texts."""
+    """Distinct texts divided by texts, 0 to 1."""
     return len(set(texts)) / len(texts)

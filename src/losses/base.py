@@ -1,11 +1,12 @@
 """What every loss takes and gives."""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from src.runtime.errors import require
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,19 @@ class PairLogps:
         ValueError: if a field is not a vector of the same length as `chosen`.
     """
 
-    chosen: Tensor
-    rejected: Tensor
-    reference_chosen: Tensor
-    reference_rejected: Tensor
-    chosen_tokens: Tensor
-    rejected_tokens: Tensor
+    chosen: "Tensor"
+    rejected: "Tensor"
+    reference_chosen: "Tensor"
+    reference_rejected: "Tensor"
+    chosen_tokens: "Tensor"
+    rejected_tokens: "Tensor"
 
     def __post_init__(self) -> None:
         for name, tensor in vars(self).items():
             if tensor.dim() != 1 or tensor.shape != self.chosen.shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected ({self.chosen.numel()},)")
 
-    def margins(self, length_normalize: bool) -> Tensor:
+    def margins(self, length_normalize: bool) -> "Tensor":
         """h = log(pi/pi_ref)(y_w) - log(pi/pi_ref)(y_l), (B,), each log-ratio divided by its length if asked."""
         chosen, rejected = self.chosen - self.reference_chosen, self.rejected - self.reference_rejected
         if length_normalize:
@@ -47,7 +48,7 @@ class Loss(Protocol):
     beta: float
     length_normalize: bool
 
-    def __call__(self, pairs: PairLogps) -> Tensor: ...
+    def __call__(self, pairs: PairLogps) -> "Tensor": ...
 
 
 def check_ranges(beta: float, label_smoothing: float = 0.0) -> None:

@@ -1,11 +1,12 @@
 """Direct Preference Optimization (Rafailov et al. 2023, arXiv:2305.18290)."""
 
 from dataclasses import dataclass
-
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
 
 from src.losses.base import PairLogps, check_ranges
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class DPO:
     def __post_init__(self) -> None:
         check_ranges(self.beta, self.label_smoothing)
 
-    def __call__(self, pairs: PairLogps) -> Tensor:
+    def __call__(self, pairs: PairLogps) -> "Tensor":
+        from torch.nn.functional import logsigmoid  # checking a command does without torch
+
         logits = self.beta * pairs.margins(self.length_normalize)  # (B,)
-        return -(1 - self.label_smoothing) * F.logsigmoid(logits) - self.label_smoothing * F.logsigmoid(-logits)
+        return -(1 - self.label_smoothing) * logsigmoid(logits) - self.label_smoothing * logsigmoid(-logits)

@@ -1,10 +1,12 @@
 """Identity Preference Optimization (Azar et al. 2023, arXiv:2310.12036)."""
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from src.losses.base import PairLogps, check_ranges
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,5 +31,5 @@ class IPO:
     def __post_init__(self) -> None:
         check_ranges(self.beta)
 
-    def __call__(self, pairs: PairLogps) -> Tensor:
+    def __call__(self, pairs: PairLogps) -> "Tensor":
         return (pairs.margins(self.length_normalize) - 1 / (2 * self.beta)).square()

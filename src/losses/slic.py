@@ -1,10 +1,12 @@
 """SLiC as a hinge on the DPO margin (Zhao et al. 2023, arXiv:2305.10425; Liu et al. 2023, arXiv:2309.06657)."""
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from src.losses.base import PairLogps, check_ranges
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,6 @@ class SLiC:
     def __post_init__(self) -> None:
         check_ranges(self.beta, self.label_smoothing)
 
-    def __call__(self, pairs: PairLogps) -> Tensor:
+    def __call__(self, pairs: PairLogps) -> "Tensor":
         logits = self.beta * pairs.margins(self.length_normalize)  # (B,)
         return (1 - self.label_smoothing) * (1 - logits).relu() + self.label_smoothing * (1 + logits).relu()

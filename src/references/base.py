@@ -1,4 +1,4 @@
-"""What a reference does."""
+"""What a `reference` option does."""
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -11,7 +11,7 @@ class Reference(Protocol):
 
     Attributes:
         from_sampling: whether the behavior policy's log-probs are taken from sampling.
-        trails: whether `weights` needs what it gave the round before; checkpoints keep that then.
+        trails: whether `weights` depends on its result in the previous round, which checkpoints then keep.
     """
 
     trails: ClassVar[bool]
@@ -20,19 +20,19 @@ class Reference(Protocol):
     def from_sampling(self) -> bool: ...
 
     def problems(self) -> list[str]:
-        """What keeps it from being used, found without loading anything."""
+        """Why it cannot be used, a line each, found without loading anything."""
         ...
 
     def weights(
         self, policy: "Policy", behavior: "Weights", sft: "Weights", previous: "Weights | None", steps: int
     ) -> "Weights":
-        """The reference policy of a round, called once at its start.
+        """The weights of a round's reference policy; called once, at the start of the round.
 
         Args:
-            policy: to read other weights with; not changed.
-            behavior: the policy that samples this round.
-            sft: the SFT policy.
-            previous: what this gave in the round before; None in the first round, or if it does not trail.
-            steps: optimizer steps since the round before began.
+            policy: reads other weights; not changed.
+            behavior: weights of the policy that samples this round.
+            sft: weights of the SFT policy.
+            previous: the result of the previous round; None in the first round, or if it does not trail.
+            steps: optimizer steps since the previous round began.
         """
         ...

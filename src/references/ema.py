@@ -1,4 +1,4 @@
-"""An average that trails the policy."""
+"""A moving average of the policy."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 class Ema:
     """Exponential moving average of the policy's weights, starting at the SFT policy.
 
-    Brought up to date at the start of a round. `rate` is per optimizer step: after k steps without an update the
-    average keeps (1 - rate)^k of itself, so that its memory does not depend on F. It averages whole weight matrices
-    (of the mean policy), not adapter factors, whose average is another matrix.
+    The average is updated at the start of a round. `rate` is per optimizer step: after k steps without an update the
+    average keeps (1 - rate)^k of itself, so its memory does not depend on F. Whole weight matrices of the mean policy
+    are averaged, since the product of averaged adapter factors is another matrix.
 
     Args:
-        rate: share of the policy taken in for every step, 0 < rate <= 1. The authors' code has 0.005 at T=625, F=T.
+        rate: weight of the policy in one step, 0 < rate <= 1. The authors' code has 0.005 at T=625, F=T.
         from_sampling: whether the behavior policy's log-probs are those that sampling gave (`src.collection.round`).
     """
 
@@ -38,5 +38,5 @@ class Ema:
         if previous is None:
             return sft
         kept = (1 - self.rate) ** steps
-        # In float32: a small step towards the policy is lost in the rounding of a bfloat16 model.
+        # In float32: bfloat16 would round a small step towards the policy away.
         return {name: kept * previous[name].float() + (1 - kept) * tensor.float() for name, tensor in behavior.items()}

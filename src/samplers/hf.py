@@ -1,11 +1,51 @@
-"""Sampling in this process: `src.inference.sampler.Sampler` on the policy's own model. There is nothing to set."""
+"""`sampler=hf`: the model that learns also samples, so that there is no second copy of it."""
 
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from src.records import Ids
+from src.samplers.base import SamplerSite
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from src.inference.sampler import Sampler
 
 
 @dataclass(frozen=True)
 class HfSpec:
-    """The model that learns also samples, so that there is no second copy of it."""
+    """Sampling in this process (`src.inference.sampler`). There is nothing to set."""
 
-    served: ClassVar[bool] = False
+    def problems(self) -> list[str]:
+        return []
+
+    def conflicts(self, parts: Mapping[str, Any]) -> list[str]:
+        return []
+
+    def sampler(self, local: "Sampler", site: SamplerSite) -> "LocalSampler":
+        return LocalSampler(local)
+
+
+@dataclass(frozen=True)
+class LocalSampler:
+    """Samples from the model in this process, whose weights are already those of the behavior policy."""
+
+    local: "Sampler"
+    warn_above: ClassVar[None] = None
+
+    def serving(self, number: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def sample_scored(
+        self,
+        model: "PreTrainedModel",
+        prompts: Sequence[Ids],
+        k: int,
+        end_ids: Set[int],
+        generator: "torch.Generator",
+        tick: Callable[[int], None],
+    ) -> list[list[tuple[Ids, float]]]:
+        return self.local.sample_scored(model, prompts, k, end_ids, generator, tick)

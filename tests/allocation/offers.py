@@ -8,6 +8,7 @@ import numpy as np
 from src.data.prompt_stream import PromptStream
 from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
 from src.runtime.seeding import numpy_stream
+from src.runtime.stopwatch import Stopwatch
 
 
 def different(prompt: Prompt, number: int) -> str:
@@ -34,6 +35,7 @@ class ScriptedOffer:
     prefer: Callable[[Candidate], int | None] = lambda candidate: 0
     proposals: Callable[[Sequence[Prompt]], list[Candidate | None]] | None = None
     tally: Tally = field(default_factory=Tally)
+    watch: Stopwatch = field(default_factory=Stopwatch)
     asked: list[Candidate] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     drawn: dict[int, int] = field(default_factory=dict)

@@ -20,7 +20,8 @@ from src.inference.scorer import Scorer
 from src.loop import Experiment
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
-from src.oracles.base import SECOND, Comparer
+from src.oracles.base import SECOND
+from src.oracles.comparer import Comparer
 from src.records import Prompt
 from src.reward_fitting.preferences import sample_preferences
 from src.runtime.report import Report
@@ -58,7 +59,7 @@ class CountingOracle:
 def counted(run: Experiment) -> tuple[list[tuple[int, frozenset[str]]], dict, list[dict]]:
     """What the oracle was asked in a run, its result and its metrics."""
     oracle = CountingOracle()
-    object.__setattr__(run.collect, "oracle", Comparer(oracle, None))
+    object.__setattr__(run.collection, "oracle", Comparer(oracle, None))
     run.run()
     path = run.folder.path
     assert all(len(texts) == 2 for _, texts in oracle.asked)
@@ -95,15 +96,15 @@ def test_paper_order_reports_its_excess(experiment: Build) -> None:
 class NoStrategy:
     """The prompts of the stream as they come, two samples each."""
 
-    def __call__(self, offer: Offer) -> Allocated:
+    def allocate(self, offer: Offer) -> Allocated:
         candidates = offer.propose(offer.stream.take(offer.budget))
         assert None not in candidates
-        return Allocated(offer.annotate(candidates), Uniform(1)(replace(offer, budget=0)).plan)
+        return Allocated(offer.annotate(candidates), Uniform(1).allocate(replace(offer, budget=0)).plan)
 
 
 def test_uniform_leaves_everything_as_without_a_strategy(experiment: Build) -> None:
     plain, uniform, deep = experiment("F=2"), experiment("F=2"), experiment("F=2", "allocation.depth=2")
-    object.__setattr__(plain.collect, "allocation", NoStrategy())
+    object.__setattr__(plain.collection, "allocation", NoStrategy())
     found = []
     for run in (plain, uniform, deep):
         run.run()
@@ -161,7 +162,7 @@ def test_a_saved_round_is_used_with_its_plan(experiment: Build, tmp_path: Path) 
     first = read_rows(run.folder.path / "metrics.jsonl")[0]
     for name in ("metrics", "results", "samples"):
         (run.folder.path / f"{name}.jsonl").unlink()
-    object.__setattr__(run.collect, "allocation", None)  # cannot be asked again
+    object.__setattr__(run.collection, "allocation", None)  # cannot be asked again
     run.run()
     again = read_rows(run.folder.path / "metrics.jsonl")[0]
     assert plan.read_bytes() == before
@@ -172,7 +173,7 @@ def test_a_saved_round_is_used_with_its_plan(experiment: Build, tmp_path: Path) 
 
 def test_preferences_for_a_reward_model_are_allocated_too(experiment: Build) -> None:
     run = experiment("F=1", "allocation=balanced", *SMALL)
-    collect = run.collect
+    collect = run.collection
     found, ties = sample_preferences(
         run.policy,
         collect.prompts,

@@ -69,7 +69,7 @@ def show(allocated: Allocated) -> list[tuple]:
 def test_the_budget_is_spent_exactly(name: str, changes: dict, budget: int) -> None:
     offer = offer_of(budget)
     allocation = MAKE[name](**changes)
-    allocated = checked(allocation(offer), offer)
+    allocated = checked(allocation.allocate(offer), offer)
     assert len(offer.asked) == len(allocated.comparisons) == budget and offer.stream.position == budget
     plan = allocated.plan
     assert plan.fallback is None and plan.allocation == name
@@ -86,7 +86,7 @@ def test_the_budget_is_spent_exactly(name: str, changes: dict, budget: int) -> N
 @pytest.mark.parametrize("rule", ["pairs", "prompts"])
 def test_paper_order_annotates_everything_and_says_so(rule: str) -> None:
     offer = offer_of(40)
-    allocated = checked(MAKE["balanced"](mode="paper_order", rule=rule)(offer), offer)
+    allocated = checked(MAKE["balanced"](mode="paper_order", rule=rule).allocate(offer), offer)
     assert len(allocated.comparisons) == 40
     assert len(offer.asked) == allocated.plan.annotated == 20 * 6
     assert len(set(show(allocated))) == 40
@@ -94,7 +94,7 @@ def test_paper_order_annotates_everything_and_says_so(rule: str) -> None:
 
 def test_pilot_asks_one_pair_a_prompt_first() -> None:
     offer = offer_of(40)
-    checked(MAKE["balanced"](mode="pilot")(offer), offer)
+    checked(MAKE["balanced"](mode="pilot").allocate(offer), offer)
     assert len({one.prompt.id for one in offer.asked[:20]}) == 20
 
 
@@ -105,7 +105,7 @@ def test_ties_have_no_direction_and_are_chosen_last(mode: str, ties: int) -> Non
         return None if sum(candidate.responses[0].ids) % ties == 0 else 0
 
     offer = offer_of(40, prefer=prefer)
-    allocated = checked(MAKE["balanced"](mode=mode)(offer), offer)
+    allocated = checked(MAKE["balanced"](mode=mode).allocate(offer), offer)
     assert len(allocated.comparisons) == 40
     tied = sum(one.chosen is None for one in allocated.comparisons)
     if mode == "paper_order" and ties == 3:
@@ -120,7 +120,7 @@ def test_the_plan_depends_on_which_prompts_there_are_and_on_the_seed(name: str) 
     rounds = []
     for seed, stream in ((0, 0), (0, 1), (1, 0)):
         offer = ScriptedOffer(PromptStream(numbered_prompts(60), stream), 60, seed=seed)
-        rounds.append(MAKE[name]()(offer))
+        rounds.append(MAKE[name]().allocate(offer))
     one, other, another = rounds
     assert show(one) == show(other) and replace(one.plan, seconds={}) == replace(other.plan, seconds={})
     assert show(one) != show(another)
@@ -131,11 +131,13 @@ def test_turning_every_pair_round_or_every_label_changes_no_plan_made_before_lab
         return -vector(size, *prompt, -1, *response)
 
     plain, turned, flipped = offer_of(40), offer_of(40, direction=opposite), offer_of(40, prefer=lambda _: 1)
-    plans = [replace(MAKE["balanced"]()(offer).plan, seconds={}) for offer in (plain, turned, flipped)]
+    plans = [replace(MAKE["balanced"]().allocate(offer).plan, seconds={}) for offer in (plain, turned, flipped)]
     assert plans[0] == plans[1] == plans[2]
     # Labels do matter to a plan made after them.
     pilot = MAKE["balanced"](mode="pilot")
-    after = [pilot(offer_of(40, prefer=lambda one, n=n: (sum(one.responses[0].ids) + n) % (n + 1))) for n in (0, 1)]
+    after = [
+        pilot.allocate(offer_of(40, prefer=lambda one, n=n: (sum(one.responses[0].ids) + n) % (n + 1))) for n in (0, 1)
+    ]
     assert after[0].plan.pairs != after[1].plan.pairs
 
 
@@ -146,8 +148,8 @@ def test_turning_every_pair_round_or_every_label_changes_no_plan_made_before_lab
 @pytest.mark.parametrize(("budget", "size", "changes"), [(4, 200, {}), (50, 7, {}), (30, 200, {"min_pool": 64})])
 def test_a_round_that_is_too_small_is_uniform_to_the_bit(name: str, budget: int, size: int, changes: dict) -> None:
     offer, twin = offer_of(budget, size), offer_of(budget, size)
-    allocated = checked(MAKE[name](**changes)(offer), offer)
-    assert show(allocated) == show(Uniform(1)(twin))
+    allocated = checked(MAKE[name](**changes).allocate(offer), offer)
+    assert show(allocated) == show(Uniform(1).allocate(twin))
     assert (offer.stream.position, offer.tally) == (twin.stream.position, twin.tally)
     assert "min_pool" in allocated.plan.fallback and allocated.plan.allocation == name
     assert len(offer.warnings) == 1 and name in offer.warnings[0]
@@ -155,13 +157,13 @@ def test_a_round_that_is_too_small_is_uniform_to_the_bit(name: str, budget: int,
 
 def test_fewer_than_two_pairs_a_cluster_is_uniform() -> None:
     offer = offer_of(20)
-    assert "11 clusters" in MAKE["balanced"](pair_clusters=11)(offer).plan.fallback
-    assert MAKE["balanced"](pair_clusters=10)(offer_of(20)).plan.fallback is None
+    assert "11 clusters" in MAKE["balanced"](pair_clusters=11).allocate(offer).plan.fallback
+    assert MAKE["balanced"](pair_clusters=10).allocate(offer_of(20)).plan.fallback is None
 
 
 def test_directions_that_are_all_zero_make_a_uniform_round_with_an_exact_budget() -> None:
     offer = offer_of(40, direction=lambda prompt, response, size: np.ones(size))
-    allocated = checked(MAKE["balanced"]()(offer), offer)
+    allocated = checked(MAKE["balanced"]().allocate(offer), offer)
     assert len(allocated.comparisons) == 40 and "no prompt has two responses" in allocated.plan.fallback
     assert offer.stream.position == 40 and [one["depth"] for one in allocated.plan.prompts] == [1] * 40
 
@@ -169,7 +171,7 @@ def test_directions_that_are_all_zero_make_a_uniform_round_with_an_exact_budget(
 def test_a_gradient_that_is_not_finite_is_an_error() -> None:
     offer = offer_of(40, direction=lambda prompt, response, size: np.full(size, np.nan))
     with pytest.raises(RuntimeError, match="not finite"):
-        MAKE["balanced"]()(offer)
+        MAKE["balanced"]().allocate(offer)
 
 
 # Budgets that are hard to spend
@@ -179,7 +181,7 @@ def test_a_pair_without_direction_is_no_candidate() -> None:
     def direction(prompt: tuple, response: tuple, size: int) -> np.ndarray:
         return vector(size, *prompt, response[-1] // 2)  # responses 0 and 1 alike, 2 and 3 alike
 
-    allocated = MAKE["balanced"]()(offer_of(40, direction=direction))
+    allocated = MAKE["balanced"]().allocate(offer_of(40, direction=direction))
     assert len(allocated.comparisons) == 40
     assert all(pair["responses"] not in ([0, 1], [2, 3]) for pair in allocated.plan.pairs)
 
@@ -187,7 +189,7 @@ def test_a_pair_without_direction_is_no_candidate() -> None:
 @pytest.mark.parametrize("name", list(MAKE))
 def test_prompts_that_always_say_the_same_spill_their_budget(name: str) -> None:
     offer = offer_of(40, text=lambda prompt, number: "same" if prompt.id % 3 == 0 else f"{prompt.id}:{number}")
-    allocated = checked(MAKE[name]()(offer), offer)
+    allocated = checked(MAKE[name]().allocate(offer), offer)
     assert len(allocated.comparisons) == 40
     assert all(one.prompt.id % 3 for one in allocated.comparisons)
     assert offer.tally.passed_over > 0 and allocated.plan.duplicates >= 3 * offer.tally.passed_over
@@ -198,7 +200,7 @@ def test_prompts_that_always_say_the_same_spill_their_budget(name: str) -> None:
 def test_few_different_responses_take_more_prompts(name: str, texts: int) -> None:
     """Two texts make one pair a prompt: forty prompts are needed, and the stream has them."""
     offer = offer_of(40, text=lambda prompt, number: f"{prompt.id}:{number % texts}")
-    allocated = checked(MAKE[name](max_depth=2)(offer), offer)
+    allocated = checked(MAKE[name](max_depth=2).allocate(offer), offer)
     assert len(allocated.comparisons) == 40
     assert len(allocated.plan.prompts) >= (40 if texts == 2 else 20)
     assert allocated.plan.duplicates > 0
@@ -207,19 +209,19 @@ def test_few_different_responses_take_more_prompts(name: str, texts: int) -> Non
 @pytest.mark.parametrize("name", list(MAKE))
 def test_a_split_that_cannot_fill_the_budget_is_used_up(name: str) -> None:
     offer = offer_of(100, size=20, text=lambda prompt, number: f"{prompt.id}:{number % 2}")
-    allocated = checked(MAKE[name]()(offer), offer)
+    allocated = checked(MAKE[name]().allocate(offer), offer)
     assert len(allocated.comparisons) == 20
 
 
 def test_a_small_split_goes_as_deep_as_it_must() -> None:
     offer = offer_of(150, size=20)
-    allocated = checked(MAKE["balanced"]()(offer), offer)
+    allocated = checked(MAKE["balanced"]().allocate(offer), offer)
     assert len(allocated.comparisons) == 150 and offer.tally.resampled > 0
 
 
 def test_nothing_to_choose_from() -> None:
     offer = offer_of(40, size=30, text=lambda prompt, number: "same")
-    assert checked(MAKE["balanced"]()(offer), offer).comparisons == []
+    assert checked(MAKE["balanced"]().allocate(offer), offer).comparisons == []
 
 
 # Depth
@@ -238,7 +240,7 @@ def test_prompts_near_a_shared_direction_go_deeper_and_far_from_center_turns_it_
 
     def depth(name: str) -> tuple[float, float]:
         offer = offer_of(100, direction=direction)
-        plan = checked(MAKE[name](rule=rule, pair_clusters=2)(offer), offer).plan
+        plan = checked(MAKE[name](rule=rule, pair_clusters=2).allocate(offer), offer).plan
         tokens = {prompt.id: prompt.ids[0] for prompt in offer.stream.prompts}
         near = [one["depth"] for one in plan.prompts if tokens[one["id"]] % 5]
         odd = [one["depth"] for one in plan.prompts if tokens[one["id"]] % 5 == 0]

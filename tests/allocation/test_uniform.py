@@ -39,7 +39,7 @@ class Proposals:
 def candidates_of(stream: PromptStream, budget: int, propose: Callable, depth: int = 1) -> list[Candidate]:
     """What is annotated, in its order."""
     offer = ScriptedOffer(stream, budget, proposals=propose)
-    allocated = Uniform(depth)(offer)
+    allocated = Uniform(depth).allocate(offer)
     assert [(one.prompt, one.responses) for one in allocated.comparisons] == [
         (one.prompt, one.responses) for one in offer.asked
     ]
@@ -154,7 +154,7 @@ def test_the_same_pair_of_a_prompt_is_annotated_once() -> None:
         ]
 
     offer = ScriptedOffer(PromptStream(numbered_prompts(5), 0), 20, proposals=propose)
-    plan = Uniform(2)(offer).plan
+    plan = Uniform(2).allocate(offer).plan
     assert sorted(one.prompt.id for one in offer.asked) == list(range(5))
     assert plan.duplicates > 0 and [one["depth"] for one in plan.prompts] == [1] * 5
 
@@ -167,7 +167,7 @@ def test_a_depth_of_nothing_is_refused(depth: int) -> None:
 
 def test_the_plan_says_what_was_done() -> None:
     offer = ScriptedOffer(PromptStream(numbered_prompts(9), 0), 5, proposals=Proposals([True, True, False]))
-    plan = Uniform(2)(offer).plan
+    plan = Uniform(2).allocate(offer).plan
     assert (plan.allocation, plan.budget, plan.annotated, plan.fallback, plan.pairs) == ("uniform", 5, 5, None, [])
     assert sum(one["depth"] for one in plan.prompts) == 5 and all(one["cluster"] is None for one in plan.prompts)
     assert Uniform(2).samples and not Uniform(1).samples

@@ -206,7 +206,8 @@ def test_a_figure_asked_for_by_name_does_not_wait_for_runs_it_does_not_show(swee
 
 
 def test_the_command_for_a_hole_is_one_the_program_takes(sweep: Path, tmp_path: Path) -> None:
-    from src.cli.compose import flags_first, problems_of
+    from src.cli.compose import problems_of
+    from src.cli.overrides import flags_first
 
     shutil.copytree(sweep, tmp_path / "runs")
     for name in ("offline,tldr,dpo,1", "onpolicy,helpfulness,dpo,0", "bpoT,tldr,dpo,2"):

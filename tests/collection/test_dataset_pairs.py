@@ -27,7 +27,8 @@ def prompt(number: int, chosen: str | None, rejected: str | None) -> Prompt:
 
 def collect(prompts: Sequence[Prompt], tally: Tally, longest: int = 10) -> list:
     ticked: list[int] = []
-    found = DatasetCollector(longest)(None, prompts, torch.Generator(), tally, ticked.append)  # type: ignore[arg-type]
+    collector = DatasetCollector(longest)
+    found = collector.collect(None, prompts, torch.Generator(), tally, ticked.append)  # type: ignore[arg-type]
     assert sum(ticked) == len(prompts)
     return found
 
@@ -123,7 +124,7 @@ def test_more_steps_than_pairs_use_them_again_and_count_them_once(experiment: Bu
     run = experiment(*copy, "collect=dataset", "T=12", "evaluate.every=0", "data.train=9")
     run.run()
     row = read_rows(run.folder.path / "results.jsonl")[-1]
-    with_a_pair = sum(one.row.chosen != one.row.rejected for one in run.collect.prompts)
+    with_a_pair = sum(one.row.chosen != one.row.rejected for one in run.collection.prompts)
     assert 0 < with_a_pair < 9
     assert row["annotated_pairs"] == with_a_pair
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from src.collection.sampled_pairs import Collector
+from src.collection.sampled_pairs import SamplingCollector
+from src.inference.scorer import ignore
 from src.records import Candidate, Ids, Response, Tally
 from tests.tiny import numbered_prompts
 
@@ -39,8 +40,8 @@ def collect(pairs: list[list[tuple[Ids, Ids]]], resample: int) -> tuple[list[Can
     prompts = numbered_prompts(len(pairs))
     script = Script({prompt.ids: list(one) for prompt, one in zip(prompts, pairs, strict=True)})
     tally = Tally()
-    collector = Collector(script, Letters(), resample)
-    return collector(MODEL, prompts, torch.Generator(), tally), tally, script
+    collector = SamplingCollector(script, Letters(), resample)
+    return collector.collect(MODEL, prompts, torch.Generator(), tally, ignore), tally, script
 
 
 SAME, OTHER = ((5, END), (5, END)), ((6, END), (7, END))
@@ -92,7 +93,7 @@ def test_responses_are_identical_where_their_texts_are(pair):
 def test_progress_is_that_of_the_first_attempt():
     prompts, heard = numbered_prompts(3), []
     script = Script({prompt.ids: [SAME, SAME, OTHER] for prompt in prompts})
-    Collector(script, Letters(), 2)(MODEL, prompts, torch.Generator(), Tally(), heard.append)
+    SamplingCollector(script, Letters(), 2).collect(MODEL, prompts, torch.Generator(), Tally(), heard.append)
     assert len(script.calls) == 3
     assert heard == [3]
 
@@ -101,5 +102,5 @@ def test_the_tally_is_added_to():
     tally = Tally(annotated_pairs=5, generated_responses=10, resampled=1, passed_over=2, oracle_ties=3)
     prompts = numbered_prompts(2)
     script = Script({prompts[0].ids: [SAME, SAME], prompts[1].ids: [OTHER]})
-    Collector(script, Letters(), 1)(MODEL, prompts, torch.Generator(), tally)
+    SamplingCollector(script, Letters(), 1).collect(MODEL, prompts, torch.Generator(), tally, ignore)
     assert tally == Tally(annotated_pairs=5, generated_responses=16, resampled=2, passed_over=3, oracle_ties=3)

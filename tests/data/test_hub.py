@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.cli.compose import CONF, compose_jobs
-from src.config import read_config
+from src.cli.compose import compose_jobs
+from src.cli.conf import CONF
+from src.cli.read_config import read_config
 from src.data.hub import HubData
 from src.data.splits import Splits, shared_prompts
 from src.records import Row

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.learning.schedule import resolve_rounds, round_sizes, split_evenly
+from src.learning.schedule import resolve_rounds, round_sizes, rounds, split_evenly
 from tests.properties import quick
 
 steps_and_rounds = st.integers(1, 300).flatmap(lambda T: st.tuples(st.just(T), st.integers(1, T)))
@@ -66,3 +66,12 @@ def test_every_step_of_a_full_budget_gets_its_batch(numbers, batch_size):
     T, F = numbers
     for steps in round_sizes(T, F):
         assert [len(part) for part in split_evenly([None] * (steps * batch_size), steps)] == [batch_size] * steps
+
+
+@quick
+@given(steps_and_rounds)
+def test_rounds_follow_one_another(numbers):
+    T, F = numbers
+    steps = [step for round in rounds(T, F) for step in range(round.start, round.start + round.steps)]
+    assert steps == list(range(T))
+    assert [(round.number, round.steps) for round in rounds(T, F)] == list(enumerate(round_sizes(T, F)))

@@ -12,7 +12,7 @@ import yaml
 from peft import PeftModel
 from torch import Tensor, nn
 
-from src.cli.compose import CONF
+from src.cli.conf import CONF
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for
 from src.models.lora import LoraSpec

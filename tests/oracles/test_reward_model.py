@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.cli.compose import problems_of
+from src.models.pretrained_reward import load_reward_model
 from src.oracles import reward_model
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
@@ -35,9 +36,11 @@ def test_a_response_is_scored_with_the_prompt_beside_it(tmp_path: Path, input: s
 def test_oracle_and_judge_share_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_classifier(tmp_path, "llama")
     loads = []
-    real = reward_model.load_reward_model
-    counted = reward_model.lru_cache(maxsize=2)(lambda *given: loads.append(given) or real(*given))
-    monkeypatch.setattr(reward_model, "loaded", counted)
+    real = load_reward_model
+    monkeypatch.setattr(
+        "src.models.pretrained_reward.load_reward_model", lambda *given: loads.append(given) or real(*given)
+    )
+    reward_model.loaded.cache_clear()
     noisy, judge = oracle(tmp_path, temperature=0.5, flip=0.1), oracle(tmp_path)
     for one in (noisy, judge, noisy):
         one.load()

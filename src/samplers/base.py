@@ -1,0 +1,94 @@
+"""What `sampler` options and the samplers they make have in common."""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from src.records import Ids
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from src.inference.sampler import Sampler
+    from src.models.policy import Policy
+
+
+@dataclass(frozen=True)
+class SamplerSite:
+    """The run that a sampler works for.
+
+    Attributes:
+        policy: its mean at the start of a round is the behavior policy.
+        longest: tokens of the longest prompt and response together.
+        folder: the run's.
+        resumed: whether a checkpoint is there; the run may then have collected all it needs.
+        warn: hears of what does not end the run.
+    """
+
+    policy: "Policy"
+    longest: int
+    folder: Path
+    resumed: bool
+    warn: Callable[[str], None]
+
+
+class SamplerOption(Protocol):
+    """An option of `conf/sampler`: which engine samples the training pairs."""
+
+    def problems(self) -> list[str]:
+        """What keeps it from being used here, found without asking any engine."""
+        ...
+
+    def conflicts(self, parts: Mapping[str, Any]) -> list[str]:
+        """What else in the run does not go with this option, a line each.
+
+        Args:
+            parts: top-level keys of the configuration, read; None where a value was refused.
+        """
+        ...
+
+    def sampler(self, local: "Sampler", site: SamplerSite) -> "ResponseSampler":
+        """The sampler.
+
+        Args:
+            local: temperature, top_k, top_p and limits; samples in this process.
+
+        Raises:
+            RunError: if the engine cannot be used, with what to do.
+        """
+        ...
+
+
+class ResponseSampler(Protocol):
+    """Samples responses of the behavior policy."""
+
+    @property
+    def warn_above(self) -> float | None:
+        """The largest mean difference, in nats a token, between this engine's log-probs and the scorer's that passes
+        without a warning; None for the model that learns."""
+        ...
+
+    def serving(self, number: int) -> AbstractContextManager[None]:
+        """Within it, the behavior policy of a round can be sampled from."""
+        ...
+
+    def sample_scored(
+        self,
+        model: "PreTrainedModel",
+        prompts: Sequence[Ids],
+        k: int,
+        end_ids: Set[int],
+        generator: "torch.Generator",
+        tick: Callable[[int], None],
+    ) -> list[list[tuple[Ids, float]]]:
+        """k responses to each prompt: token ids as sampled, with the end token where it was drawn, and their
+        log-probability under the untempered policy in nats.
+
+        Args:
+            model: the policy's, with the behavior policy's weights in place.
+            tick: hears of prompts answered.
+        """
+        ...

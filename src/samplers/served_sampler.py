@@ -1,0 +1,225 @@
+"""Sampling at vLLM servers, which load the behavior policy as a LoRA adapter at run time.
+
+The calls are vLLM's own (docs/cluster.md): /v1/load_lora_adapter, /v1/unload_lora_adapter, and /v1/completions with
+prompts as token ids and `return_token_ids`. Token ids go to a server and come back; no text is read.
+"""
+
+import hashlib
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
+
+from src.inference.sampler import Sampler
+from src.inference.scorer import ignore
+from src.models.policy import Policy
+from src.oracles.failures import Trouble
+from src.records import Ids
+from src.runtime import processes, signals
+from src.runtime.errors import error_summary
+from src.samplers.completions import SamplingRequest, check_models, read_responses
+from src.samplers.dispatch import answers_of
+from src.samplers.servers import Servers
+from src.samplers.vllm import VllmSpec
+from src.storage.files import local_path, new_folder
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+# Seconds that a server has to unload an adapter; nothing depends on it.
+GOOD_BYE = 5.0
+# vLLM numbers the seeds of the n responses to a prompt from the request's seed on, within 63 bits.
+SEEDS = 2**62
+# What vLLM's --max-lora-rank takes.
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+
+
+@dataclass
+class ServedSampler:
+    """Samples from the mean of a policy's members at servers, as `src.inference.sampler.Sampler` does in this process.
+
+    The seed of a request comes from the random stream of the round, prompt by prompt, so it does not depend on which
+    server answers. The same seed need not give the same response: vLLM's also depends on the rest of the batch.
+
+    Args:
+        spec: of the servers.
+        policy: its mean at the start of a round is served.
+        settings: temperature, top_k, top_p and max_new_tokens.
+        longest: tokens of the longest prompt and response together.
+        folder: the run's; names the adapter, and holds it where the spec has no folder.
+        warn: hears of lost servers.
+    """
+
+    spec: VllmSpec
+    policy: Policy
+    settings: Sampler
+    longest: int
+    folder: Path
+    warn: Callable[[str], None]
+    _servers: Servers = field(init=False, repr=False)
+    _name: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        self._servers = Servers(spec.urls, spec.key, spec.concurrency, spec.timeout, spec.retries, self.warn)
+
+    def check(self) -> None:
+        """Asks every server whether it has the base model, room for the longest row, and takes adapters at run time.
+
+        Raises:
+            RunError: if a server does not, with what to do; or if none answers.
+        """
+        self._servers.make_ready(self._can_serve)
+
+    @contextmanager
+    def serving(self, number: int) -> Iterator[None]:
+        """Hands the policy's current mean to the servers, as an adapter named by the run and the round.
+
+        Raises:
+            RunError: if a server cannot load the adapter, or no server is left.
+        """
+        run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
+        self._name = f"bpo-{run}-round-{number}"
+        here = self._place(self.spec.folder)
+        try:
+            processes.from_main(lambda: self._hand_over(here))
+            yield
+        finally:
+            if processes.is_main():
+                self._servers.say(self._unload, GOOD_BYE)
+                shutil.rmtree(here, ignore_errors=True)
+
+    def _hand_over(self, here: Path) -> None:
+        with new_folder(here) as partial:
+            self.policy.save_mean(partial)
+        with signals.at_once():
+            self._servers.make_ready(self._load)
+
+    def sample_scored(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Ids],
+        k: int,
+        end_ids: Set[int],
+        generator: torch.Generator,
+        tick: Callable[[int], None] = ignore,
+    ) -> list[list[tuple[Ids, float]]]:
+        """As `ResponseSampler.sample_scored`, within `serving`. The model is not used: the servers have its mean.
+
+        Raises:
+            RunError: if a server refuses a request, or all are lost.
+        """
+        seeds = torch.randint(SEEDS, (len(prompts),), generator=generator, device=generator.device).tolist()
+        requests = [SamplingRequest(ids, k, seed) for ids, seed in zip(prompts, seeds, strict=True)]
+
+        async def ask(client: "AsyncOpenAI", request: SamplingRequest) -> list[tuple[Ids, float]]:
+            raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))
+            return read_responses(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+
+        def answers() -> list[list[tuple[Ids, float]]]:
+            with signals.at_once():
+                return answers_of(self._servers, requests, ask, self._load, tick)
+
+        return processes.from_main(answers)
+
+    def _body(self, request: SamplingRequest, end_ids: Set[int]) -> dict[str, Any]:
+        """Names every setting that shapes a response: for a missing one, servers take the model's own default."""
+        settings = self.settings
+        extra = {
+            "top_k": settings.top_k or -1,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            # Responses end at `end_ids` and at no other token.
+            "ignore_eos": True,
+            "stop_token_ids": sorted(end_ids),
+            "return_token_ids": True,
+        }
+        return {
+            "model": self._name,
+            "prompt": list(request.prompt),
+            "n": request.k,
+            "seed": request.seed,
+            "max_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            # 0: of the sampled tokens alone.
+            "logprobs": 0,
+            "extra_body": extra,
+        }
+
+    def _place(self, folder: str | None) -> Path:
+        """Where the adapter is below a folder."""
+        # Hidden, so that it gets no checksum: it is not part of the result.
+        return local_path(folder).absolute() / self._name if folder else self.folder.absolute() / ".adapter"
+
+    async def _can_serve(self, client: "AsyncOpenAI") -> None:
+        import openai
+
+        try:
+            raw = await client.models.with_raw_response.list()
+        except openai.NotFoundError:
+            raise Trouble("there is no /models; expected sampler.urls=[http://HOST:PORT/v1]", again=False) from None
+        check_models(raw.http_response.text, self.spec.model or self.policy.base, self.longest, self._start())
+        try:
+            # Loads nothing: a server that takes adapters answers that the names are missing.
+            await self._call(client, "load", {})
+        except openai.NotFoundError:
+            raise Trouble(f"it loads no adapters at run time; {self._start()}", again=False) from None
+        except openai.APIStatusError as error:
+            if error.status_code not in (400, 422):
+                raise
+
+    async def _load(self, client: "AsyncOpenAI") -> None:
+        import openai
+
+        await self._can_serve(client)
+        # A killed attempt may have left the adapter loaded.
+        await self._unload(client)
+        theirs = self._place(self.spec.server_folder or self.spec.folder)
+        try:
+            await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
+        except openai.APIStatusError as error:
+            raise Trouble(
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
+                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"{self._rank()}; {self._start()}",
+                again=False,
+            ) from None
+
+    async def _unload(self, client: "AsyncOpenAI") -> None:
+        import openai
+
+        try:
+            await self._call(client, "unload", {"lora_name": self._name})
+        except (openai.NotFoundError, openai.BadRequestError):
+            return  # no such adapter was loaded
+
+    async def _call(self, client: "AsyncOpenAI", verb: str, body: dict[str, str]) -> None:
+        from httpx import Response
+
+        await client.post(f"/{verb}_lora_adapter", body=body, cast_to=Response)
+
+    def _rank(self) -> int:
+        assert self.policy.lora is not None
+        return self.policy.members * self.policy.lora.rank
+
+    def _start(self) -> str:
+        """The command that starts a server."""
+        base, rank = self.spec.model or self.policy.base, self._rank()
+        most = next((one for one in RANKS if one >= rank), rank)
+        return (
+            f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} --enable-lora "
+            f"--max-lora-rank {most} --max-model-len {self.longest}"
+        )
+
+    @property
+    def warn_above(self) -> float:
+        return self.spec.warn_above
