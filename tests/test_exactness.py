@@ -14,7 +14,7 @@ from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.learning.learner import Learner
 from src.loop import Experiment
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.samplers.hf import LocalSampler
 from src.storage.files import read_rows

@@ -24,7 +24,7 @@ from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
 from src.evaluate import main as evaluate
 from src.models.pretrained import load_model, load_tokenizer
-from src.models.reward_model import load_reward_model
+from src.models.pretrained_reward import load_reward_model
 from src.oracles.embedding import EmbeddingOracle
 from src.run_folder import checkpoint
 from src.runtime.errors import ConfigError, RunError

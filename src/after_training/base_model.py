@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from src.after_training.saved_policy import SavedPolicy
-from src.storage.files import local_path
+from src.storage.files import is_local, local_path
 
 
 def settings_with_base(saved: SavedPolicy, given: str | None) -> dict[str, Any] | None:
@@ -60,7 +59,7 @@ def base_of(saved: SavedPolicy, given: str | None, configured: str | None) -> tu
     if given:
         return _as_loaded(given), []
     # Folders before hub names: without a network a hub name cannot be loaded.
-    for model in sorted(filter(None, (named, configured)), key=_is_on_hub):
+    for model in sorted(filter(None, (named, configured)), key=is_local, reverse=True):
         if _is_there(model):
             return _as_loaded(model), []
     return "", [f"{saved.folder} is an adapter for {named}, which is not there; base=DIR names a copy"]
@@ -72,16 +71,11 @@ def _model_path(settings: dict[str, Any]) -> str | None:
     return model.get("path") if isinstance(model, dict) else None
 
 
-def _is_on_hub(model: str) -> bool:
-    """Whether a model's name is a hub name, not a folder."""
-    return not model.startswith(("/", ".", "~")) and not Path(model).is_dir()
-
-
 def _is_there(model: str) -> bool:
     """Whether a model's folder holds a model; a hub name is taken on trust."""
-    return _is_on_hub(model) or (local_path(model) / "config.json").is_file()
+    return not is_local(model) or (local_path(model) / "config.json").is_file()
 
 
 def _as_loaded(model: str) -> str:
     """A model's name or folder as transformers takes it, `~` expanded."""
-    return model if _is_on_hub(model) else str(local_path(model))
+    return str(local_path(model)) if is_local(model) else model

@@ -86,7 +86,7 @@ def read_evaluate_request(arguments: Sequence[str]) -> EvaluateRequest:
             problems += [f"{key}={line}" for line in file_problems]
     if "split" in given and given["split"] not in SPLITS:
         problems.append(f"split={given['split']}: no such split; {nearest(given['split'], SPLITS)}")
-    outputs = {key: local_path(given[key]) for key in ("results", "samples") if key in given}
+    outputs: dict[str, Path] = {key: local_path(given[key]) for key in ("results", "samples") if key in given}
     problems += _output_problems(outputs, [given[key] for key in files if key in given])
     config, job, config_problems = compose_over_run(rest, saved, given.get("base"), KEYS, OWN)
     problems += config_problems

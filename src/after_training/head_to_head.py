@@ -20,7 +20,7 @@ from src.inference.scorer import scorer_for
 from src.models.policy import Policy, Weights
 from src.models.pretrained import load_tokenizer
 from src.models.template import Template, template_of
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Prompt, Row
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ import yaml
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
 from src.cli.comments import FileComments, read_comments
-from src.cli.conf import CONF, composing, keys_in, plain_config
+from src.cli.conf import CONF, composing, plain_config
 from src.cli.overrides import config_dirs, parsed, split_jobs
 
 WIDTH, NAME, LONGEST_TEXT = 80, 24, 40
@@ -46,23 +45,19 @@ def help_text(about: str, arguments: Sequence[str]) -> str:
         groups = {group: known(group) for group in _groups()}
     files = Files([*map(Path, folders), CONF])
     comments = files.of_run(choices)
-    lines = [about.strip(), "", *_section("Flags", ""), *(_entry(flag, text) for flag, text in FLAGS.items())]
+    lines = [about.strip(), "", *_section("Flags"), *(_entry(flag, text) for flag, text in FLAGS.items()), ""]
     lines += _section("Groups", "Type group=option; * marks the options that are chosen here.")
     for group, names in groups.items():
-        lines += [
-            *([""] if group != next(iter(groups)) else []),
-            *_wrapped(f"{group}: {comments.groups.get(group, '')}", "", "  "),
-        ]
-        lines += [
-            _entry(f"{name} *" if name == choices.get(group) else name, files.comments(group, name).about)
-            for name in names
-        ]
+        lines += _wrapped(f"{group}: {comments.groups.get(group, '')}", "", "  ")
+        for name in names:
+            typed = f"{name} *" if name == choices.get(group) else name
+            lines.append(_entry(typed, files.comments(group, name).about))
+        lines.append("")
     lines += _section(
         "Keys", "Type key=value. Other options have other keys: `--help allocation=balanced` shows theirs."
     )
     del plain["choices"]
-    leaves = [key for key in keys_in(plain) if not _has_keys(OmegaConf.select(OmegaConf.create(plain), key))]
-    lines += [_entry(f"{key}={_shown(plain, key)}", _description(key, comments.keys)) for key in leaves]
+    lines += [_entry(f"{key}={_shown(value)}", _description(key, comments.keys)) for key, value in _leaves(plain)]
     lines += [_entry(f"{key}=DIR", _description(key, comments.keys)) for key in PLACES]
     return "\n".join(lines) + "\n"
 
@@ -123,8 +118,8 @@ def _groups() -> list[str]:
     return [name for name in names if not name.startswith("override ") and name != "local"]
 
 
-def _section(title: str, text: str) -> list[str]:
-    return ["", title, "=" * len(title), *([*_wrapped(text, "", ""), ""] if text else [])]
+def _section(title: str, text: str = "") -> list[str]:
+    return [title, "=" * len(title), *([*_wrapped(text, "", ""), ""] if text else [])]
 
 
 def _entry(name: str, text: str) -> str:
@@ -141,15 +136,17 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
     )
 
 
-def _has_keys(value: Any) -> bool:
-    return OmegaConf.is_dict(value) and len(value) > 0
+def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys without others below, as they are typed, and their values."""
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{path}{key}.")
+        elif key != "_target_":
+            yield f"{path}{key}", value
 
 
-def _shown(plain: dict[str, Any], key: str) -> str:
+def _shown(value: Any) -> str:
     """A value as it is typed; of a long text its beginning."""
-    value: Any = plain
-    for name in key.split("."):
-        value = value[name]
     if isinstance(value, str):
         text = " ".join(value.split())
         return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..."

@@ -15,7 +15,7 @@ from src.data.prompt_stream import PromptStream
 from src.inference.row_layout import padded_batches
 from src.inference.scorer import Scorer, ignore
 from src.models.policy import Policy, Weights
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
 from src.runtime import processes
 from src.runtime.memory import naming

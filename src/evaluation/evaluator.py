@@ -14,7 +14,7 @@ from src.inference.scorer import Scorer, ignore
 from src.models.policy import Policy, Weights
 from src.models.sharding import idle
 from src.models.template import Template
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Ids, Prompt
 from src.runtime import processes, signals
 from src.runtime.memory import naming
@@ -145,7 +145,7 @@ def compared(
         The figures of the result row, and for every prompt the columns of samples.jsonl: both scores (None from a judge
         that only compares) and the outcome (None without a usable answer).
     """
-    verdicts = judge(prompts, texts, others)
+    verdicts = judge.verdicts(prompts, texts, others)
     results = verdicts.outcomes()
     figures = win_figures(results, lengths, other_lengths) | {
         "judge_score_mean": None if verdicts.scores is None else float(verdicts.scores[:, 0].mean()),

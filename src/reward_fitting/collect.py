@@ -13,7 +13,7 @@ from src.inference.scorer import Scorer, scorer_for
 from src.models.policy import Policy
 from src.models.pretrained import load_tokenizer
 from src.models.template import Template, template_of
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Prompt, Tally
 from src.reward_fitting.preferences import Preference, without_ties
 from src.runtime.report import Report

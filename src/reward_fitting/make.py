@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 from src.build import build_sft_cache, quiet_libraries
 from src.config import RunConfig
 from src.data.splits import Splits
-from src.models.reward_model import RewardModel, load_reward_model, new_reward_model
+from src.models.pretrained_reward import load_reward_model, new_reward_model
+from src.models.reward_model import RewardModel
 from src.reward_fitting.collect import collect_preferences
 from src.reward_fitting.config import RewardConfig, read_reward_config
 from src.reward_fitting.fit import fit

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.models.reward_input import INPUTS, is_local
+from src.models.reward_input import INPUTS
 from src.runtime.errors import require
+from src.storage.files import is_local
 
 
 @dataclass(frozen=True)

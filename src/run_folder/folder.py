@@ -120,9 +120,7 @@ class RunFolder:
             raise RunError("\n".join([f"this run is finished, and its files are damaged; {again}:", *lines]))
         rows = read_rows(self.path / "results.jsonl")
         if not rows or rows[-1].get("step") != T or "win_rate" not in rows[-1] or "config_hash" not in rows[-1]:
-            raise RunError(
-                f"{self.path / 'results.jsonl'} lacks the final row, although the run saved a policy; {again}"
-            )
+            raise RunError(f"{self.path / 'results.jsonl'} lacks the final row of a finished run; {again}")
         return rows[-1]
 
     def state(self) -> dict[str, Any]:

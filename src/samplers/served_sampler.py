@@ -19,9 +19,10 @@ from transformers import PreTrainedModel
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.models.policy import Policy
-from src.oracles.endpoint import Trouble, first_line
+from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
+from src.runtime.errors import error_summary
 from src.samplers.completions import SamplingRequest, check_models, read_responses
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
@@ -187,8 +188,8 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to "
-                "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
+                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
             ) from None

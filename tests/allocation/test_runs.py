@@ -20,7 +20,8 @@ from src.inference.scorer import Scorer
 from src.loop import Experiment
 from src.models.lora import LoraSpec
 from src.models.policy import Policy
-from src.oracles.base import SECOND, Comparer
+from src.oracles.base import SECOND
+from src.oracles.comparer import Comparer
 from src.records import Prompt
 from src.reward_fitting.collect import sample_preferences
 from src.runtime.report import Report

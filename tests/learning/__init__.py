@@ -3,8 +3,5 @@
 Modules without a test file of their name, and where they are tested:
 
 finetune: test_sft_cache.py
-gradients: runtime/test_processes.py, test_exactness.py
-keyed_folders: test_sft_cache.py
-metrics: evaluation/test_evaluator.py, test_exactness.py
-optimizer: test_schedule.py, test_exactness.py
+gradients: runtime/test_processes.py
 """

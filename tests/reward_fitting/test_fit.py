@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.models.reward_model import RewardModel, new_reward_model
+from src.models.pretrained_reward import new_reward_model
+from src.models.reward_model import RewardModel
 from src.reward_fitting.fit import fit
 from src.reward_fitting.preferences import Preference
 from src.reward_fitting.spec import RewardSpec

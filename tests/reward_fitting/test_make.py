@@ -87,7 +87,7 @@ def test_the_datas_own_pairs_need_no_policy_and_no_oracle(tmp_path: Path, monkey
 
     model = save_classifier(tmp_path / "classifier", "bert")
     monkeypatch.setattr("src.learning.sft_cache.SftCache.policy", refuse)
-    monkeypatch.setattr("src.oracles.base.Comparer.__call__", refuse)
+    monkeypatch.setattr("src.oracles.comparer.Comparer.verdicts", refuse)
     columns = "data.chosen_column=good", "data.rejected_column=bad", "collect=dataset"
     where = f"data.path={tmp_path}", f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'reward'}"
     make(composed("data=files", *where, *columns, f"reward.path={model}", "reward.max_length=96", small=SMALL[1:]))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from src.oracles.base import FIRST, SECOND, Verdicts, draw_labels
+from src.oracles.base import FIRST, SECOND, Verdicts
+from src.oracles.labels import draw_labels
 from src.reward_fitting.preferences import Preference, in_drawn_order, split_by_prompt
 from src.runtime.errors import RunError
 

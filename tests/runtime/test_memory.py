@@ -49,7 +49,7 @@ def no_memory(*_: object, **__: object) -> None:
 def test_an_optimizer_without_memory_says_what_makes_it_smaller(tmp_path, cache, monkeypatch):
     for more, advice in (
         (("model=tiny_lora", "ensemble=2"), r"lower ensemble=2 or model.lora.rank=\d+"),
-        ((), r"a model with adapters \(model.lora\) learns less"),
+        ((), r"train adapters instead of all weights \(a model with lora\)"),
     ):
         run = built(tmp_path / str(len(more)), cache, "evaluate.every=0", *more)
         monkeypatch.setattr(run.learner.optimizer, "step", no_memory)

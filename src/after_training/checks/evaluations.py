@@ -9,7 +9,7 @@ import numpy as np
 from src.after_training.check import Check, close, none_of, shown, unknown
 from src.after_training.finished_run import FinishedRun
 from src.evaluation.win_rate import distinct, unique_rate, win_figures
-from src.oracles.base import verdicts_of
+from src.oracles.labels import verdicts_of
 
 CONTROLLED = "win_rate_length_controlled"
 # Sums in another order differ in the last digits; the length-controlled win rate, an iterative fit, differs by more.

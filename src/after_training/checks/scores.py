@@ -9,7 +9,9 @@ from src.after_training.check import Check, close, few, none_of, unknown
 from src.after_training.checks.evaluations import TOLERANCE
 from src.after_training.finished_run import FinishedRun
 from src.data.splits import Splits
-from src.oracles.base import Comparer, Oracle, Scoring, draw_labels, verdicts_of
+from src.oracles.base import Oracle, Scoring
+from src.oracles.comparer import Comparer
+from src.oracles.labels import draw_labels, verdicts_of
 from src.records import Prompt, Row
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.seeding import numpy_stream
