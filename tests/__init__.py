@@ -6,5 +6,4 @@ build: experiments.py, test_evaluate.py, test_conf.py
 config: test_conf.py, cli/test_compose.py, test_fuzz.py
 loop: test_exactness.py, test_train.py, test_faults.py
 records: test_exactness.py, run_folder/test_round_files.py
-sft: cli/test_compose.py
 """
