@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import log2
 from typing import Any
 
+from analysis.colors import between
 from analysis.runs import Run
 
 WINE, ROSE, MAUVE, TEAL, BROWN, SAND, INDIGO, OLIVE = (
@@ -104,9 +105,3 @@ def overrides_of(run: Run) -> list[str]:
         return []
     own = [f"allocation.{key}={value}" for key, value in settings_of(run).items() if value is not None]
     return [f"allocation={run.row['allocation']}", *own]
-
-
-def between(first: str, second: str, share: float) -> str:
-    """A color on the way from one to another, both `#rrggbb`; share 0 is the first, 1 the second."""
-    ends = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (first, second)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))

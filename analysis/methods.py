@@ -6,7 +6,8 @@ from math import log2
 from zlib import crc32
 
 from analysis import allocations
-from analysis.allocations import UNIFORM, Allocation, allocation_of, between
+from analysis.allocations import UNIFORM, Allocation, allocation_of
+from analysis.colors import between
 from analysis.runs import Run
 
 # From the palette of Okabe and Ito, which stays apart under the common colour blindnesses.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cells import Cell, Grid
-from analysis.page import Curves, SampleSet
+from analysis.page.contents import Curves, SampleSet
 from analysis.runs import Run
 
 SERIES = (

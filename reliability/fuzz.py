@@ -152,8 +152,9 @@ def analysis(random: random.Random, folder: Path, example: Path) -> None:
     from analysis.cells import make_grid
     from analysis.comparability import differences
     from analysis.errors import AnalysisError
-    from analysis.page import Page, write_page
-    from analysis.page import problems as page_problems
+    from analysis.page.contents import Page
+    from analysis.page.problems import problems as page_problems
+    from analysis.page.write import write_page
     from analysis.runs import read_folders
     from analysis.traces import curves, sample_sets
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.allocations import between
 from analysis.cells import Cell, Grid, subgrid
+from analysis.colors import PALETTE, between
 from analysis.figures import facts
 from analysis.figures.figure import GREY, Kind, Study, by_pair
 from analysis.methods import Method
@@ -18,8 +18,7 @@ from analysis.names import LOSSES, TASKS
 from analysis.plans import Plan, plan_files, read_plans
 from analysis.runs import Run
 
-HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a68b3", "#8c6d31")
-COLORS = (*HUES, *(between(hue, "#000000", 0.45) for hue in HUES))
+COLORS = (*PALETTE, *(between(color, "#000000", 0.45) for color in PALETTE))
 COLUMNS = 3
 # Of a panel; what a table and a picture of a page can hold.
 POINTS = 6_000
