@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:
-    # Run as a script, Python puts analysis/ first on its path; the package is found from the folder above, where
-    # `python -m analysis.aggregate` finds it, and never from another checkout that happens to be installed.
+    # Run as a script, Python puts analysis/ first on its path. The folder above has the package of this checkout, as
+    # `python -m analysis.aggregate` finds it, and not that of another checkout that is installed.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.errors import AnalysisError
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def problems_of(arguments: argparse.Namespace) -> list[str]:
-    """What is wrong with the arguments, beyond what argparse sees."""
+    """Everything wrong with the arguments that argparse does not check, one line each."""
     found = []
     for option, known in (("figures", FIGURES), ("format", FORMATS)):
         given = getattr(arguments, option)
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if problems := problems_of(arguments):
             raise AnalysisError(problems)
-        # rliable and matplotlib are loaded for the work only: help and a mistyped option are answered at once.
+        # Loads rliable and matplotlib: help and a mistyped option are answered before that.
         from analysis.study import analyse
 
         analyse(arguments)

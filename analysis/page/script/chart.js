@@ -1,4 +1,4 @@
-/** Lines over steps with axes. Gives what a pointer and a slider need: scales, `cursor(step)`, `near(point)`. */
+/** Draws lines over steps with axes. Returns what pointer and slider need: scales, `cursor(step)`, `near(point)`. */
 function drawChart(holder, lines, title, tint) {
   const width = holder.clientWidth;
   const height = Math.round(Math.min(380, Math.max(240, width * 0.42)));
@@ -68,7 +68,7 @@ function drawChart(holder, lines, title, tint) {
   };
 }
 
-/** Least and greatest, apart from each other by more than nothing, with room around them. */
+/** The range [low, high] of an axis: never empty, with a margin of `room` times the range on both sides. */
 function span(values, room = 0) {
   if (!values.length) return [0, 1];
   const [low, high] = extent(values);
@@ -76,13 +76,14 @@ function span(values, room = 0) {
   return [low - room * (high - low), high + room * (high - low)];
 }
 
+/** Smallest and largest value. */
 function extent(values) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
   return [low, high];
 }
 
-/** About `count` round numbers within a range, with their texts. */
+/** About `count` round numbers within a range: { value, text } of each. */
 function ticks(low, high, count) {
   const rough = (high - low) / Math.max(2, count);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -98,6 +99,7 @@ function ticks(low, high, count) {
   });
 }
 
+/** The `d` of an SVG path through points; a gap lifts the pen. */
 function pathOf(points, x, y) {
   let [path, pen] = ["", "M"];
   for (const [step, value] of points) {

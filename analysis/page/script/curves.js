@@ -8,8 +8,8 @@ function startCurves(data) {
   const methods = Object.keys(data.colors);
   const hiddenMethods = new Set();
   const hiddenRuns = new Set();
-  let runs = []; // of this task and loss that have the metric, with their points
-  let lines = []; // drawn: { run or null, method, points }
+  let runs = []; // runs of this task and loss that have the metric, with their points
+  let lines = []; // lines drawn: { run (null for a mean), method, points }
   let steps = [];
   let chart = null;
 
@@ -21,13 +21,13 @@ function startCurves(data) {
   };
   const swatch = (method) => tint(element("span", { class: "swatch" }), method);
 
-  /** [step, value] of a run, gaps included. */
+  /** The [step, value] points of a run; a gap has the value null. */
   function points(run) {
     const [which, values] = run.series[metric.value];
     return data.steps[which].map((step, i) => [step, values[i]]);
   }
 
-  /** Mean over runs at the steps where each has a value. */
+  /** The mean over runs, at the steps where every run has a value. */
   function mean(group) {
     const counts = new Map();
     for (const run of group) {
@@ -142,7 +142,7 @@ function startCurves(data) {
     chart.near(nearest);
   }
 
-  /** Values at the slider's step, as a line on the chart, in the tables and for those who listen. */
+  /** Shows the slider's step on the chart, and the values there in the tables and for screen readers. */
   function readOut() {
     const step = steps[slider.value];
     const known = step !== undefined;

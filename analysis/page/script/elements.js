@@ -1,15 +1,15 @@
 "use strict";
 
-// Everything that comes from a run is inserted as text, never as markup.
+// Helpers of all parts. Text that comes from a run is inserted as text, never as markup.
 
 const byId = (id) => document.getElementById(id);
 
-/** An HTML element with attributes (null: none) and children; strings become text. */
+/** An HTML element. Attributes that are null are left out; children that are strings become text. */
 function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** An SVG element; see `element`. */
 function shape(tag, attributes = {}, ...children) {
   return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -22,7 +22,7 @@ function filled(node, attributes, children) {
 
 const unique = (values) => [...new Set(values)];
 
-/** Replaces the options of a select by [value, text] pairs and keeps its value where that is still there. */
+/** Replaces the options of a select by [value, text] pairs; keeps its value if that is still an option. */
 function setOptions(select, options, preferred) {
   const stays = select.options.length > 0 && options.some(([value]) => String(value) === select.value);
   const wanted = stays ? select.value : (preferred ?? options[0]?.[0]);
@@ -32,7 +32,7 @@ function setOptions(select, options, preferred) {
 
 const sameText = (values) => unique(values).map((value) => [value, value]);
 
-/** Four digits, zeros at the end included, for columns; "–" for nothing. */
+/** A number with four digits, trailing zeros included, for columns; "–" if there is none. */
 function measured(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
@@ -42,7 +42,7 @@ function measured(value) {
   return text.replaceAll("-", "−");
 }
 
-/** Four digits at most, for a sentence. */
+/** A number with at most four digits, for sentences; "–" if there is none. */
 function brief(value) {
   return value === null ? "–" : String(Number(value.toPrecision(4))).replaceAll("-", "−");
 }

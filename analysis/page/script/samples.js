@@ -12,7 +12,7 @@ function startSamples(data) {
     run: byId(`${side}-run`),
     outcome: byId(`${side}-outcome`),
   }));
-  let pairs = []; // rows of both runs on the same prompt: [left, right]; of one run: [left]
+  let pairs = []; // [left, right]: rows of both runs on the same prompt; with one run: [left]
   let matches = [];
   let current = 0;
 
@@ -115,7 +115,7 @@ function startSamples(data) {
           ...(same ? [element("span", { class: "run-name" }, "both responses are equal")] : []),
         ),
         textOf(row[RESPONSE], search),
-        // A judge that compares gives no scores.
+        // A judge that compares responses gives no scores.
         ...(row[SCORE] === null && row[LABEL_SCORE] === null
           ? []
           : [element("p", { class: "scores" }, `score ${brief(row[SCORE])} · label ${brief(row[LABEL_SCORE])}`)]),
@@ -130,7 +130,7 @@ function startSamples(data) {
   function onKey(event) {
     const forward = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 }[event.key];
     if (!forward || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    // Keys that something else on the page needs stay its own.
+    // Keys keep their meaning in inputs, selects and scrolling parts.
     if (event.target.closest("input, select, textarea, summary, .scroll")) return;
     const section = byId("samples");
     const box = section.getBoundingClientRect();
@@ -153,13 +153,13 @@ function startSamples(data) {
   chooseRuns();
 }
 
-/** The words of a search as a pattern: found as they stand, in any case; nothing to search for is null. */
+/** The pattern that finds the words of a search literally, in any case; null if there are none. */
 function pattern(words, flags) {
   const text = words.trim();
   return text ? new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), flags) : null;
 }
 
-/** A block of text, hits of the search marked. */
+/** A block of text with the hits of a search marked. */
 function textOf(text, search) {
   const block = element("div", { class: "text", dir: "auto" });
   let end = 0;

@@ -6,7 +6,7 @@ function stored() {
   try {
     return localStorage.getItem(THEME);
   } catch {
-    return null; // storage may be closed to files
+    return null; // a browser may deny storage to files
   }
 }
 
@@ -17,14 +17,14 @@ function startTheme() {
   const label = () => {
     const other = current() === "dark" ? "Light" : "Dark";
     button.textContent = other;
-    button.setAttribute("aria-label", `${other} colours`);
+    button.setAttribute("aria-label", `${other} colors`);
   };
   button.addEventListener("click", () => {
     document.documentElement.dataset.theme = current() === "dark" ? "light" : "dark";
     try {
       localStorage.setItem(THEME, document.documentElement.dataset.theme);
     } catch {
-      // it holds for this visit then
+      // then the choice lasts for this visit
     }
     label();
   });
@@ -33,6 +33,6 @@ function startTheme() {
   button.hidden = false;
 }
 
-// In the head: before anything is painted.
+// Runs in the head, before anything is painted.
 if (["light", "dark"].includes(stored())) document.documentElement.dataset.theme = stored();
 
