@@ -23,7 +23,7 @@ from benchmarks.material import Material, material
 from benchmarks.outcome import finish
 from benchmarks.round import rounds
 from benchmarks.sides import Side, Turns, side, warn_if_busy
-from src.runtime import processes
+from src.runtime import process_group
 from src.runtime.device import choose_device
 from src.runtime.report import Report
 
@@ -43,7 +43,7 @@ def shared(turns: Turns, task: tuple[Material, int, int, int]) -> None:
         for turn in range(len(given.batches)):
             turns.wait()
             if turn == 0:
-                stack.enter_context(processes.joined())
+                stack.enter_context(process_group.joined())
             turns.done(**take(turn))
 
 

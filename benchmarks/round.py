@@ -37,7 +37,7 @@ from src.data.world import World
 from src.inference.sampler import Sampler
 from src.loop import STAGES
 from src.models.template import template_of
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Prompt
 from src.runtime.device import choose_device
 from src.runtime.errors import RunError

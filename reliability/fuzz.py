@@ -63,8 +63,8 @@ class Failure:
 
 def command_line(random: random.Random, folder: Path) -> None:
     """A command of src.train, src.evaluate or src.sample."""
-    from src.evaluate import read_request
-    from src.sample import read_question
+    from src.after_training.evaluate_request import read_evaluate_request
+    from src.after_training.sample_request import read_sample_request
 
     words = [_mutated(random, random.choice(SPOKEN)) for _ in range(random.randint(1, 4))]
     reader = random.choice(("train", "train", "evaluate", "sample"))
@@ -75,7 +75,7 @@ def command_line(random: random.Random, folder: Path) -> None:
     own = random.choice((f"policy={folder}", "responses=x.txt", "policy=sft", "split=test"))
     words += random.choice(([own], [_mutated(random, own)], []))
     words = [word for word in words if not word.startswith("-")]
-    (read_request if reader == "evaluate" else read_question)(words)
+    (read_evaluate_request if reader == "evaluate" else read_sample_request)(words)
 
 
 SPOKEN = (
@@ -180,9 +180,9 @@ def analysis(random: random.Random, folder: Path, example: Path) -> None:
 
 def runs(random: random.Random, folder: Path, example: Path) -> None:
     """Run folders with rows changed or files torn, as src.verify and src.evaluate read them."""
-    from src.evaluate import read_request
+    from src.after_training.checks.verify import verify
+    from src.after_training.evaluate_request import read_evaluate_request
     from src.runtime.report import Report
-    from src.verify import verify
 
     shutil.copytree(example, folder / "run")
     names = [str(file.relative_to(example)) for file in sorted(example.rglob("*.json*")) if file.stat().st_size < 1e6]
@@ -190,7 +190,7 @@ def runs(random: random.Random, folder: Path, example: Path) -> None:
     if random.random() < 0.7:
         verify(folder / "run", False, Report())
     else:
-        read_request([f"policy={folder / 'run'}"])
+        read_evaluate_request([f"policy={folder / 'run'}"])
 
 
 def _spoil(random: random.Random, folder: Path, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
 from src.models.template import Template, template_of
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.run_folder.folder import RunFolder
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError

@@ -84,7 +84,7 @@ class Experiment:
             raise
 
     def run_rounds(self, progress: Progress, started: float) -> None:
-        """Algorithm 1, from where `progress` is. Weights, optimizer, progress and rows agree at every `signals.check`.
+        """Algorithm 1, from where `progress` is. Weights, optimizer, progress and rows agree wherever a run may stop.
 
         Args:
             started: when the run began, in seconds of `time.perf_counter`.
@@ -99,7 +99,7 @@ class Experiment:
             for step, batch in enumerate(split_evenly(pairs, round.steps), round.start):
                 if step < progress.step:
                     continue
-                signals.check()
+                signals.raise_if_stopped()
                 self.validate_when_due(round, progress, watch)
                 with watch.stage("time/learn"), self.naming_checkpoint():
                     metrics = self.learner.step(step, batch)

@@ -24,7 +24,7 @@ from src.loggers.base import Untracked
 from src.models import sharding
 from src.run_folder.identity import build_folder, config_yaml
 from src.run_folder.lock import run_lock
-from src.runtime import processes
+from src.runtime import process_group, processes
 from src.runtime.cpu_threads import use_processor
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
@@ -68,7 +68,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     """
     config, problems = read_config(plain)
     if config is not None and processes.world_size() > 1:
-        problems = processes.device_problems(choose_device(config.device))
+        problems = process_group.sharing_problems(choose_device(config.device))
         problems += sharding.problems(config.model.lora is not None, choices["reference"], choices["allocation"])
     if config is None or problems:
         raise ConfigError(problems)
@@ -103,12 +103,12 @@ def run(plain: dict, choices: dict, path: Path) -> None:
 def main() -> None:
     """The command: checks all of it, then hands over to Hydra."""
     try:
-        with listening(), processes.joined():
+        with listening(), process_group.joined():
             arguments = flags_first(sys.argv[1:])
             if helps := [argument for argument in arguments if argument in ("-h", "--help")]:
                 arguments = [argument for argument in arguments if argument not in helps]
             multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
-            problems = problems_of(arguments) + processes.problems(multirun)
+            problems = problems_of(arguments) + process_group.multirun_problems(multirun)
             if problems:
                 sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
             if helps:

@@ -1,5 +1,7 @@
 """Small experiments, composed from the real configuration as the command line would."""
 
+import copy
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -30,16 +32,20 @@ def configured(
     cache: Path, *overrides: str, smoke: tuple[str, ...] | None = None
 ) -> tuple[RunConfig, dict[str, Any], dict[str, str]]:
     """The configuration of overrides on top of what makes a run small; `smoke` gives other values for that."""
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        if smoke is None:
-            smoke = SMOKE_ON_FILES if any(one.startswith("data=") for one in overrides) else SMOKE
-        lines = [*smoke, f"cache={cache}", *overrides]
-        composed = compose("train", overrides=lines, return_hydra_config=True)
-    choices = dict(composed.hydra.runtime.choices)
-    plain = plain_config(composed)
+    if smoke is None:
+        smoke = SMOKE_ON_FILES if any(line.startswith("data=") for line in overrides) else SMOKE
+    plain, choices = copy.deepcopy(_composed((*smoke, f"cache={cache}", *overrides)))
     config, problems = read_config(plain)
     assert config is not None, problems
     return config, plain, choices
+
+
+@functools.cache
+def _composed(lines: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The plain configuration and the chosen groups; composing takes longer than a small run's steps."""
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        composed = compose("train", overrides=list(lines), return_hydra_config=True)
+    return plain_config(composed), dict(composed.hydra.runtime.choices)
 
 
 def built(folder: Path, cache: Path, *overrides: str, smoke: tuple[str, ...] | None = None) -> Experiment:

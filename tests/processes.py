@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from src.runtime import processes
+from src.runtime import process_group
 from src.runtime.signals import listening
 
 PATIENCE = 280  # seconds; the work takes a few
@@ -28,7 +28,7 @@ def in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> list[
         facts = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in facts.items()})
         try:
-            with listening(), processes.joined():
+            with listening(), process_group.joined():
                 answers.send(work(*arguments))
         except (Exception, SystemExit) as error:
             answers.send(error)

@@ -10,12 +10,8 @@ from hydra import compose, initialize_config_dir
 from src.cli.compose import problems_of
 from src.cli.conf import CONF, plain_config
 from src.cli.read_config import read_config
+from tests.conf_files import FILES
 
-GROUPS = (
-    "allocation", "collect", "data", "judge", "logger", "loss", "model", "oracle", "reference", "sampler", "source",
-    "task", "experiment",
-)  # fmt: skip
-FILES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 # What a choice cannot do without.
 NEEDS = {
     ("reference", "gold"): ["reference.path={policy}"],

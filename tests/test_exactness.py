@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,34 +12,17 @@ import torch
 from src.collection.sampled_pairs import SamplingCollector
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
-from src.learning.learner import Learner, gather
+from src.learning.learner import Learner
 from src.loop import Experiment
-from src.oracles.base import SECOND, TIE, Comparer
+from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
-from src.records import Prompt
-from src.run_folder.checkpoint import Progress
 from src.samplers.hf import LocalSampler
 from src.storage.files import read_rows
 from tests.experiments import configured, left_behind
+from tests.oracles.counting import CountingOracle
 
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "model.lora.alpha=4")
-
-
-@dataclass
-class CountingOracle:
-    """Prefers the second response, ties at times; remembers what it was asked about."""
-
-    temperature: float = 0.0
-    flip: float = 0.0
-    name: str = "counting"
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    tie_every: int = 0
-
-    def compare(self, prompts: list[Prompt], first: list[str], second: list[str]) -> list[int]:
-        self.asked += list(zip(first, second, strict=True))
-        tied = self.tie_every
-        return [TIE if tied and place % tied == 0 else SECOND for place in range(len(first))]
 
 
 def metrics(run: Experiment) -> list[dict]:
@@ -183,6 +166,7 @@ def test_a_step_makes_one_forward_pass_for_all_members_a_micro_batch(
 # 5. Every margin at the first step after a collection is 0.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "start"), [("dpo", math.log(2)), ("slic", 1.0), ("ipo", 25.0)])
 @pytest.mark.parametrize("model", [(), LORA])
 def test_margins_are_zero_after_a_collection(experiment: Build, loss: str, start: float, model: tuple) -> None:
@@ -312,6 +296,7 @@ def test_the_test_split_is_read_at_the_end_alone(experiment: Build) -> None:
 # 11. One seed, named streams.
 
 
+@pytest.mark.slow
 def test_evaluating_more_often_changes_nothing_else(experiment: Build) -> None:
     often, never = experiment("evaluate.every=1"), experiment("evaluate.every=0")
     often.run(), never.run()
@@ -322,6 +307,7 @@ def test_evaluating_more_often_changes_nothing_else(experiment: Build) -> None:
     assert first["results"][-1]["step"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema"), (*LORA, "ensemble=2", "loss=ipo")])
 def test_two_runs_are_identical_to_the_bit(experiment: Build, overrides: tuple) -> None:
     first, second = experiment(*overrides), experiment(*overrides)
@@ -329,6 +315,7 @@ def test_two_runs_are_identical_to_the_bit(experiment: Build, overrides: tuple) 
     assert left_behind(first.folder.path) == left_behind(second.folder.path)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(experiment: Build) -> None:
     first, second = experiment("seed=0"), experiment("seed=1")
     first.run(), second.run()
@@ -338,6 +325,7 @@ def test_another_seed_gives_another_run(experiment: Build) -> None:
 # Identities between runs.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
 def test_offline_behavior_and_sft_references_are_one_run(experiment: Build, loss: str) -> None:
     first = experiment("F=1", "reference=behavior", f"loss={loss}")
@@ -350,6 +338,7 @@ def test_offline_behavior_and_sft_references_are_one_run(experiment: Build, loss
     assert one == other
 
 
+@pytest.mark.slow
 def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build) -> None:
     """With pi_ref = pi at every step both gradients are multiples of one vector, and Adam divides by its size."""
     overrides = ("F=T", "reference=behavior", "optimizer.max_grad_norm=null", "optimizer.eps=1e-16", "evaluate.every=0")
@@ -362,42 +351,6 @@ def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build)
     offline = experiment("loss=slic", *overrides, "F=1")
     offline.run()
     assert sum((t - offline.policy.mean()[n]).norm() for n, t in first.policy.mean().items()) > 10 * apart
-
-
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
-def test_gradient_accumulation_never_changes_a_gradient(experiment: Build, loss: str) -> None:
-    """8 micro-batches of 1 equal 1 of 8, with a tie among them."""
-    grads = []
-    run = experiment(f"loss={loss}", "F=1", "T=1", "batch_size=8", "evaluate.every=0")
-    object.__setattr__(run.collection, "oracle", Comparer(CountingOracle(tie_every=5), None))
-    batch = run.pairs(0, 0, 1, Progress(), {})
-    assert sum(one.chosen is None for one in batch) == 2
-    for name, tensor in run.policy.trainable().items():
-        tensor.data += 0.01 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(len(name)))
-    start = {name: tensor.clone() for name, tensor in run.policy.state().items()}
-    for tokens in (1, 200, 10_000):
-        run.policy.load_state(start)
-        run.learner.scorer = replace(run.learner.scorer, tokens=tokens)
-        run.learner.spec = type(run.learner.spec)(**vars(run.learner.spec) | {"max_grad_norm": None})
-        run.learner.step(0, batch)
-        grads.append(torch.cat([tensor.grad.flatten() for tensor in run.policy.trainable().values()]))
-    assert grads[0].norm() > 1e-3
-    assert torch.allclose(grads[0], grads[2], atol=1e-5 * float(grads[0].norm()))
-    assert torch.allclose(grads[1], grads[2], atol=1e-5 * float(grads[0].norm()))
-
-
-def test_gather_puts_chosen_first(experiment: Build) -> None:
-    run = experiment("F=1", "T=1", "batch_size=16", "evaluate.every=0")
-    run.run()
-    comparisons = [one for one in run.pairs(0, 0, 1, Progress(step=1), {}) if one.chosen is not None]
-    assert {one.chosen for one in comparisons} == {0, 1}
-    logps = torch.arange(2.0 * len(comparisons)).reshape(1, -1, 2)
-    gathered = gather(comparisons, logps)
-    for place, one in enumerate(comparisons):
-        assert gathered.chosen[place] == logps[0, place, one.chosen]
-        assert gathered.rejected[place] == logps[0, place, 1 - one.chosen]
-        assert gathered.chosen_tokens[place] == len(one.responses[one.chosen].ids)
-        assert gathered.reference_rejected[place] == pytest.approx(one.logps["reference"][1 - one.chosen])
 
 
 def test_collector_is_the_behavior_policy_of_the_round(experiment: Build, monkeypatch: pytest.MonkeyPatch) -> None:

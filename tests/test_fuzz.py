@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import printable as analysis_printable
@@ -17,7 +17,6 @@ from src.cli.read_config import read_config
 from src.data.files import FilesData
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable, steers
-from tests.commands import small_run
 from tests.experiments import configured
 from tests.properties import quick
 
@@ -30,14 +29,16 @@ ANY = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "run", cache)
+def example(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CASES)
-def test_whatever_is_given_is_taken_or_refused(kind: str, example: Path) -> None:
+@pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.nightly)])
+def test_whatever_is_given_is_taken_or_refused(kind: str, share: int, example: Path) -> None:
     failures = []
-    fuzz(CASES[kind], 2, kind, example, failures.append)
+    fuzz(CASES[kind] // share, 2, kind, example, failures.append)
     assert not failures
 
 
@@ -77,9 +78,24 @@ def test_printable_text_steers_nothing(text: str) -> None:
         assert printable(text) == text
 
 
-@quick
-@given(st.lists(st.text(st.characters(exclude_characters="\x00"), max_size=12), max_size=3))
+WORDS = st.lists(st.text(st.characters(exclude_characters="\x00"), max_size=12), max_size=3)
+
+
+@pytest.mark.slow
+@settings(quick, max_examples=15)
+@given(WORDS)
 def test_any_words_are_a_command_or_none(words: list[str]) -> None:
+    check_words(words)
+
+
+@pytest.mark.nightly
+@quick
+@given(WORDS)
+def test_many_words_are_a_command_or_none(words: list[str]) -> None:
+    check_words(words)
+
+
+def check_words(words: list[str]) -> None:
     given = [word for word in flags_first(words) if word.split("=")[0] not in ("-h", "--help", "-i", "-c")]
     assert isinstance(problems_of(given), list)
 

@@ -3,8 +3,6 @@
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from src import train
 from src.cli.compose import problems_of
 from src.loop import Experiment
 from src.storage.files import read_rows
 from tests.experiments import built, left_behind
+from tests.forked import Forked
 from tests.oracles.endpoint_server import COMPLETION_TOKENS, KEY, PROMPT_TOKENS, TEMPLATE, Reply, StandIn, served, shown
 
-ROOT = Path(__file__).parents[1]
 COSTS = ("oracle_calls", "oracle_cached", "oracle_tokens", "judge_calls", "judge_cached", "judge_tokens")
 
 
@@ -128,16 +127,9 @@ def test_what_is_wrong_is_said_before_anything_starts(monkeypatch: pytest.Monkey
     assert any(line.startswith("oracle.key=sk: no such key") for line in found)
 
 
-def start(tmp_path: Path, server: StandIn, cache: Path, *more: str) -> subprocess.Popen[str]:
-    environment = {
-        "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path),
-        "OPENAI_API_KEY": KEY, "NO_PROXY": "*",
-    }  # fmt: skip
+def start(tmp_path: Path, server: StandIn, cache: Path, *more: str) -> Forked:
     lines = ["experiment=smoke", f"cache={cache}", *overrides(server, tmp_path / "answers"), *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "src.train", *lines, "hydra.run.dir=run"],
-        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    return Forked(train.main, tmp_path, *lines, "hydra.run.dir=run", OPENAI_API_KEY=KEY, NO_PROXY="*")
 
 
 @pytest.mark.slow

@@ -3,11 +3,9 @@
 import ast
 import io
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from rich.console import Console
 from transformers import AutoConfig
 
 from analysis.errors import AnalysisError
+from src import train
 from src.cli.checks import secrets_in
 from src.cli.compose import problems_of
 from src.cli.conf import CONF, plain_config
@@ -25,7 +24,7 @@ from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
 from src.evaluate import main as evaluate
 from src.models.pretrained import load_model, load_tokenizer
-from src.models.reward_model import load_reward_model
+from src.models.pretrained_reward import load_reward_model
 from src.oracles.embedding import EmbeddingOracle
 from src.run_folder import checkpoint
 from src.runtime.errors import ConfigError, RunError
@@ -35,8 +34,9 @@ from src.sample import main as sample
 from src.storage.files import checksum
 from src.verify import main as verify
 from tests.classifiers import save_classifier
-from tests.commands import called, small_run
+from tests.commands import called
 from tests.experiments import Experiment
+from tests.forked import Forked
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[1]
@@ -46,8 +46,8 @@ STEERING = "\x1b[2J\x1b[31m\x1b]0;title\x07\x9b5m\r\b\u202e\u200b\u2066"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return small_run(tmp_path_factory.mktemp("outputs") / "run", cache)
+def run(finished_run: Callable[..., Path]) -> Path:
+    return finished_run("F=2,seed=0")
 
 
 class Mark:
@@ -292,24 +292,18 @@ def test_a_configuration_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_no_key_is_in_what_a_run_leaves_or_says(tmp_path: Path, cache: Path) -> None:
-    env = {
-        **KEYS, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
+def test_no_key_is_in_what_a_run_leaves_or_says(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"  # of its own: every file is read
+    env = {**KEYS, "HF_HUB_OFFLINE": "1"}
     said = ""
     for arguments in (
         ["logger=wandb"],
         ["seed=1", "learning_rate=1e30", "optimizer.max_grad_norm=null"],
         ["seed=2", "oracle=llm", "oracle.base_url=http://127.0.0.1:9/v1", "oracle.model=m", "oracle.retries=0"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "src.train", "experiment=smoke", f"cache={cache}", *arguments],
-            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        said += done.stdout + done.stderr
+        said += Forked(train.main, tmp_path, "experiment=smoke", f"cache={cache}", *arguments, **env).communicate()[0]
     assert "127.0.0.1" in said
-    files = [file for folder in (tmp_path, cache) for file in folder.rglob("*") if file.is_file()]
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) > 20 and any("wandb" in str(file) for file in files)
     for value in KEYS.values():
         assert value not in said

@@ -1,57 +1,43 @@
 """The command itself: folders, multirun, going on after a kill, errors in the middle."""
 
-import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from src import train
 from src.runtime.errors import RunError
 from src.storage.files import read_rows
 from tests.experiments import SMOKE, built, left_behind
-
-ROOT = Path(__file__).parents[1]
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "src.train", *arguments],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=300)
-    return output
+from tests.forked import Forked
 
 
 @pytest.mark.slow
 def test_the_readme_line_runs_as_written(tmp_path: Path) -> None:
-    process = start(tmp_path, *SMOKE, "loss=ipo", "F=2", "-m", "seed=0,1,2")
-    output = finish(process)
+    process = Forked(train.main, tmp_path, *SMOKE, "loss=ipo", "F=2", "-m", "seed=0,1,2")
+    output = process.communicate()[0]
     assert process.returncode == 0, output
     folders = sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir())
     assert len(folders) == 3
     assert [read_rows(folder / "results.jsonl")[-1]["seed"] for folder in folders] == [0, 1, 2]
     assert all(read_rows(folder / "results.jsonl")[-1]["loss"] == "ipo" for folder in folders)
     # The same choices, alone and in another order, find the same folder and leave it alone.
-    again = start(tmp_path, "seed=1", *reversed(SMOKE), "F=2", "loss=ipo")
-    assert "is finished (win rate" in finish(again)
+    again = Forked(train.main, tmp_path, "seed=1", *reversed(SMOKE), "F=2", "loss=ipo")
+    assert "is finished (win rate" in again.communicate()[0]
     assert again.returncode == 0
     assert sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir()) == folders
 
 
 @pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
-    process = start(tmp_path, *SMOKE, "F=1", "optimizer.schedule=constant", "learning_rate=1e30,1e-4", "-m")
-    output = finish(process)
+    process = Forked(
+        train.main, tmp_path, *SMOKE, "F=1", "optimizer.schedule=constant", "learning_rate=1e30,1e-4", "-m"
+    )
+    output = process.communicate()[0]
     assert process.returncode == 1
     assert "Traceback" not in output
     assert "not finite" in output or "the loss is" in output
@@ -66,16 +52,18 @@ def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
 )
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     arguments = (*SMOKE, *overrides, "checkpoint_every=1", "T=6")
-    assert start(tmp_path, *arguments, "hydra.run.dir=whole").wait(300) == 0
+    began = time.monotonic()
+    assert Forked(train.main, tmp_path, *arguments, "hydra.run.dir=whole").wait(300) == 0
+    seconds = time.monotonic() - began
     rng = random.Random(0)
     for _ in range(2):
-        process = start(tmp_path, *arguments, "hydra.run.dir=killed")
-        # From before the first file to after the last: the times cover the loading, every stage and the end.
-        time.sleep(rng.uniform(3.0, 8.0))
-        os.kill(process.pid, signal.SIGKILL)
+        process = Forked(train.main, tmp_path, *arguments, "hydra.run.dir=killed")
+        # From before the first file to after the last, by what the whole run took here.
+        time.sleep(rng.uniform(0.2, 1.0) * seconds)
+        process.send_signal(signal.SIGKILL)
         process.communicate()
-    last = start(tmp_path, *arguments, "hydra.run.dir=killed")
-    output = finish(last)
+    last = Forked(train.main, tmp_path, *arguments, "hydra.run.dir=killed")
+    output = last.communicate()[0]
     assert last.returncode == 0, output
     assert left_behind(tmp_path / "killed") == left_behind(tmp_path / "whole")
 
@@ -84,6 +72,7 @@ class Killed(BaseException):
     """Stands for a kill between two instructions."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -140,6 +129,7 @@ def test_stopping_at_any_write_and_going_on_gives_the_same_result(
     assert left_behind(tmp_path / "cut") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_dropped(tmp_path: Path, cache: Path) -> None:
     whole, torn = built(tmp_path / "whole", cache), built(tmp_path / "torn", cache)
     whole.run()
@@ -149,6 +139,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, cache: Path) -> None:
     assert left_behind(tmp_path / "torn") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_loads(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,8 +190,8 @@ def test_two_processes_in_one_folder(tmp_path: Path) -> None:
 
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / ".lock"):
-        second = start(tmp_path, *SMOKE, "hydra.run.dir=run")
-        output = finish(second)
+        second = Forked(train.main, tmp_path, *SMOKE, "hydra.run.dir=run")
+        output = second.communicate()[0]
     assert second.returncode == 1
     assert "another process is running here" in output and "Traceback" not in output
 

@@ -1,5 +1,6 @@
-"""What a finished run left in its folder, as rows."""
+"""The folder of a finished run, read into rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,19 @@ from src.after_training.saved_policy import read_settings
 from src.allocation.plan import Plan
 from src.run_folder.round_files import load_plan, round_files
 from src.runtime.errors import RunError
+from src.storage.checksums import damage
 from src.storage.files import CHECKSUM, read_rows
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a finished run left.
+class FinishedRun:
+    """The files of a finished run.
 
     Attributes:
-        results, samples, metrics: the rows of these files.
-        pairs: the rows of each round's pairs, and what was noted after it.
-        plans: how each round's budget was spent; None for a round of an earlier version.
+        path: the run's folder.
+        results, samples, metrics: the rows of results.jsonl, samples.jsonl and metrics.jsonl.
+        pairs: for each round the rows of its pairs, and its summary (what the run had spent by then).
+        plans: for each round how its budget was spent; None for a round of an earlier version.
         config: config.yaml.
         identity: identity.json.
     """
@@ -34,51 +37,75 @@ class Left:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The run's result."""
+        """The row of the final evaluation."""
         return self.results[-1]
 
     @property
+    def all_pairs(self) -> list[dict[str, Any]]:
+        """The pairs of all rounds."""
+        return [pair for rows, _ in self.pairs for pair in rows]
+
+    @property
     def annotated(self) -> list[int]:
-        """Pairs annotated in each round: those in pairs/, and what `paper_order` annotated besides."""
+        """Pairs annotated in each round: those in pairs/, and with `paper_order` those that were not used too."""
         return [
             plan.annotated if plan and plan.mode == "paper_order" else len(rows)
             for (rows, _), plan in zip(self.pairs, self.plans, strict=True)
         ]
 
+    def samples_of(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The samples of the evaluation that a result row is about."""
+        evaluation = {key: result[key] for key in ("split", "round", "step")}
+        return [row for row in self.samples if all(row[key] == value for key, value in evaluation.items())]
 
-def read_left(path: Path) -> Left:
+
+def read_finished_run(path: Path) -> FinishedRun:
     """Reads a run's folder.
 
     Raises:
-        RunError: if it holds no finished run, or a file in it is damaged.
+        RunError: if the folder holds no finished run, or a file in it is damaged.
     """
     if not (path / "identity.json").is_file():
         raise RunError(f"{path}: no run there (no identity.json); expected the folder of a finished run")
-    results = rows_of(path / "results.jsonl")
+    results = _rows_of(path / "results.jsonl")
     if not results or results[-1].get("step") != results[-1].get("T", -1):
-        raise RunError(f"{path}: that run is not finished; the same command goes on with it")
-    identity = rows_of(path / "identity.json")
+        raise RunError(f"{path}: that run is not finished; its command continues it")
+    identity = _rows_of(path / "identity.json")
     if len(identity) != 1:
         raise RunError(f"{path / 'identity.json'}: expected one row, got {len(identity)}")
     rounds = round_files(path / "pairs")
-    noted = [rows_of(file.with_suffix(".json")) for file in rounds.values()]
-    return Left(
+    summaries = [_rows_of(file.with_suffix(".json")) for file in rounds.values()]
+    return FinishedRun(
         path=path,
         results=results,
-        samples=rows_of(path / "samples.jsonl"),
-        metrics=rows_of(path / "metrics.jsonl"),
-        pairs=[(rows_of(file), last[-1] if last else {}) for file, last in zip(rounds.values(), noted, strict=True)],
+        samples=_rows_of(path / "samples.jsonl"),
+        metrics=_rows_of(path / "metrics.jsonl"),
+        pairs=[
+            (_rows_of(file), summary[-1] if summary else {})
+            for file, summary in zip(rounds.values(), summaries, strict=True)
+        ],
         plans=[load_plan(path / "pairs", number) for number in rounds],
         config=read_settings(path / "config.yaml"),
         identity={key: value for key, value in identity[0].items() if key != CHECKSUM},
     )
 
 
-def rows_of(file: Path) -> list[dict[str, Any]]:
+def read_undamaged_run(path: Path) -> FinishedRun:
+    """Reads a run's folder whose files have their checksums.
+
+    Raises:
+        RunError: if the folder holds no finished run, or a file in it is damaged.
+    """
+    if problems := damage(path):
+        raise RunError("; ".join(problems))
+    return read_finished_run(path)
+
+
+def _rows_of(file: Path) -> list[dict[str, Any]]:
     """The rows of a file.
 
     Raises:
-        RunError: if it is missing, or a line of it is no row.
+        RunError: if the file is missing, or a line of it is no row.
     """
     if not file.is_file():
         raise RunError(f"{file} is missing")

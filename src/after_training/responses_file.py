@@ -1,23 +1,24 @@
-"""Responses of any system, from a file: one a line in the order of a split, or JSON lines."""
+"""Responses of any system from a file: .txt, one a line in the order of a split, or .jsonl."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.records import Row
 
+# Most damaged lines that a message names.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Responses:
-    """What a system said, read from a file.
+    """The responses of a system, read from a file.
 
     Attributes:
         path: of the file.
-        texts: without white space around them; an empty one is a response too.
-        prompts: what each is a response to; None where the order of the split says it.
+        texts: the responses without surrounding white space; an empty text is a response too.
+        prompts: the prompt of each response; None if the responses are in the order of the split.
     """
 
     path: Path
@@ -28,12 +29,15 @@ class Responses:
 def read_responses(path: Path) -> tuple[Responses | None, list[str]]:
     """Reads a file of responses.
 
-    `.txt` holds one a line; a line ends in LF or CRLF and in nothing else, so the separators that some texts contain
-    (U+2028, form feeds, ..) do not end one. `.jsonl` holds {"response": ..} a line, and "prompt" too where responses
-    are to be found by their prompt; further fields are passed over, so samples.jsonl of an evaluation is such a file.
+    A `.txt` file has one response a line. Only LF and CRLF end a line, so a separator within a text (U+2028, a form
+    feed) does not. A `.jsonl` file has {"response": ..} a line, and "prompt" too if responses are to be matched by
+    prompt. Other fields are ignored, so the samples.jsonl of an evaluation can be read as well.
+
+    Args:
+        path: of the file; the suffix decides the format.
 
     Returns:
-        The responses, or None, and everything wrong with the file, a line each.
+        The responses, or None; and the problems, a line each.
     """
     if path.suffix not in (".txt", ".jsonl"):
         return None, [f"{path}: expected a .txt file (one response a line) or a .jsonl file"]
@@ -47,22 +51,23 @@ def read_responses(path: Path) -> tuple[Responses | None, list[str]]:
     if lines[-1] == "":
         lines.pop()
     if path.suffix == ".txt":
-        found: list[tuple[str, str | None]] = [(line.strip(), None) for line in lines]
+        pairs: list[tuple[str, str | None]] = [(line.strip(), None) for line in lines]
         problems: list[str] = []
     else:
-        found, problems = _json_lines(path, lines)
+        pairs, problems = _json_lines(path, lines)
     if problems:
         return None, problems
-    if not found:
+    if not pairs:
         return None, [f"{path}: no responses"]
-    prompts = [prompt for _, prompt in found if prompt is not None]
-    if prompts and len(prompts) < len(found):
-        return None, [f"{path}: {len(prompts)} of {len(found)} rows have a prompt; expected all of them, or none"]
-    return Responses(path, [text for text, _ in found], prompts or None), []
+    prompts = [prompt for _, prompt in pairs if prompt is not None]
+    if prompts and len(prompts) < len(pairs):
+        return None, [f"{path}: {len(prompts)} of {len(pairs)} rows have a prompt; expected all of them, or none"]
+    return Responses(path, [text for text, _ in pairs], prompts or None), []
 
 
 def _json_lines(path: Path, lines: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
-    found, problems = [], []
+    """The response and the prompt of every line that is not blank; and the problems, the first few of them."""
+    pairs, problems = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -70,11 +75,11 @@ def _json_lines(path: Path, lines: Sequence[str]) -> tuple[list[tuple[str, str |
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError(f"expected a JSON object, got {type(row).__name__}")
-            found.append((_text(row, "response"), _text(row, "prompt") if "prompt" in row else None))
+            pairs.append((_text(row, "response"), _text(row, "prompt") if "prompt" in row else None))
         except (ValueError, RecursionError) as error:
             problems.append(f"{path}, line {number}: {error}")
     more = len(problems) - SHOWN
-    return found, problems[:SHOWN] + ([f"{path}: {more} more rows like these"] if more > 0 else [])
+    return pairs, problems[:SHOWN] + ([f"{path}: {more} more rows like these"] if more > 0 else [])
 
 
 def _text(row: dict[str, object], name: str) -> str:
@@ -93,15 +98,15 @@ def _text(row: dict[str, object], name: str) -> str:
 def by_prompt(
     responses: Responses, rows: Sequence[Row], split: str, only_with_text: bool = False
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Which response belongs to which prompt. Of a prompt that comes more than once the first response counts.
+    """Matches responses with prompts. Of a repeated prompt the first response counts.
 
     Args:
-        rows: of the split as they lie in the data, before any is left out: what other people's files are in order of.
-        split: for messages.
-        only_with_text: whether rows without text, which the source may have, are not among `rows`; for messages.
+        rows: of the split as they stand in the data, before any is left out: files of responses follow this order.
+        split: name of the split, for messages.
+        only_with_text: whether the source's rows without text are missing from `rows`, for messages.
 
     Returns:
-        Prompt -> response; what a reader should know; and what is wrong.
+        Prompt -> response; remarks for the user; and the problems, a line each.
     """
     path, count = responses.path, len(responses.texts)
     dropped = " (the source's rows without text are left out: data.rows_without_text=drop)" if only_with_text else ""
@@ -118,16 +123,22 @@ def by_prompt(
         if unknown:
             which = f"{len(unknown)} of {count} prompts are none of {split}'s{dropped}"
             return {}, [], [f"{path}: {which}, for example {unknown[0][:80]!r}"]
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for prompt, text in zip(prompts, responses.texts, strict=True):
-        found.setdefault(prompt, text)
-    repeated = count - len(found)
-    return found, [f"{path}: {repeated} responses to a prompt that has one already are left out"] * bool(repeated), []
+        answers.setdefault(prompt, text)
+    repeated = count - len(answers)
+    return answers, [f"{path}: {repeated} responses to a prompt that has one already are left out"] * bool(repeated), []
 
 
-def missing(responses: Responses, found: dict[str, str], prompts: Sequence[str], split: str) -> list[str]:
-    """What is wrong if a prompt that is to be judged has no response."""
-    absent = [prompt for prompt in prompts if prompt not in found]
+def missing(responses: Responses, answers: Mapping[str, str], prompts: Sequence[str], split: str) -> list[str]:
+    """The problem, in a list, if a prompt that is to be judged has no response; else an empty list.
+
+    Args:
+        answers: prompt -> response, from `by_prompt`.
+        prompts: those to be judged.
+        split: name of the split, for the message.
+    """
+    absent = [prompt for prompt in prompts if prompt not in answers]
     if not absent:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Prompts and what several policies say to them, as a table for any terminal."""
+"""Prompts and the responses of several policies, as a table for any terminal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from rich.text import Text
 
 from src.runtime.printable import steers, written_out
 
-# Most characters of a prompt that are shown: its end, where the question is.
+# Most characters of a prompt that are shown, from its end: the question stands there.
 PROMPT_SHOWN = 400
-# Columns narrower than this are hard to read: below it everything goes one below the other.
+# Columns narrower than this are hard to read, so a narrower terminal gets the columns below one another.
 NARROWEST = 18
 
 
 @dataclass(frozen=True)
 class Saying:
-    """What was said to one prompt.
+    """A prompt and its responses.
 
     Attributes:
-        label: the human text; None for a prompt of no data set.
-        responses: policy -> its k responses.
+        label: the human text; None for a typed prompt, which has none.
+        responses: name of the policy -> its k responses.
     """
 
     prompt: str
@@ -29,7 +29,7 @@ class Saying:
 
 
 def visible(text: str) -> Text:
-    """A text as it is: nothing in it is markup, and what would steer a terminal is written out. Lines end at LF."""
+    """A text as it is: markup has no effect, characters that steer a terminal are written out, LF ends a line."""
     shown = Text(overflow="fold")
     for char in text:
         hidden = steers(char)
@@ -38,7 +38,12 @@ def visible(text: str) -> Text:
 
 
 def side_by_side(sayings: Sequence[Saying], title: str, width: int) -> Table:
-    """A table: prompt, a column a policy, the label last. Where the terminal is too narrow for columns, a row each."""
+    """A table with a column each for the prompt, every policy and the label; in a narrow terminal, a row each.
+
+    Args:
+        sayings: at least one, all of the same policies.
+        width: of the terminal, in characters.
+    """
     names = list(sayings[0].responses) + ["label"] * any(saying.label is not None for saying in sayings)
     columns = ["prompt", *names]
     narrow = width < (NARROWEST + 3) * len(columns)

@@ -1,8 +1,9 @@
-"""Whether two runs of one configuration, made on two machines or by other threads, came to the same.
+"""Whether two runs of one configuration, made on two machines or with different thread counts, agree.
 
-Sums in another order differ in their last digits (1e-6), so that the same run has the same losses to some 1e-5, until a
-draw falls on the other side of such a digit: one token is another one then, its response goes on differently, and what
-is learned from it too. Up to there numbers are compared, after it distributions alone.
+Sums in another order differ in their last digits, so two such runs have the same losses to about 1e-5, until a random
+draw falls between two values that differ. From there on one token differs, the rest of its response follows from it,
+and so does everything learned from the response. Up to that draw numbers are compared one by one; after it,
+distributions.
 """
 
 import math
@@ -13,96 +14,116 @@ import numpy as np
 from safetensors.torch import load_file
 
 from src.after_training.check import AGREES, DIFFERS, Check, unknown
-from src.after_training.finished_run import Left
+from src.after_training.finished_run import FinishedRun
 
-# Losses, log-probs of a response, and weights, each as the largest absolute difference.
+# Largest absolute difference of two losses, of two log-probs of a response (nats), and of two weights.
 TOLERANCE = {"losses": 1e-4, "log-probs": 1e-3, "weights": 1e-3}
-# Standard errors that two win rates may be apart: two runs in a thousand of the same thing are further.
-APART = 3.0
+# Most standard errors between two win rates: fewer than three of a thousand pairs of equal policies differ by more.
+STANDARD_ERRORS = 3.0
 
 
-def agreement(one: Left, other: Left) -> list[Check]:
-    """Every comparison of two finished runs, in the order in which a run makes things."""
-    checks = [
-        equal(what, name, one, other) for what, name in (("configuration", "config_hash"), ("data", "data_fingerprint"))
-    ]
+def agreement(first: FinishedRun, second: FinishedRun) -> list[Check]:
+    """Compares two finished runs.
+
+    Returns:
+        The checks, in the order in which a run makes the numbers; only those of configuration and data if one of the
+        two differs.
+    """
+    checks = [_equal("configuration", "config_hash", first, second), _equal("data", "data_fingerprint", first, second)]
     if any(check.state == DIFFERS for check in checks):
         return checks
-    alike = rounds_alike(one, other)
-    checks.append(pairs(one, other, alike))
-    steps = sum(row["round"] < alike for row in one.metrics)
-    losses = [(row["loss"], their["loss"]) for row, their in zip(one.metrics[:steps], other.metrics, strict=False)]
-    checks.append(within("losses", losses, f"{steps} of {len(one.metrics)} steps"))
-    logps = [
-        both
-        for number in range(alike)
-        for ours, theirs in zip(one.pairs[number][0], other.pairs[number][0], strict=True)
-        for mine, their in zip(ours["responses"], theirs["responses"], strict=True)
-        for both in zip(mine["logps"].values(), their["logps"].values(), strict=True)
+    alike, rounds = _rounds_alike(first, second), len(first.pairs)
+    steps = sum(row["round"] < alike for row in first.metrics)
+    losses = [(row["loss"], other["loss"]) for row, other in zip(first.metrics[:steps], second.metrics, strict=False)]
+    checks += [
+        _pairs(first, second, alike),
+        _within("losses", losses, f"{steps} of {len(first.metrics)} steps"),
+        _within("log-probs", _log_probs(first, second, alike), f"responses of {alike} of {rounds} rounds"),
     ]
-    checks.append(within("log-probs", logps, f"responses of {alike} of {len(one.pairs)} rounds"))
-    if alike == len(one.pairs):
-        checks.append(within("weights", weights(one, other), "of the saved policy"))
+    if alike == rounds:
+        checks.append(_within("weights", _weights(first, second), "of the saved policy"))
     else:
         checks.append(unknown("weights", "they have learned from other responses"))
-    return [*checks, win_rates(one, other)]
+    return [*checks, _win_rates(first, second)]
 
 
-def equal(what: str, name: str, one: Left, other: Left) -> Check:
-    """Whether both results have the same value."""
-    ours, theirs = one.result.get(name), other.result.get(name)
-    return Check(what, AGREES, f"{name} {ours}") if ours == theirs else Check(what, DIFFERS, f"{ours} and {theirs}")
+def _equal(what: str, field: str, first: FinishedRun, second: FinishedRun) -> Check:
+    """Whether both results have the same value in a field."""
+    value, other = first.result.get(field), second.result.get(field)
+    return Check(what, AGREES, f"{field} {value}") if value == other else Check(what, DIFFERS, f"{value} and {other}")
 
 
-def rounds_alike(one: Left, other: Left) -> int:
-    """How many rounds, from the first, have the same pairs, token by token, with the same labels."""
-    for number, ((ours, _), (theirs, _)) in enumerate(zip(one.pairs, other.pairs, strict=True)):
-        if [_drawn(row) for row in ours] != [_drawn(row) for row in theirs]:
+def _rounds_alike(first: FinishedRun, second: FinishedRun) -> int:
+    """How many rounds, from the first on, have the same pairs, token by token, with the same labels."""
+    for number, ((pairs, _), (others, _)) in enumerate(zip(first.pairs, second.pairs, strict=True)):
+        if [_drawn(pair) for pair in pairs] != [_drawn(pair) for pair in others]:
             return number
-    return len(one.pairs)
+    return len(first.pairs)
 
 
-def _drawn(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["prompt_id"], row["chosen"], *(response["ids"] for response in row["responses"])
+def _drawn(pair: dict[str, Any]) -> tuple[Any, ...]:
+    """Everything about a pair that random draws decide."""
+    return pair["prompt_id"], pair["chosen"], *(response["ids"] for response in pair["responses"])
 
 
-def pairs(one: Left, other: Left, alike: int) -> Check:
-    """Where the runs' draws part. The first round has to be alike but for a few draws; later ones follow from it."""
-    if alike == len(one.pairs):
+def _pairs(first: FinishedRun, second: FinishedRun, alike: int) -> Check:
+    """Where the draws of the runs part. All that comes later follows from there, so it is not checked."""
+    if alike == len(first.pairs):
         return Check("pairs", AGREES, f"the same tokens and labels in all {alike} rounds")
-    ours, theirs = one.pairs[alike][0], other.pairs[alike][0]
-    differ = sum(_drawn(row) != _drawn(their) for row, their in zip(ours, theirs, strict=False))
-    said = f"the same in {alike} of {len(one.pairs)} rounds; in round {alike} {differ} of {len(ours)} differ"
+    pairs, others = first.pairs[alike][0], second.pairs[alike][0]
+    differ = sum(_drawn(pair) != _drawn(other) for pair, other in zip(pairs, others, strict=False))
+    said = f"the same in {alike} of {len(first.pairs)} rounds; in round {alike} {differ} of {len(pairs)} differ"
     return unknown("pairs", f"{said}, and what follows from them")
 
 
-def within(what: str, both: Sequence[tuple[float | None, float | None]], of: str) -> Check:
-    """Whether numbers are as close as `TOLERANCE` says."""
-    found = [(mine, their) for mine, their in both if mine is not None and their is not None]
-    if not found:
+def _log_probs(first: FinishedRun, second: FinishedRun, rounds: int) -> list[tuple[float, float]]:
+    """The log-probs of every response under every policy, in both runs, in nats.
+
+    Args:
+        rounds: how many rounds, from the first on; they have the same pairs in both runs.
+    """
+    return [
+        both
+        for number in range(rounds)
+        for pair, other in zip(first.pairs[number][0], second.pairs[number][0], strict=True)
+        for response, other_response in zip(pair["responses"], other["responses"], strict=True)
+        for both in zip(response["logps"].values(), other_response["logps"].values(), strict=True)
+    ]
+
+
+def _weights(first: FinishedRun, second: FinishedRun) -> list[tuple[float, float]]:
+    """The largest absolute difference in each tensor of the saved policies, beside a 0."""
+    differences = []
+    for file in sorted((first.path / "policy").glob("*.safetensors")):
+        tensors, others = load_file(file), load_file(second.path / "policy" / file.name)
+        differences += [float((tensors[name].float() - others[name].float()).abs().max()) for name in tensors]
+    return [(difference, 0.0) for difference in differences]
+
+
+def _within(what: str, values: Sequence[tuple[float | None, float | None]], of: str) -> Check:
+    """Whether two values, each of one run, are as close as `TOLERANCE` says, for all of `values`."""
+    known = [(value, other) for value, other in values if value is not None and other is not None]
+    if not known:
         return unknown(what, "nothing to compare before the draws part")
-    worst = float(np.max([abs(mine - their) for mine, their in found]))  # a NaN stays one, and fits nowhere
-    fits = worst <= TOLERANCE[what]
-    return Check(what, AGREES if fits else DIFFERS, f"{of}: {worst:.1e} apart at most, tolerance {TOLERANCE[what]:.0e}")
+    # The maximum of NaN and numbers is NaN, which is within no tolerance.
+    worst = float(np.max([abs(value - other) for value, other in known]))
+    state = AGREES if worst <= TOLERANCE[what] else DIFFERS
+    return Check(what, state, f"{of}: {worst:.1e} apart at most, tolerance {TOLERANCE[what]:.0e}")
 
 
-def weights(one: Left, other: Left) -> list[tuple[float, float]]:
-    """The largest difference of each tensor of the saved policies."""
-    found = []
-    for file in sorted((one.path / "policy").glob("*.safetensors")):
-        ours, theirs = load_file(file), load_file(other.path / "policy" / file.name)
-        found += [(float((ours[name].float() - theirs[name].float()).abs().max()), 0.0) for name in ours]
-    return found
+def _win_rates(first: FinishedRun, second: FinishedRun) -> Check:
+    """Whether the final win rates could be of one policy.
 
-
-def win_rates(one: Left, other: Left) -> Check:
-    """Whether the final win rates could be of one policy. Both count the same prompts, so this is generous."""
-    rates, counts = zip(*((row["win_rate"], row["n_prompts"]) for row in (one.result, other.result)), strict=True)
-    middle = sum(rate * count for rate, count in zip(rates, counts, strict=True)) / sum(counts)
-    error = math.sqrt(max(middle * (1 - middle), 0.25 / min(counts)) * sum(1 / count for count in counts))
-    gap = abs(rates[0] - rates[1])
+    The standard error is that of two independent samples of prompts. The runs share their prompts, so the true error is
+    smaller and the check lenient.
+    """
+    rates, counts = zip(*((run.result["win_rate"], run.result["n_prompts"]) for run in (first, second)), strict=True)
+    pooled = sum(rate * count for rate, count in zip(rates, counts, strict=True)) / sum(counts)
+    # The variance has a floor, for rates near 0 and 1.
+    error = math.sqrt(max(pooled * (1 - pooled), 0.25 / min(counts)) * sum(1 / count for count in counts))
     return Check(
         "win rate",
-        AGREES if gap <= APART * error else DIFFERS,
-        f"{rates[0]:.1%} and {rates[1]:.1%}; {APART:.0f} standard errors of their difference are {APART * error:.1%}",
+        AGREES if abs(rates[0] - rates[1]) <= STANDARD_ERRORS * error else DIFFERS,
+        f"{rates[0]:.1%} and {rates[1]:.1%}; {STANDARD_ERRORS:.0f} standard errors of their difference are "
+        f"{STANDARD_ERRORS * error:.1%}",
     )

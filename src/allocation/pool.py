@@ -129,7 +129,7 @@ class Pool:
         return self.features
 
 
-def gather(offer: Offer, breadth: Breadth, represent: Represent | None) -> Pool:
+def gather_pool(offer: Offer, breadth: Breadth, represent: Represent | None) -> Pool:
     """Takes as many prompts from the stream as the budget has pairs, keeps the representative ones, samples for these.
 
     If the kept prompts cannot spend the budget (identical responses, or caps): resample kept prompts, then readmit

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.allocation.base import Allocated, Offer
 from src.allocation.plan import Plan
-from src.allocation.pool import Breadth, Pool, Represent, gather
+from src.allocation.pool import Breadth, Pool, Represent, gather_pool
 from src.allocation.ranking import Ranking, pair_clusters
 from src.allocation.rules import choose_by_prompt, choose_pairs
 from src.allocation.uniform import Uniform
@@ -42,7 +42,7 @@ def spend(
     if reason is None and represent is not None and offer.budget < 2 * clusters:
         reason = f"a budget of {offer.budget} pairs, fewer than two for each of {clusters} clusters"
     if reason is None:
-        pool = gather(offer, breadth, represent)
+        pool = gather_pool(offer, breadth, represent)
         if not len(pool.owners):
             offer.stream.position = position
             reason = "no prompt has two responses that differ in what tells them apart"

@@ -3,7 +3,9 @@
 import numpy as np
 
 from src.collection.dataset_pairs import given
-from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparer, draw_labels
+from src.oracles.base import FIRST, INVALID, SECOND, TIE
+from src.oracles.comparer import Comparer
+from src.oracles.labels import draw_labels
 from src.records import Candidate, Comparison, Tally
 
 
@@ -23,7 +25,7 @@ def annotate(
     """
     prompts = [candidate.prompt for candidate in candidates]
     first, second = ([one.responses[place].text for one in candidates] for place in (FIRST, SECOND))
-    verdicts = comparer(prompts, first, second)
+    verdicts = comparer.verdicts(prompts, first, second)
     labels = draw_labels(verdicts, comparer.oracle.temperature, comparer.oracle.flip, rng)
     tally.annotated_pairs += len(candidates)
     tally.oracle_ties += int((labels == TIE).sum())

@@ -12,10 +12,10 @@ from src.collection.annotate import label
 from src.collection.base import Collector
 from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
-from src.inference.row_layout import batches
+from src.inference.row_layout import padded_batches
 from src.inference.scorer import Scorer, ignore
 from src.models.policy import Policy, Weights
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
 from src.runtime import processes
 from src.runtime.memory import naming
@@ -60,16 +60,16 @@ class PolicyOffer:
             return self.collector.several(model, prompts, k, self.generator, self.tally, self.tick)
 
     def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
-        own = processes.share([len(sequence) for sequence in sequences])
+        own = processes.local_indices([len(sequence) for sequence in sequences])
         found = self._states([sequences[i] for i in own], [starts[i] for i in own])
-        return np.stack(processes.together(own, found))
+        return np.stack(processes.merge(own, found))
 
     def _states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> list[np.ndarray]:
         """The states of this process's part of the sequences."""
         tokens, device = self.scorer.tokens, self.policy.device
         found: list[np.ndarray] = [np.empty(0)] * len(sequences)
         with self.policy.using(self.behavior) as model, naming("model.tokens", tokens):
-            for batch in batches([(len(sequence), 0) for sequence in sequences], tokens):
+            for batch in padded_batches([(len(sequence), 0) for sequence in sequences], tokens):
                 longest = max(len(sequences[i]) for i in batch)
                 rows = [[*sequences[i], *[0] * (longest - len(sequences[i]))] for i in batch]
                 places = torch.arange(longest, device=device)
@@ -86,7 +86,7 @@ class PolicyOffer:
 
     def gradients(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], size: int) -> list[np.ndarray]:
         lengths = [len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses, strict=True)]
-        own = processes.share(lengths)
+        own = processes.local_indices(lengths)
         prompts, responses = [prompts[i] for i in own], [responses[i] for i in own]
         count = sum(map(len, responses))
         with self.report.stage(f"gradients of {count} responses", count) as tick:
@@ -95,7 +95,7 @@ class PolicyOffer:
         if self.length_normalize:
             tokens = [torch.tensor([[len(response)] for response in group]) for group in responses]
             sketches = [rows / length for rows, length in zip(sketches, tokens, strict=True)]
-        return processes.together(own, [rows.numpy() for rows in sketches])
+        return processes.merge(own, [rows.numpy() for rows in sketches])
 
     def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:
         with self.report.stage(f"annotating {len(candidates)} pairs", 1), self.watch.stage("time/annotate"):

@@ -11,7 +11,7 @@ from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
 from src.inference.scorer import Scorer
 from src.models.policy import Policy, Weights
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Comparison, Prompt, Tally
 from src.runtime import processes
 from src.runtime.report import Report

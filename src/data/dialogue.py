@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from src.data.rows import NoText, checked_text
+from src.data.rows import NoText, checked_text, value
+from src.records import Row
 
 NAMES = {"human": "Human", "user": "Human", "assistant": "Assistant", "system": "System"}
 TURN = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
@@ -11,22 +14,64 @@ TURN = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 Turns = list[tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class DialogueColumns:
+    """Names of the columns that hold dialogues.
+
+    Attributes:
+        label: the dialogue whose last reply is the label.
+        chosen, rejected: dialogues that end in the preferred and the other response; None where the data has no
+            preferences.
+    """
+
+    label: str
+    chosen: str | None
+    rejected: str | None
+
+    def row(self, fields: Mapping[str, Any]) -> Row:
+        """The row of a record; without a pair where chosen and rejected differ before their last reply.
+
+        Raises:
+            NoText: if the label's dialogue does not end in a reply.
+            ValueError: if a column is missing or holds no dialogue.
+        """
+        prompt, label = prompt_and_reply(value(fields, "label_column", self.label), self.label)
+        if self.chosen is None or self.rejected is None:
+            return Row(prompt, label)
+        pair = []
+        for option, column in (("chosen_column", self.chosen), ("rejected_column", self.rejected)):
+            try:
+                replied_to, reply = prompt_and_reply(value(fields, option, column), column)
+            except NoText:
+                continue
+            if replied_to == prompt:
+                pair.append(reply)
+        return Row(prompt, label, None, *pair) if len(pair) == 2 else Row(prompt, label)
+
+
 def prompt_and_reply(dialogue: object, column: str) -> tuple[str, str]:
-    r"""The dialogue up to its last "Assistant:", and what the assistant says there.
+    r"""Splits a dialogue before its last reply.
+
+    A text and a list of messages with the same turns give the same prompt:
+
+        >>> prompt_and_reply("\n\nHuman: 2 + 2?\n\nAssistant: 4", "chosen")
+        ('Human: 2 + 2?\n\nAssistant:', '4')
 
     Args:
-        dialogue: a text of turns ("\n\nHuman: ...\n\nAssistant: ..."), or a list of messages with `role` and `content`.
-            Both give the same prompt, "Human: ...\n\nAssistant:", without white space around a turn.
-        column: for messages.
+        dialogue: a text of turns, or a list of messages with `role` and `content`.
+        column: name of the column, for messages.
+
+    Returns:
+        The dialogue up to its last "Assistant:", and the reply, both without surrounding white space.
 
     Raises:
-        NoText: if it does not end in a reply, or nobody is replied to.
-        ValueError: if it is no dialogue.
+        NoText: if the dialogue does not end in a reply, or nobody speaks before the reply.
+        ValueError: if this is no dialogue.
     """
     turns = _messages(dialogue, column) if isinstance(dialogue, list) else _turns(dialogue, column)
     if not turns or turns[-1][0] != "Assistant":
         last = f"a turn of {turns[-1][0]}" if turns else "nothing"
-        raise NoText(f"{column!r} ends in {last}, expected one of Assistant")
+        raise NoText(f"{column!r} ends in {last}, expected a turn of Assistant")
     *before, (_, reply) = turns
     if not reply:
         raise NoText(f"{column!r} ends in an empty turn")

@@ -1,4 +1,4 @@
-"""Rows as a source has them, read one by one under the same rules whatever the source and its format."""
+"""Rows from the records of a source, one at a time, by the same rules for every source and format."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -6,52 +6,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from src.data.splits import stripped
 from src.records import Row
 from src.runtime.errors import require
 
 SHOWN = 5
 
-# Where a record stands in its file, and the record, or what keeps it from being read.
+# The place of a record in its file, such as "line 3", and the record, or the error that reading it raised.
 Record = tuple[str, object]
 
 
 class NoText(ValueError):
-    """A record that is sound but has nothing to say: an empty text, a dialogue without a reply."""
+    """A well-formed record without text: an empty text, or a dialogue without a reply."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a row.
+    """Names of the columns that hold texts.
 
     Attributes:
-        chosen, rejected: of the preferred and the other response; None where the data has no preferences.
+        prompt, label: columns of the prompt and of the human text.
+        chosen, rejected: columns of the preferred and the other response; None where the data has no preferences.
+        prompt_suffix: appended to every prompt.
     """
 
     prompt: str
     label: str
     chosen: str | None
     rejected: str | None
+    prompt_suffix: str = ""
 
     def row(self, fields: Mapping[str, object]) -> Row:
-        """The row of a record.
+        """The row of a record, without white space around its texts.
 
         Raises:
             NoText: if a text is empty.
-            ValueError: if a column is missing or no text.
+            ValueError: if a column is missing or holds no text.
         """
-        return stripped(
-            Row(
-                prompt=text(fields, "prompt_column", self.prompt),
-                label=text(fields, "label_column", self.label),
-                chosen=self.chosen and text(fields, "chosen_column", self.chosen),
-                rejected=self.rejected and text(fields, "rejected_column", self.rejected),
-            )
+        return Row(
+            prompt=text(fields, "prompt_column", self.prompt).strip() + self.prompt_suffix,
+            label=text(fields, "label_column", self.label).strip(),
+            chosen=self.chosen and text(fields, "chosen_column", self.chosen).strip(),
+            rejected=self.rejected and text(fields, "rejected_column", self.rejected).strip(),
         )
 
 
 def check_preference_columns(chosen: str | None, rejected: str | None) -> None:
-    """Raises ValueError if only one of the two columns of a pair is named."""
+    """Checks that both columns of a pair are named, or neither.
+
+    Raises:
+        ValueError: if only one is.
+    """
     require(
         (
             (chosen is None) == (rejected is None),
@@ -61,10 +65,15 @@ def check_preference_columns(chosen: str | None, rejected: str | None) -> None:
 
 
 def value(fields: Mapping[str, object], option: str, column: str) -> object:
-    """What a record has in a column.
+    """The value of a record in a column.
+
+    Args:
+        fields: the record.
+        option: the option that names the column, for the message.
+        column: the column's name.
 
     Raises:
-        ValueError: if it has no such column; the message names the option that names the column.
+        ValueError: if the record has no such column.
     """
     if column not in fields:
         raise ValueError(f"no column {column!r}, only {', '.join(map(repr, fields))} (data.{option} names it)")
@@ -72,35 +81,39 @@ def value(fields: Mapping[str, object], option: str, column: str) -> object:
 
 
 def text(fields: Mapping[str, object], option: str, column: str) -> str:
-    """The text that a record has in a column.
+    """The text of a record in a column; arguments as for `value`.
 
     Raises:
-        NoText: if it is empty.
-        ValueError: if there is no such column, or no text in it.
+        NoText: if the text is empty or white space.
+        ValueError: if the column is missing or holds no text.
     """
-    found = checked_text(value(fields, option, column), repr(column))
-    if not found.strip():
+    content = checked_text(value(fields, option, column), repr(column))
+    if not content.strip():
         raise NoText(f"{column!r} is empty")
-    return found
+    return content
 
 
-def checked_text(found: object, name: str) -> str:
-    """A value as text.
+def checked_text(content: object, name: str) -> str:
+    """Checks that a value is a text that can be written as UTF-8, and returns it.
+
+    Args:
+        content: the value.
+        name: what to call the value in the message.
 
     Raises:
-        ValueError: if it is none; the message begins with the name.
+        ValueError: if the value is no such text.
     """
-    if not isinstance(found, str):
-        raise ValueError(f"{name} is {'null' if found is None else type(found).__name__}, expected text")
+    if not isinstance(content, str):
+        raise ValueError(f"{name} is {'null' if content is None else type(content).__name__}, expected text")
     try:
-        found.encode()
+        content.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{name} has half of a surrogate pair, which is no text") from None
-    return found
+    return content
 
 
 def json_lines(file: IO[bytes]) -> Iterator[Record]:
-    """The records of JSON lines; blank lines are passed over."""
+    """The records of a file of JSON lines; blank lines are skipped."""
     for number, line in enumerate(file, 1):
         if line.strip():
             try:
@@ -112,7 +125,11 @@ def json_lines(file: IO[bytes]) -> Iterator[Record]:
 def read_rows_of(
     records: Iterable[Record], make: Callable[[Mapping[str, Any]], Row]
 ) -> Iterator[tuple[str, Row | ValueError]]:
-    """Every record as a row, or what is wrong with it, behind its place."""
+    """Makes a row of every record.
+
+    Yields:
+        The record's place, and the row or the error that making it raised.
+    """
     for place, fields in records:
         if isinstance(fields, ValueError):
             yield place, fields
@@ -126,6 +143,6 @@ def read_rows_of(
 
 
 def shortened(file: Path | str, problems: list[str]) -> list[str]:
-    """The first few problems of a file, and how many there are more."""
+    """The first few problems of a file, and a line with the number of the others."""
     rest = len(problems) - SHOWN
     return problems[:SHOWN] + ([f"{file}: {rest} more rows like these"] if rest > 0 else [])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.data.world import World
@@ -161,14 +161,3 @@ def tokenize(
         label = "" if max_label_tokens is None else f", and its label at most task.max_label_tokens={max_label_tokens}"
         raise RunError(f"{split}: no prompt has at most task.max_prompt_tokens={max_prompt_tokens} tokens{label}")
     return kept
-
-
-def stripped(row: Row) -> Row:
-    """The row without white space around its texts."""
-    return replace(
-        row,
-        prompt=row.prompt.strip(),
-        label=row.label.strip(),
-        chosen=row.chosen and row.chosen.strip(),
-        rejected=row.rejected and row.rejected.strip(),
-    )

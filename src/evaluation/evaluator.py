@@ -14,7 +14,7 @@ from src.inference.scorer import Scorer, ignore
 from src.models.policy import Policy, Weights
 from src.models.sharding import idle
 from src.models.template import Template
-from src.oracles.base import Comparer
+from src.oracles.comparer import Comparer
 from src.records import Ids, Prompt
 from src.runtime import processes, signals
 from src.runtime.memory import naming
@@ -106,7 +106,7 @@ class Evaluator:
         a response. Unbiased for responses sampled at temperature 1; for greedy responses, the KL along the greedy path.
         """
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
-        own = processes.share([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
+        own = processes.local_indices([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
         rows, given = [rows[i] for i in own], [given[i] for i in own]
         total = 0.0
 
@@ -116,7 +116,7 @@ class Evaluator:
                 with self.policy.using(either) as model:
                     idle(model)
 
-        for batch in signals.between(self.scorer.batches(rows, given), idle_twice):
+        for batch in signals.interruptible(self.scorer.batches(rows, given), idle_twice):
             asked = [rows[i] for i in batch], [given[i] for i in batch]
             with naming("model.tokens", self.scorer.tokens):
                 with self.policy.using(weights) as model:
@@ -124,7 +124,7 @@ class Evaluator:
                 with self.policy.using(sft) as model:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
-        return sum(processes.gather(total)) / len(prompts)
+        return sum(processes.all_gather(total)) / len(prompts)
 
 
 def compared(
@@ -145,7 +145,7 @@ def compared(
         The figures of the result row, and for every prompt the columns of samples.jsonl: both scores (None from a judge
         that only compares) and the outcome (None without a usable answer).
     """
-    verdicts = judge(prompts, texts, others)
+    verdicts = judge.verdicts(prompts, texts, others)
     results = verdicts.outcomes()
     figures = win_figures(results, lengths, other_lengths) | {
         "judge_score_mean": None if verdicts.scores is None else float(verdicts.scores[:, 0].mean()),

@@ -1,7 +1,7 @@
-"""What a language model's head says of the next token, a chunk of rows at a time.
+"""The output layer of a language model, applied to a chunk of rows at a time.
 
-A batch's logits, (tokens x vocabulary) in float32, are the largest tensor of a step by far. Here they are made for a
-few rows, used, and forgotten.
+A batch's logits, (tokens, vocabulary) in float32, would be the largest tensor of a step by far. Here the logits of a
+few rows are computed, used and freed.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-CHUNK = 2**22  # logits alive at a time
+CHUNK = 2**22  # the most logits held at a time
 
 
 @dataclass(frozen=True)
 class Head:
-    """The output layer: logits = cap(h W^T + b), cap(z) = softcap tanh(z / softcap) where the model has one.
+    """The output layer: logits = cap(h W^T + b), where cap(z) = softcap tanh(z / softcap), or z without a softcap.
 
     Attributes:
-        weight: (vocabulary, d); None where the states are logits already.
+        weight: (vocabulary, d); None where the "hidden states" are logits already.
         bias: (vocabulary,) or None.
-        softcap: Gemma 2's bound on logits, or None.
+        softcap: the bound on logits that Gemma 2 has, or None.
     """
 
     weight: Tensor | None
@@ -32,35 +32,47 @@ class Head:
 
     @staticmethod
     def of(model: PreTrainedModel) -> "Head":
-        """A model's head. The tensors are the model's own."""
+        """The head of a model; it shares the model's tensors."""
         layer = model.get_output_embeddings()
         return Head(layer.weight, layer.bias, getattr(model.config, "final_logit_softcapping", None))
 
     def detach(self) -> "Head":
-        """The same numbers, unmoved when other weights are put in the model's place."""
-        weight, bias = (None if one is None else one.detach() for one in (self.weight, self.bias))
+        """The same head without gradients; it keeps its weights when other weights are put in the model's place."""
+        weight, bias = (None if tensor is None else tensor.detach() for tensor in (self.weight, self.bias))
         return Head(weight, bias, self.softcap)
 
     @torch.no_grad()
     def logits(self, hidden: Tensor, linear: Callable[..., Tensor] = F.linear) -> Tensor:
-        """(n, vocabulary), float32, without gradients; `linear` takes the product."""
+        """Logits, without gradients.
+
+        Args:
+            hidden: (n, d).
+            linear: computes h W^T + b.
+
+        Returns:
+            (n, vocabulary), float32.
+        """
         if self.weight is None:
             return hidden.float()
         logits = linear(hidden, self.weight, self.bias).float()
         return logits if self.softcap is None else logits.div_(self.softcap).tanh_().mul_(self.softcap)
 
     def chunks(self, hidden: Tensor) -> Iterator[slice]:
-        """Slices of rows, each with at most CHUNK logits."""
+        """Slices of the rows of `hidden`, (n, d), each of at most CHUNK logits."""
         size = max(1, CHUNK // len(hidden[0] if self.weight is None else self.weight)) if len(hidden) else 1
         return (slice(start, start + size) for start in range(0, len(hidden), size))
 
 
 def token_logps(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
-    """Log-probability of each target token, nats, float32; (n,). Differentiable in hidden, weight and bias.
+    """Log-probability of each target token. Differentiable in hidden, weight and bias.
 
     Args:
-        hidden: states that predict them; (n, d).
-        targets: (n,).
+        hidden: the states that predict the targets; (n, d).
+        head: the head that the states go through.
+        targets: token ids; (n,).
+
+    Returns:
+        (n,) in nats, float32.
     """
     if head.weight is None:
         return -F.cross_entropy(hidden.float(), targets, reduction="none")
@@ -69,8 +81,11 @@ def token_logps(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
 
 
 class _TokenLogps(torch.autograd.Function):
-    """With a frozen head, d logp / d hidden = (W[target] - sum_v p_v W_v) is known going forward and no logits are
-    needed again; with a trained one they are made a second time on the way back."""
+    """Log-probabilities whose logits are not kept for the backward pass.
+
+    With a frozen head, d logp / d hidden = W[target] - sum_v p_v W_v is computed in the forward pass, and the backward
+    pass needs no logits. With a trained head, the backward pass computes the logits again.
+    """
 
     @staticmethod
     def forward(
@@ -113,7 +128,7 @@ class _TokenLogps(torch.autograd.Function):
 
 
 def _towards(logits: Tensor, lse: Tensor, targets: Tensor, softcap: float | None) -> Tensor:
-    """d logp / d (h W^T + b): onehot(target) - p, times the cap's slope. Takes the place of logits."""
+    """d logp / d (h W^T + b): onehot(target) - p, times the slope of the cap; (n, vocabulary). Overwrites `logits`."""
     slope = None if softcap is None else 1 - (logits / softcap).square()
     direction = logits.sub_(lse).exp_().neg_()
     direction.scatter_add_(1, targets[:, None], torch.ones_like(direction[:, :1]))
@@ -121,10 +136,13 @@ def _towards(logits: Tensor, lse: Tensor, targets: Tensor, softcap: float | None
 
 
 def kl_divergence(ours: tuple[Tensor, Head], theirs: tuple[Tensor, Head]) -> Tensor:
-    """KL of two next-token distributions, nats, at each of n places; (n,), without gradients.
+    """KL(ours || theirs) of next-token distributions at n positions, without gradients.
 
     Args:
-        ours, theirs: hidden states (n, d), and the head they go through.
+        ours, theirs: hidden states, (n, d), and the head they go through.
+
+    Returns:
+        (n,) in nats, float32.
     """
     (hidden, head), (other_hidden, other_head) = ours, theirs
     out = torch.empty(len(hidden), device=hidden.device)

@@ -1,4 +1,4 @@
-"""Sampling responses from a policy: the prompt is encoded once for its k responses, finished rows leave the batch."""
+"""Sampling responses: a prompt is encoded once for its k responses, and finished responses leave the batch."""
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from src.inference.decoding import Decoder, PlainDecoder, SharedDecoder
+from src.inference.decoding import Decoder
+from src.inference.plain_decoding import PlainDecoder
 from src.inference.scorer import ignore
+from src.inference.shared_decoding import SharedDecoder
 from src.models.sharding import idle
 from src.records import Ids
 from src.runtime import processes, signals
@@ -21,12 +23,12 @@ class Sampler:
 
     Args:
         temperature: 1 samples from the policy itself, 0 takes the most likely token; >= 0.
-        top_k: sample among the k most likely tokens; 0 is off.
-        top_p: sample among the fewest tokens that hold this probability; 1 is off.
-        max_new_tokens: a response that has not ended by then is cut, and gets no end token.
-        rows: most sequences in one batch.
-        longest: prompts that have no more tokens than this, their responses included, are decoded the fast way; a
-            scorer's `longest` (`src.inference.scorer.scorer_for`) is what a model can take. 0: none.
+        top_k: sample from the k most likely tokens; 0: from all.
+        top_p: sample from the fewest tokens whose probabilities sum to at least this; 1: from all.
+        max_new_tokens: a response is cut after so many tokens; a cut response has no end token.
+        rows: the most responses in one batch.
+        longest: a batch is decoded with shared prompts if its longest prompt plus max_new_tokens is at most this; the
+            `longest` of the scorer that `src.inference.scorer.scorer_for` gives for the model. 0: never.
     """
 
     temperature: float
@@ -45,11 +47,21 @@ class Sampler:
         generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[Ids]]:
-        """k responses to each prompt, token ids as sampled, with the end token where it was drawn.
+        """Draws k responses to each prompt.
 
-        Several processes share the rows of every batch; the draws are those of one process.
+        Processes divide the prompts of every batch; all of them return the same responses, which are those that a
+        single process would draw.
 
-        `tick` is called with the number of prompts answered, batch by batch.
+        Args:
+            model: the policy.
+            prompts: B prompts, each of at least one token.
+            k: responses per prompt.
+            end_ids: tokens that end a response.
+            generator: the random stream, on the model's device; in the same state in all processes.
+            tick: called after every batch with its number of prompts.
+
+        Returns:
+            B lists of k responses: token ids as sampled, with the end token where it was drawn.
         """
         drawn = self.sample_scored(model, prompts, k, end_ids, generator, tick)
         return [[ids for ids, _ in group] for group in drawn]
@@ -64,7 +76,7 @@ class Sampler:
         generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[tuple[Ids, float]]]:
-        """As `sample`, each with its log-probability under the model itself, whatever the temperature; nats."""
+        """As `sample`, each response with its log-probability (nats) at temperature 1, without top_k and top_p."""
         responses: list[list[tuple[Ids, float]]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
         size = max(1, self.rows // k)
@@ -72,20 +84,21 @@ class Sampler:
             batch = order[start : start + size]
             with naming("model.rows", self.rows):
                 drawn = self._batch(model, [prompts[index] for index in batch], k, end_ids, generator)
-            for place, index in enumerate(batch):
-                responses[index] = drawn[place * k : (place + 1) * k]
+            for i, index in enumerate(batch):
+                responses[index] = drawn[i * k : (i + 1) * k]
             tick(len(batch))
         return responses
 
     def _batch(
         self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: Set[int], generator: torch.Generator
     ) -> list[tuple[Ids, float]]:
-        own = processes.share(list(map(len, prompts)))
-        rows = [place * k + response for place in own for response in range(k)]
+        """Responses to one batch of prompts with their log-probabilities, (B k) in the order of the prompts."""
+        local = processes.local_indices(list(map(len, prompts)))
+        rows = [i * k + response for i in local for response in range(k)]  # this process's, of all B k rows
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
         decoder: Decoder | None = None
-        if own:
-            decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[place] for place in own], k)
+        if local:
+            decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[i] for i in local], k)
         else:
             idle(model)
         ends = torch.tensor(sorted(end_ids), device=model.device)
@@ -93,16 +106,16 @@ class Sampler:
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
         alive = torch.arange(len(responses), device=model.device)
         for length in range(1, self.max_new_tokens + 1):
-            signals.check()
-            count, ours = _alive([rows[row] for row in alive.tolist()], len(prompts) * k)
+            signals.raise_if_stopped()
+            count, local_alive = _alive([rows[row] for row in alive.tolist()], len(prompts) * k)
             if not count:
                 break
-            # Each process draws for the rows of all, and uses its own: their generators stay the same.
-            points = uniforms(count, generator, model.device)[ours] if self.temperature else None
+            # Every process draws for the rows of all processes, so that all generators stay in the same state.
+            points = uniforms(count, generator, model.device)[local_alive] if self.temperature else None
             if len(alive) and decoder is not None:
                 logits = decoder.logits.float()
                 tokens = self._draw(logits, points)  # (rows,)
-                # Not log_softmax: on a CPU its sums over large vocabularies are off by 1e-5.
+                # log_softmax on a CPU is off by 1e-5 for large vocabularies.
                 logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
                 for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                     responses[row].append(token)
@@ -119,9 +132,10 @@ class Sampler:
             else:
                 idle(model)
         drawn = [(tuple(ids), logp) for ids, logp in zip(responses, logps.tolist(), strict=True)]
-        return processes.together(rows, drawn)
+        return processes.merge(rows, drawn)
 
     def _draw(self, logits: Tensor, points: Tensor | None) -> Tensor:
+        """A token for each row: logits (rows, vocabulary), points (rows, 1) or None at temperature 0; (rows,)."""
         if points is None:
             return logits.argmax(-1)
         if self.temperature != 1:
@@ -139,31 +153,41 @@ class Sampler:
 
 
 def _alive(rows: list[int], total: int) -> tuple[int, Tensor | slice]:
-    """How many of a batch's rows go on in all processes, and which of them are this process's.
+    """Which rows of a batch have not ended.
 
     Args:
-        rows: those that go on here, by their places in the batch.
-        total: rows of the batch.
+        rows: this process's rows that have not ended, by index in the batch.
+        total: rows of the batch, in all processes.
+
+    Returns:
+        How many rows of all processes have not ended, and the indices of this process's rows among them.
     """
     if processes.world_size() == 1:
         return len(rows), slice(None)
-    going = torch.zeros(total, dtype=torch.int32)
-    going[rows] = 1
-    processes.total(going)
-    return int(going.sum()), (going.cumsum(0) - 1)[rows]
+    alive = torch.zeros(total, dtype=torch.int32)
+    alive[rows] = 1
+    processes.all_reduce_sum(alive)
+    return int(alive.sum()), (alive.cumsum(0) - 1)[rows]
 
 
 def uniforms(rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """A number from 0 to 1 for each row, (rows, 1). Double precision: single would miss rare tokens."""
+    """A uniform number in [0, 1) per row, (rows, 1), in double precision: single precision would miss rare tokens."""
     return torch.rand((rows, 1), generator=generator, dtype=torch.float64, device=device)
 
 
 def draw(probabilities: Tensor, points: Tensor) -> Tensor:
-    """An index from each row of probabilities, (rows, n), in proportion to them; (rows,).
+    """Draws an index from each row in proportion to its probabilities, by inverting their cumulative sums.
 
-    One uniform number a row (`uniforms`), looked up in the cumulative sums. `torch.multinomial` draws one for every
-    entry, which for a large vocabulary took a sixth of the time of sampling.
+    `torch.multinomial` draws a number for every entry, which took a sixth of the time of sampling from a large
+    vocabulary.
+
+    Args:
+        probabilities: (rows, n).
+        points: a uniform number per row (`uniforms`), (rows, 1).
+
+    Returns:
+        (rows,).
     """
     sums = probabilities.cumsum(-1, dtype=torch.float64)
-    # right: an entry of no probability is never met, not even at 0.
+    # right=True: an entry of probability 0 is never drawn, not even by the point 0.
     return torch.searchsorted(sums, points * sums[:, -1:], right=True).squeeze(1).clamp_(max=sums.shape[1] - 1)

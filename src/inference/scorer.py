@@ -1,8 +1,8 @@
-"""Log-probabilities of responses: the one component behind SFT, learning, reference log-probs and KL.
+"""Log-probabilities of responses, for SFT, learning, reference log-probs and the KL.
 
-A prompt is encoded once for its k responses, logits are made at response positions alone and never kept. A model that
-cannot take such rows is scored the plain way, every response a row behind a copy of its prompt: that is the twin the
-other must agree with.
+A prompt is encoded once for its k responses; logits are computed at response positions only and never kept. A model
+that does not accept such rows is scored with plain rows: each response after its own copy of the prompt. Both must give
+the same log-probabilities up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.lm_head import Head, token_logps
-from src.inference.row_layout import Layout, batches, packed_batches, packed_layout, plain_layout, shared_layout
+from src.inference.row_layout import Layout, packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
 from src.inference.shared_attention import install, uninstall
 from src.models.sharding import idle
 from src.records import Ids
@@ -23,18 +23,18 @@ from src.runtime.memory import naming
 
 
 def ignore(parts: int) -> None:
-    """For those who do not watch."""
+    """The default of `tick` parameters: progress is not reported."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores (prompt, its k responses) under a causal language model, at temperature 1.
+    """Scores prompts and their k responses under a causal language model, at temperature 1.
 
     Args:
-        tokens: most tokens in one forward pass, padding included; results do not depend on it.
-        longest: rows of up to so many tokens share their prompt; 0: none.
-        packed: whether such rows stand one behind the other, without padding. Better on a processor, where the rows'
-            attention one after another costs nothing; on a GPU rows side by side are.
+        tokens: the most tokens in one forward pass, padding included; results do not depend on it.
+        longest: longest row (tokens) that may share a prompt encoding; 0 disables sharing.
+        packed: whether rows with shared prompts are packed into one, without padding. Faster on a CPU, where attention
+            prompt by prompt costs nothing extra; on a GPU, rows side by side are faster.
     """
 
     tokens: int
@@ -45,6 +45,7 @@ class Scorer:
         """Summed log-probability of every response, in one forward pass, with gradients where they are enabled.
 
         Args:
+            model: the language model.
             prompts: B prompts, each of at least one token.
             responses: B lists of k responses, of any length.
 
@@ -56,7 +57,11 @@ class Scorer:
     def member_logps(
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> Tensor:
-        """As `logps`, for the members of an ensemble that is active in the model (`Policy.learning`): (N, B, k)."""
+        """As `logps`, for all members of an ensemble, which are active in the model (`Policy.learning`).
+
+        Returns:
+            (N, B, k) in nats, float32, for N = members.
+        """
         layout, states, head = self._forward(model, members, prompts, responses)
         logps = token_logps(states, head, layout.targets.repeat(members)).reshape(members, -1)
         return layout.sums(logps).reshape(members, len(prompts), -1)
@@ -65,22 +70,39 @@ class Scorer:
     def states(
         self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> tuple[Tensor, Head]:
-        """The hidden states that predict the response tokens, (n, d), and the head they go through."""
+        """The hidden states that predict the response tokens, in one forward pass without gradients.
+
+        Args:
+            model, prompts, responses: as in `logps`.
+
+        Returns:
+            States, (n, d) for the n response tokens, prompt by prompt, and the head they go through. For a model with
+            plain rows the states are the model's logits.
+        """
         _, states, head = self._forward(model, 1, prompts, responses)
         return states, head.detach()
 
     def batches(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], members: int = 1) -> list[list[int]]:
-        """The prompts, by index, of every forward pass: sorted by length, each within `tokens`."""
-        found = []
+        """Splits prompts into forward passes of at most `tokens` tokens; a longer prompt is a pass by itself.
+
+        Args:
+            prompts: B prompts.
+            responses: B lists of k responses.
+            members: members of the ensemble, which are computed in the same pass.
+
+        Returns:
+            Indices of the prompts of each pass, sorted by length: those with shared prompts first, then the others.
+        """
+        batches = []
         for shared in (True, False):
-            rows = [i for i, one in enumerate(map(self.shares, prompts, responses)) if one == shared]
+            rows = [i for i, shares in enumerate(map(self.shares, prompts, responses)) if shares == shared]
             lengths = [_lengths(prompts[i], responses[i], shared, members) for i in rows]
             if shared and self.packed:
-                cut = packed_batches([sum(both) for both in lengths], self.tokens)
+                parts = packed_batches([sum(both) for both in lengths], self.tokens)
             else:
-                cut = batches(lengths, self.tokens)
-            found += [[rows[place] for place in batch] for batch in cut]
-        return found
+                parts = padded_batches(lengths, self.tokens)
+            batches += [[rows[i] for i in part] for part in parts]
+        return batches
 
     @torch.no_grad()
     def all_logps(
@@ -90,64 +112,79 @@ class Scorer:
         responses: Sequence[Sequence[Ids]],
         tick: Callable[[int], None] = ignore,
     ) -> Tensor:
-        """As `logps`, for any number of prompts, batch by batch, on the CPU; processes share the prompts.
+        """As `logps`, for any number of prompts, batch by batch and without gradients; processes divide the prompts.
 
-        `tick` is called with the number of prompts scored here.
+        Args:
+            model: the language model.
+            prompts: B prompts, each of at least one token.
+            responses: B lists of k responses, of any length.
+            tick: called after every batch with the number of prompts that this process scored in it.
+
+        Returns:
+            (B, k) in nats, float32, on the CPU, the same in all processes.
         """
         k = len(responses[0]) if responses else 2
         out = torch.zeros(len(prompts), k)
-        own = processes.share(
+        local = processes.local_indices(
             [len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses, strict=True)]
         )
-        asked, given = [prompts[i] for i in own], [responses[i] for i in own]
-        for batch in signals.between(self.batches(asked, given), partial(idle, model)):
+        local_prompts, local_responses = [prompts[i] for i in local], [responses[i] for i in local]
+        for batch in signals.interruptible(self.batches(local_prompts, local_responses), partial(idle, model)):
             with naming("model.tokens", self.tokens):
-                scored = self.logps(model, [asked[i] for i in batch], [given[i] for i in batch]).cpu()
-            out[[own[i] for i in batch]] = scored
+                rows = [local_prompts[i] for i in batch], [local_responses[i] for i in batch]
+                logps = self.logps(model, *rows).cpu()
+            out[[local[i] for i in batch]] = logps
             tick(len(batch))
-        return processes.total(out)
+        return processes.all_reduce_sum(out)
 
     def _forward(
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> tuple[Layout, Tensor, Head]:
-        """The layout, the states that predict its targets, member by member (members * n, d), and their head."""
+        """The layout of the n response tokens; the states that predict them, (N n, d), by member; and their head."""
         shared = all(map(self.shares, prompts, responses))
         lay_out = plain_layout if not shared else packed_layout if self.packed else shared_layout
         layout = lay_out(prompts, responses, model.device)
-        lengths = shared and self.packed  # of one row, the same for all members
+        # Packed lengths describe one row, and the rows of all members have the same lengths.
+        one_mask = shared and self.packed
         inputs = {
             "input_ids": layout.ids.repeat(members, 1),
-            "attention_mask": layout.mask if lengths else layout.mask.repeat(members, *[1] * (layout.mask.dim() - 1)),
+            "attention_mask": layout.mask if one_mask else layout.mask.repeat(members, *[1] * (layout.mask.dim() - 1)),
             "position_ids": layout.positions.repeat(members, 1),
             "use_cache": False,
         }
-        # The plain way takes the model's own logits, whatever it does to them.
+        # Plain rows use the model's own logits: models that are scored this way may transform them.
         out = model.base_model(**inputs).last_hidden_state if shared else model(**inputs).logits
         states = out.reshape(members, -1, out.shape[-1])[:, layout.where].flatten(0, 1)
         return layout, states, Head.of(model) if shared else Head(None, None, None)
 
     def shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
-        """Whether a prompt is encoded once for these responses."""
+        """Whether the prompt is encoded once for these k responses (see `longest`)."""
         return len(prompt) + sum(map(len, group)) <= self.longest
 
 
 def _lengths(prompt: Ids, group: Sequence[Ids], shared: bool, members: int) -> tuple[int, int]:
-    """Tokens of a prompt's rows, for all members: of the prompt and of the responses, or of copies of both."""
+    """Tokens of a prompt's rows for all members: (prompt, responses) if shared, else (all copies of both, 0)."""
     if shared:
         return members * len(prompt), members * sum(map(len, group))
     return members * len(group) * (len(prompt) + max(map(len, group))), 0
 
 
 def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None]) -> Scorer:
-    """The scorer that a model can take, found by scoring two prompts both ways.
+    """A scorer with shared prompts if the model accepts them, else one with plain rows.
+
+    The model is tried on two prompts: both scorers have to agree up to rounding.
 
     Args:
+        model: the language model; shared attention stays installed in it if it is accepted.
         tokens: as in `Scorer`.
-        warn: hears what a model that goes the plain way costs.
+        warn: called with a sentence if the model has to be scored with plain rows, which is slower.
+
+    Returns:
+        The scorer.
     """
     plain = Scorer(tokens, longest=0)
     if not install(model):
-        warn(f"{type(model).__name__} has an attention of its own: {SLOWER}")
+        warn(f"{type(model).__name__} does not use torch's attention: {SLOWER}")
         return plain
     window = getattr(model.config, "sliding_window", None)
     shared = Scorer(tokens, longest=window or 2**62, packed=model.device.type == "cpu")
@@ -159,13 +196,13 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
     )
     responses = list(zip(*answers, strict=True))
     with torch.no_grad():
-        one, other = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
+        ours, expected = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
     coarse = model.dtype in (torch.bfloat16, torch.float16)
-    if torch.allclose(one, other, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3):
+    if torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3):
         return shared
     uninstall(model)
-    warn(f"{type(model).__name__} scores rows with a shared prompt differently: {SLOWER}")
+    warn(f"{type(model).__name__} gives other log-probabilities if responses share a prompt: {SLOWER}")
     return plain
 
 
-SLOWER = "every prompt is encoded once for each response instead of once, which nearly doubles the time of a step"
+SLOWER = "each prompt is encoded again for every response, which nearly doubles the time of a step"

@@ -1,14 +1,16 @@
-"""Attention over rows that hold a prompt once and its k responses behind it.
+"""Attention over rows that hold a prompt once, followed by its k responses.
 
-A row is [prompt, padded to P columns | response 1, response 2, ..., padded to S columns]. The prompt is plain causal
-attention. A response token sees the prompt and what came before it in its own response. A usual (P + S) x (P + S) mask
-would make the prompt's part, nearly all of it, as slow as full attention; here it stays with the causal kernel and only
-the S rows of the responses have a mask.
+A row is [prompt, padded to P columns | response 1, response 2, ..., padded to S columns]. Attention within the prompt
+is causal. A response token attends to the prompt and to its own response up to itself. One (P + S) x (P + S) mask would
+make attention within the prompt, which is most of the work, as slow as full attention. Here the prompt uses the causal
+kernel, and only the S response tokens have a mask.
 
-transformers hands a four-dimensional attention mask on to the attention function as it is. A mask with fewer rows than
-there are queries is such a row's: (B, 1, S, P + S), true where a response token may look. Whole numbers are no mask but
-lengths, (1, 1, B, 1 + k), of prompts and their responses that stand one behind the other in one row, without padding:
-on a processor, where a product over more tokens at once is no faster, padding is time lost.
+transformers passes a four-dimensional attention mask to the attention function unchanged. Two kinds are read here:
+
+- a boolean mask with fewer rows than queries, (B, 1, S, P + S): the S response tokens, true where they may attend;
+- an integer mask, which encodes packed lengths, (1, 1, B, 1 + k): of each prompt and its k responses, all of them one
+  after another in a single row without padding. On a CPU, longer products are no faster per token, so computing with
+  padding only costs time.
 """
 
 import functools
@@ -21,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from src.inference.decoding import current_cache
+from src.inference.shared_cache import current_cache
 
 NAME = "shared_prompt"
 
@@ -36,14 +38,16 @@ def attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of rows with a shared prompt, and transformers' own for every other mask.
+    """The attention function of rows with shared prompts; any other mask goes to that of transformers.
 
     Args:
-        query, key, value: (B, heads, L, head dimension); keys and values may have fewer heads.
-        attention_mask: (B, 1, S, L) with S < L for shared prompts, or their lengths.
+        query, key, value: (B, heads, L, d); keys and values may have fewer heads. With packed lengths, (N, heads, L, d)
+            for N members of an ensemble.
+        attention_mask: for shared prompts (B, 1, S, L) with S < L, or packed lengths, (1, 1, B, 1 + k).
+        scaling: factor on the scores; None: d ** -0.5.
 
     Returns:
-        (B, L, heads, head dimension), and None, as transformers expects.
+        (B, L, heads, d), and None in place of attention weights.
     """
     if (cache := current_cache()) is not None:
         return cache.attend(query, scaling), None
@@ -57,26 +61,27 @@ def attend(
 
 
 def _attend_row(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float | None) -> Tensor:
-    """The prompt's part and the responses', (B, heads, L, d); mask: (..., S, L)."""
+    """Causal attention within the prompt, masked attention of the responses: (B, heads, L, d); mask: (..., S, L)."""
     prompt = query.shape[2] - mask.shape[-2]
     out = scaled_dot_product_attention(
         query[:, :, :prompt], key[:, :, :prompt], value[:, :, :prompt], is_causal=True, scale=scale
     )
     if not mask.shape[-2]:
         return out
-    behind = scaled_dot_product_attention(query[:, :, prompt:], key, value, attn_mask=mask, scale=scale)
-    return torch.cat([out, behind], dim=2)
+    of_responses = scaled_dot_product_attention(query[:, :, prompt:], key, value, attn_mask=mask, scale=scale)
+    return torch.cat([out, of_responses], dim=2)
 
 
 def _attend_packed(query: Tensor, key: Tensor, value: Tensor, lengths: list[list[int]], scale: float | None) -> Tensor:
-    """Row by row; (members, sum of lengths, heads, d).
+    """Attention prompt by prompt: (N, sum of lengths, heads, d).
 
-    In float32: rows are packed on a processor, where torch's attention is faster in it than in bfloat16, and exact.
+    Computed in float32: prompts are packed on a CPU, where torch's attention is faster in float32 than in bfloat16, and
+    more exact.
     """
     groups = query.shape[1] // key.shape[1]
     dtype = query.dtype
     query, key, value = query.float(), key.float(), value.float()
-    # split, and not slices: the gradient of a slice is as large as all rows.
+    # split, not slicing: the gradient of a slice is a tensor as large as all prompts together.
     parts = (tensor.split([sum(row) for row in lengths], dim=2) for tensor in (query, key, value))
     out = [
         _attend_row(q, repeat_kv(k, groups), repeat_kv(v, groups), _response_mask(tuple(row), q.device), scale)
@@ -87,11 +92,10 @@ def _attend_packed(query: Tensor, key: Tensor, value: Tensor, lengths: list[list
 
 @functools.lru_cache(maxsize=4096)
 def _response_mask(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """(S, P + S), true where a response token may look: the prompt, and its own response up to itself."""
+    """(S, P + S), true where a response token may attend: the prompt, and its own response up to itself."""
     prompt, *responses = lengths
-    own = torch.block_diag(*(torch.ones(n, n).tril() for n in responses)) if responses else torch.ones(0, 0)
-    own = own[: sum(responses), : sum(responses)]
-    return torch.cat([torch.ones(len(own), prompt), own], dim=1).bool().to(device)
+    causal = torch.block_diag(*(torch.ones(n, n).tril() for n in responses)) if responses else torch.ones(0, 0)
+    return torch.cat([torch.ones(len(causal), prompt), causal], dim=1).bool().to(device)
 
 
 AttentionInterface.register(NAME, attend)
@@ -99,7 +103,11 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def install(model: PreTrainedModel) -> bool:
-    """Lets a model take rows with a shared prompt, where it uses torch's attention; whether it does."""
+    """Makes a model that uses torch's attention accept rows with shared prompts.
+
+    Returns:
+        Whether it could be installed; False for a model with an attention of its own.
+    """
     if model.config._attn_implementation not in (NAME, "sdpa"):
         return False
     model.set_attn_implementation(NAME)
@@ -107,5 +115,5 @@ def install(model: PreTrainedModel) -> bool:
 
 
 def uninstall(model: PreTrainedModel) -> None:
-    """Gives a model torch's attention back."""
+    """Restores torch's attention."""
     model.set_attn_implementation("sdpa")

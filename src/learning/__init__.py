@@ -1,1 +1,1 @@
-"""Gradient steps: preference learning and SFT."""
+"""Gradient steps: learning from preferences (`learner`) and supervised fine-tuning (`finetune`, `sft_cache`)."""

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on (prompt, label): what makes an SFT policy."""
+"""Supervised fine-tuning (SFT) of a policy on the labels of prompts."""
 
 from collections.abc import Callable
 
@@ -21,16 +21,20 @@ def finetune(
     scorer: Scorer,
     advance: Callable[[float], None],
 ) -> float:
-    """Trains a policy of one member on the labels; adapters with dropout, everything else without.
+    """Trains a policy with one member on the labels. Only adapters use dropout.
+
+    The learning rate rises linearly in the first twentieth of the steps, and then falls linearly to 0.
 
     Args:
-        policy: changed in place.
-        member: whose data order and dropout these are.
-        scorer: computes the labels' log-probs.
-        advance: called after every step with the loss.
+        policy: trained in place.
+        prompts: with labels.
+        spec: the training settings.
+        member: number of the member, which selects the order of the data and the dropout masks.
+        scorer: computes the log-probs of the labels.
+        advance: called after every step with its loss.
 
     Returns:
-        The mean loss of the last tenth of the steps, nats a label token.
+        The mean loss of the last tenth of the steps, in nats per label token.
 
     Raises:
         FloatingPointError: if the loss is not finite.
@@ -46,9 +50,9 @@ def finetune(
     with torch.random.fork_rng(devices=[]), policy.learning() as model:
         torch.manual_seed(stream_seed(seed, "dropout"))
         for step in range(spec.steps):
-            share = min((step + 1) / warmup, (spec.steps - step) / max(1, spec.steps - warmup))
+            factor = min((step + 1) / warmup, (spec.steps - step) / max(1, spec.steps - warmup))
             for group in optimizer.param_groups:
-                group["lr"] = spec.learning_rate * share
+                group["lr"] = spec.learning_rate * factor
             batch = stream.take(spec.batch_size)
             tokens = sum(len(prompt.label_ids) for prompt in batch)
             total = 0.0

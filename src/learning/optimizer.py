@@ -1,4 +1,4 @@
-"""The optimizer's settings: plain values, checked, without torch."""
+"""Settings of the optimizer; importable without torch."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from src.runtime.errors import require
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """AdamW and its schedule.
+    """AdamW and its learning rate schedule.
 
     Args:
         betas, eps, weight_decay: as in torch.optim.AdamW.
-        max_grad_norm: each member's gradient is clipped to it; None: not clipped.
-        schedule: "linear" falls to 0 over the T steps, "constant" stays.
+        max_grad_norm: each member's gradient is clipped to this norm; None: not clipped.
+        schedule: "linear" decays the learning rate to 0 over the T steps, "constant" keeps it.
     """
 
     betas: list[float]

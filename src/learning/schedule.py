@@ -1,4 +1,4 @@
-"""How T steps are divided into F rounds (Algorithm 1 of arXiv:2406.12168, K = T / F)."""
+"""How T optimizer steps are divided into F rounds (Algorithm 1 of arXiv:2406.12168, with K = T / F steps each)."""
 
 from itertools import accumulate
 from typing import NamedTuple
@@ -7,7 +7,11 @@ import numpy as np
 
 
 def resolve_rounds(F: int | str, T: int) -> int:
-    """Number of rounds: a whole number from 1 to T, or "T" for one round a step.
+    """The number of rounds.
+
+    Args:
+        F: a whole number from 1 to T, or "T" for one round per optimizer step.
+        T: optimizer steps.
 
     Raises:
         ValueError: if F is neither.
@@ -15,20 +19,26 @@ def resolve_rounds(F: int | str, T: int) -> int:
     if F == "T":
         return T
     if isinstance(F, bool) or not isinstance(F, int) or not 1 <= F <= T:
-        raise ValueError(f"F={F}: expected a whole number from 1 to T={T}, or T for a round every step")
+        raise ValueError(f"F={F}: expected a whole number from 1 to T={T}, or T for one round per step")
     return F
 
 
 def round_sizes(T: int, F: int) -> list[int]:
-    """Steps of each round: they sum to T and differ by at most one, longer ones first.
+    """The number of optimizer steps of each round.
 
-    The first of two rounds takes ceil(T / 2) steps, as the paper's K does.
+    Returns:
+        F numbers that sum to T and differ by at most one, larger ones first. With two rounds, the first one takes
+        ceil(T / 2) steps, like K in the paper.
     """
     return [T // F + (index < T % F) for index in range(F)]
 
 
 def split_evenly(items: list, parts: int) -> list[list]:
-    """Consecutive slices whose lengths differ by at most one, longer ones first; their order is the items' order."""
+    """Cuts items into so many consecutive slices.
+
+    Returns:
+        Slices whose lengths differ by at most one, longer ones first; together they are the items, in order.
+    """
     edges = np.cumsum([0, *(len(items) // parts + (index < len(items) % parts) for index in range(parts))])
     return [items[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)]
 

@@ -1,1 +1,1 @@
-"""The policy: any causal language model of transformers, with LoRA members or all of its weights."""
+"""Models: the policy (any causal LM of transformers, LoRA or all weights), reward models and sentence encoders."""

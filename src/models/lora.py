@@ -1,14 +1,12 @@
-"""Low-rank adapters (arXiv:2106.09685), the members of an ensemble stacked in one tensor.
+"""Low-rank adapters (LoRA, arXiv:2106.09685); the N members of an ensemble are stacked in one tensor.
 
-The mean of an ensemble is the mean of the members' weight updates, scale / N * sum_i B_i A_i. Averaging the A_i and B_i
-themselves, or concatenating them with weights sqrt(1/N) as PEFT's "linear" combination does, brings in cross terms
-B_i A_j that no member has learned.
+The mean of the ensemble is the mean of the members' weight updates, scale / N * sum_i B_i A_i. Averaging the A_i and
+the B_i separately, or concatenating them with weights sqrt(1/N) as PEFT's "linear" combination does, would add cross
+terms B_i A_j that no member has learned.
 """
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from src.models.loading import as_run_error
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
@@ -26,13 +25,20 @@ PREFIX = "base_model.model."
 
 
 class LoraLinear(nn.Module):
-    """A frozen linear layer with N adapters, all of them active or none.
+    """A frozen linear layer with N adapters, all active or none.
 
-    Adapters are float32, whatever the frozen layer is; products are taken in the type of the layer.
+    Adapters are float32; products are computed in the dtype of the frozen layer.
+
+    Args:
+        base: the layer; frozen in place.
+        members: N.
+        spec: shape of the adapters.
 
     Attributes:
-        A: (N, r, in), B: (N, out, r).
-        active: whether the adapters are; the rows of a batch then are N equal parts, one a member, in order.
+        A: (N, r, in).
+        B: (N, out, r).
+        scale: factor of the update B A, alpha / r.
+        active: whether the adapters contribute. If so, a batch holds N equal parts, the first for member 0 and so on.
     """
 
     def __init__(self, base: nn.Linear | Conv1D, members: int, spec: LoraSpec) -> None:
@@ -47,7 +53,7 @@ class LoraLinear(nn.Module):
         self.active = False
 
     def initialize(self, generator: torch.Generator) -> None:
-        """PEFT's start: A uniform with the bound 1 / sqrt(in) of a linear layer, B zero."""
+        """Initializes as PEFT does: A uniform within 1 / sqrt(in), the bound of a linear layer; B zero."""
         bound = 1 / math.sqrt(self.A.shape[-1])
         with torch.no_grad():
             self.A.copy_(torch.empty(self.A.shape).uniform_(-bound, bound, generator=generator))
@@ -57,22 +63,27 @@ class LoraLinear(nn.Module):
         y = self.base(x)
         if not self.active:
             return y
-        # One product over the frozen weight for all members, and each member's own on its part of the rows.
+        # One product with the frozen weight for all rows, and one with each member's adapter for its rows.
         rows = self.dropout(x).reshape(len(self.A), -1, x.shape[-1])
         low = torch.bmm(rows, self.A.transpose(1, 2).to(x.dtype))
         out = y.reshape(len(self.A), -1, y.shape[-1])
         return torch.baddbmm(out, low, self.B.transpose(1, 2).to(x.dtype), alpha=self.scale).reshape(y.shape)
 
     def mean_weight(self) -> Tensor:
-        """The layer's weight with the mean of the members' updates added, as the layer has it."""
+        """The frozen weight plus the mean of the members' updates, in the layer's dtype and orientation."""
         update = torch.einsum("nor,nri->oi", self.B.detach(), self.A.detach())
         return folded(self.base, self.scale / len(self.A) * update)
 
 
 def folded(layer: nn.Linear | Conv1D, update: Tensor) -> Tensor:
-    """A layer's weight with an update (out, in) added in float32, in the layer's own type and orientation.
+    """The weight of a layer plus an update, added in float32.
 
-    This process's part of it, where weights are in parts.
+    Args:
+        layer: the layer; Conv1D stores its weight transposed.
+        update: (out, in), float32.
+
+    Returns:
+        The sum in the layer's dtype and orientation; of a sharded weight, this process's shard.
     """
     weight = here(layer.weight.detach())
     update = own_part(update.T if isinstance(layer, Conv1D) else update, layer.weight)
@@ -82,11 +93,16 @@ def folded(layer: nn.Linear | Conv1D, update: Tensor) -> Tensor:
 def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, LoraLinear]:
     """Replaces the targeted linear layers of a model by LoraLinear and freezes everything else.
 
+    Args:
+        model: changed in place.
+        members: size of the ensemble.
+        spec: shape and targets of the adapters.
+
     Returns:
-        The new layers by the name of the layer they replaced.
+        The new layers, by the name of the layer they replace.
 
     Raises:
-        RunError: if nothing, or not every target, is found.
+        RunError: if the model lacks a target.
     """
     model.requires_grad_(False)
     head = model.get_output_embeddings()
@@ -111,10 +127,16 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
 
 
 def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int], base_model: str) -> None:
-    """Writes the mean of the given members as one adapter that `peft.PeftModel.from_pretrained` loads.
+    """Writes the mean of some members as one adapter that `peft.PeftModel.from_pretrained` loads.
 
-    The members' A stand one below the other and their B side by side: an adapter of rank N r whose product is the sum
-    of the B_i A_i, and whose alpha / (N r) is scale / N. Exact, unlike averaging A and B.
+    Stacking the A_i vertically and the B_i horizontally gives an adapter of rank N r whose product is sum_i B_i A_i and
+    whose alpha / (N r) is scale / N. This is exact; averaging A and B is not.
+
+    Args:
+        folder: made if missing.
+        layers: the policy's layers with adapters, by name.
+        members: indices of the N members.
+        base_model: the folder or hub name that the adapter's config names.
     """
     tensors = {}
     for name, layer in layers.items():
@@ -125,7 +147,7 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
     rank = len(members) * first.A.shape[1]
     config = LoraConfig(
         r=rank,
-        lora_alpha=first.scale * first.A.shape[1],  # type: ignore[arg-type]  # a float is fine, and exact
+        lora_alpha=first.scale * first.A.shape[1],  # type: ignore[arg-type]  # PEFT accepts a float, and only a float is exact
         lora_dropout=first.dropout.p,
         bias="none",
         fan_in_fan_out=any(isinstance(layer.base, Conv1D) for layer in layers.values()),
@@ -133,7 +155,7 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
         base_model_name_or_path=base_model,
         inference_mode=True,
     )
-    # PEFT makes a set of what it is given, which every process would write in another order.
+    # PEFT turns a list into a set, whose order differs between processes.
     config.target_modules = sorted({name.rsplit(".", 1)[-1] for name in layers})
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -141,12 +163,15 @@ def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int]
 
 
 def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
-    """Reads an adapter in PEFT's format: layer name -> (A (r, in), B (out, r)), and the scale alpha / r.
+    """Reads an adapter in PEFT's format.
+
+    Returns:
+        A (r, in) and B (out, r) by layer name, and the scale alpha / r.
 
     Raises:
-        RunError: if it cannot be read, or is not plain LoRA.
+        RunError: if the adapter cannot be read, or is not plain LoRA.
     """
-    with _readable(folder):
+    with as_run_error(lambda error: _unreadable(folder, error)):
         config = json.loads((folder / "adapter_config.json").read_text())
         tensors = load_file(folder / "adapter_model.safetensors")
         other = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
@@ -162,15 +187,9 @@ def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]
         return pairs, config["lora_alpha"] / config["r"]
 
 
-@contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise RunError(
-            f"the adapter in {folder} cannot be read ({what}); its adapter_config.json or adapter_model.safetensors is "
-            "damaged, or not the file itself: copy both again, whole (git lfs pull, where they come from git)"
-        ) from error
+def _unreadable(folder: Path, error: Exception) -> str:
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    return (
+        f"the adapter in {folder} cannot be read ({said}); its adapter_config.json or adapter_model.safetensors is "
+        "damaged, or a Git LFS pointer: copy both again, whole (git lfs pull, if they come from git)"
+    )

@@ -1,21 +1,25 @@
-"""Reading models and tokenizers of transformers, from a folder or the hub; code that comes with one is never run."""
+"""Loading causal language models and tokenizers of transformers, from a folder or the hub.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Code that comes with a model is never run.
+"""
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from src.runtime.errors import RunError
+from src.models.loading import as_run_error
+from src.runtime.errors import RunError, error_summary
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model.
+    """Loads the tokenizer of a model.
+
+    Args:
+        path: a folder or a hub name.
 
     Raises:
-        RunError: if it cannot be read or has no end-of-sequence token.
+        RunError: if the tokenizer cannot be loaded or has no end-of-sequence token.
     """
-    with _readable(path):
+    with as_run_error(lambda error: _message(path, error)):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
@@ -23,27 +27,26 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
 
 def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
-    """A causal language model, its weights in the given type, on the CPU.
+    """Loads a causal language model onto the CPU.
+
+    Args:
+        path: a folder or a hub name.
+        dtype: of the weights.
 
     Raises:
-        RunError: if it cannot be read.
+        RunError: if the model cannot be loaded.
     """
-    with _readable(path):
+    with as_run_error(lambda error: _message(path, error)):
         return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
 
 
-@contextmanager
-def _readable(path: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
-        if "gated repo" in str(error):
-            raise RunError(
-                f"the model {path} is gated: accept its licence at https://huggingface.co/{path} and set HF_TOKEN, or "
-                "give the folder of a copy: model.path=DIR, or base=DIR for a saved adapter"
-            ) from error
-        what = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise RunError(
-            f"the model {path} cannot be loaded ({what}); without a network give the folder of one: model.path=DIR, or "
-            "base=DIR for a saved adapter"
-        ) from error
+def _message(path: str, error: Exception) -> str:
+    if "gated repo" in str(error):
+        return (
+            f"the model {path} is gated: accept its licence at https://huggingface.co/{path} and set HF_TOKEN, or "
+            "give the folder of a copy: model.path=DIR, or base=DIR for a saved adapter"
+        )
+    return (
+        f"the model {path} cannot be loaded ({error_summary(error)}); without a network give the folder of a copy: "
+        "model.path=DIR, or base=DIR for a saved adapter"
+    )

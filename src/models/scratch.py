@@ -1,4 +1,4 @@
-"""A small Llama and its tokenizer made from nothing but the train split: the `tiny` model."""
+"""A small Llama with random weights and a tokenizer trained on the train split: the `tiny` model."""
 
 from pathlib import Path
 
@@ -13,7 +13,12 @@ from src.storage.files import writing
 
 
 def train_tokenizer(rows: list[Row], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE over prompts and labels: any text survives a round trip."""
+    """Trains a byte-level BPE tokenizer on prompts and labels; any text survives a round trip.
+
+    Args:
+        rows: the train split.
+        vocab_size: most tokens, `<pad>` and `<eos>` included.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -28,7 +33,11 @@ def train_tokenizer(rows: list[Row], vocab_size: int) -> PreTrainedTokenizerFast
 
 
 def make_base(folder: Path, rows: list[Row], spec: ScratchSpec) -> None:
-    """Writes a random model and its tokenizer as an ordinary transformers folder."""
+    """Writes a random model and its tokenizer as an ordinary transformers folder.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
     tokenizer = train_tokenizer(rows, spec.vocab_size)
     config = LlamaConfig(
         vocab_size=len(tokenizer),

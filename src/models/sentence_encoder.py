@@ -1,54 +1,56 @@
-"""Models of sentence embeddings."""
+"""Sentence-embedding models: checked before a run, loaded when needed."""
 
 import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.runtime.errors import RunError
+from src.models.loading import as_run_error
+from src.runtime.errors import error_summary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
 def encoder_problems(key: str, path: str) -> list[str]:
-    """What keeps a model of sentence embeddings from being used, found without loading it.
+    """What prevents using a sentence-embedding model, a line each, checked without loading the model.
 
     Args:
-        key: of the configuration, that names it.
-        path: a folder or hub name.
+        key: the configuration key that names the model, for messages.
+        path: a folder or a hub name.
     """
-    found = []
+    problems = []
     if importlib.util.find_spec("sentence_transformers") is None:
-        found.append("sentence embeddings need sentence-transformers: pip install -e '.[embedding]'")
+        problems.append("sentence embeddings need sentence-transformers: pip install -e '.[embedding]'")
     if path.startswith(("/", ".", "~")) and not (Path(path) / "config.json").is_file():
-        found.append(f"{key}={path}: no sentence-embedding model there (expected a folder with config.json)")
-    return [*found, *_own_code(key, Path(path))]
+        problems.append(f"{key}={path}: no sentence-embedding model there (expected a folder with config.json)")
+    return [*problems, *_own_code(key, Path(path))]
 
 
-def load_encoder(path: str, give: str) -> "SentenceTransformer":
-    """Loads a model of sentence embeddings.
+def load_encoder(path: str, advice: str) -> "SentenceTransformer":
+    """Loads a sentence-embedding model.
 
     Args:
-        path: a folder or hub name.
-        give: what to type to name another one.
+        path: a folder or a hub name.
+        advice: what to type for another model, for the message.
 
     Raises:
-        RunError: if it cannot be had.
+        RunError: if the model cannot be loaded.
     """
     from sentence_transformers import SentenceTransformer
 
-    try:
+    def message(error: Exception) -> str:
+        return (
+            f"the embedding model {path} cannot be loaded ({error_summary(error)}); without a network give the folder "
+            f"of a copy: {advice}"
+        )
+
+    with as_run_error(message):
         return SentenceTransformer(path, trust_remote_code=False)
-    except Exception as error:  # a damaged file ends in any of a dozen kinds of exception
-        what = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise RunError(
-            f"the embedding model {path} cannot be loaded ({what}); without a network give the folder of one: {give}"
-        ) from error
 
 
 def _own_code(key: str, folder: Path) -> list[str]:
-    """What is wrong with a local model that brings modules of its own: some versions of the library would run them."""
+    """Which modules of a local model are code from its folder: some versions of the library would run such code."""
     file = folder / "modules.json"
     if not file.is_file():
         return []
@@ -56,5 +58,5 @@ def _own_code(key: str, folder: Path) -> list[str]:
         kinds = [str(module["type"]) for module in json.loads(file.read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [f"{key}={folder}: its modules.json cannot be read ({error!r})"]
-    strange = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
-    return [f"{key}={folder}: its module {kind} is code of its own, which is never run" for kind in strange]
+    foreign = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    return [f"{key}={folder}: its module {kind} is code of its own, which is never run" for kind in foreign]

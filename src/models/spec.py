@@ -1,20 +1,22 @@
-"""What a model yaml says: plain values, checked; nothing here loads anything."""
+"""The options of conf/model: plain values, checked. Nothing here loads a model."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.runtime.errors import require
+from src.storage.files import is_local
 
 
 @dataclass(frozen=True)
 class LoraSpec:
-    """Shape of the adapters.
+    """Shape of the LoRA adapters.
 
     Args:
         rank: r > 0.
-        alpha: updates are scaled by alpha / r; > 0.
-        dropout: on the adapters' input, in SFT only; 0 <= dropout < 1.
-        targets: names of the linear layers that get an adapter ("q_proj"), or "all-linear" for all but the head.
+        alpha: the update B A is scaled by alpha / r; > 0.
+        dropout: dropout on the adapters' input, in SFT only; 0 <= dropout < 1.
+        targets: names of the linear layers with adapters, such as ["q_proj", "v_proj"], or "all-linear" for all linear
+            layers except the head.
     """
 
     rank: int
@@ -39,11 +41,11 @@ class ScratchSpec:
     """Dimensions of a Llama trained from scratch.
 
     Args:
-        vocab_size: most tokens of the byte-level BPE trained on the train split, at least 258.
+        vocab_size: most tokens of the byte-level BPE that is trained on the train split, at least 258.
         layers, hidden, heads, intermediate: as in LlamaConfig.
         positions: longest sequence, in tokens.
         initializer_range: standard deviation of the random weights; about 1 / sqrt(hidden) suits small models.
-        seed: of the random weights.
+        seed: seed of the random weights.
     """
 
     vocab_size: int
@@ -76,10 +78,10 @@ class SftSpec:
 
     Args:
         steps: optimizer steps, > 0.
-        batch_size: rows a step, > 0.
-        learning_rate: peak, > 0.
-        seed: of data order and adapters; member i of an ensemble adds its index. Not the run's seed, so that runs with
-            different seeds start from the same SFT policy.
+        batch_size: rows per step, > 0.
+        learning_rate: peak of the schedule, > 0.
+        seed: seed of data order and adapters, plus i for member i of an ensemble. Independent of the run's seed, so
+            that runs with different seeds start from the same SFT policy.
     """
 
     steps: int
@@ -97,20 +99,21 @@ class ModelSpec:
     """The model that is trained.
 
     Args:
-        name: as in the result row.
+        name: the name in result rows.
         path: folder or hub name of a causal LM; None for a model from scratch.
         template: "plain" or "chat"; see `src.models.template.Template`.
-        dtype: of the base's weights under adapters, "float32" or "bfloat16"; what is trained is in float32 always.
+        dtype: dtype of the frozen weights under adapters, "float32" or "bfloat16"; trained weights are float32.
         scratch: dimensions of a model from scratch; None with a path.
-        pretrain: full-weight training on the labels that makes the base of a scratch model with adapters; else None.
+        pretrain: training of all weights on the labels, which makes the base of a scratch model with adapters; else
+            None.
         lora: shape of the adapters; None trains all weights.
         sft: the supervised run that every policy starts from.
-        learning_rate: of the preference training, unless the top-level learning_rate says otherwise.
+        learning_rate: learning rate of the preference training, unless the top-level learning_rate overrides it.
         rows: most responses sampled at once.
-        tokens: most tokens in a forward pass of scoring and learning, padding included, all members together; what
-            takes more is done in parts, with the same result.
-        gradient_checkpointing: whether layers are computed a second time on the way back instead of kept: a third more
-            time for a fraction of the memory.
+        tokens: most tokens in a forward pass of scoring and learning, padding included, all members together. A larger
+            batch is split, with the same result.
+        gradient_checkpointing: whether layers are computed again in the backward pass instead of kept: a third more
+            time, a fraction of the memory.
 
     Raises:
         ValueError: if the fields contradict each other, or a local path holds no model.
@@ -130,7 +133,7 @@ class ModelSpec:
     gradient_checkpointing: bool
 
     def __post_init__(self) -> None:
-        local = self.path is not None and (self.path.startswith(("/", ".", "~")) or Path(self.path).exists())
+        local = self.path is not None and is_local(self.path)
         names = ("learning_rate", "rows", "tokens")
         require(
             *((getattr(self, n) > 0, f"{n}={getattr(self, n)}: expected a number above 0") for n in names),
@@ -152,10 +155,10 @@ class ModelSpec:
             ),
             (
                 self.pretrain is None or (self.scratch is not None and self.lora is not None),
-                "pretrain makes the base of a scratch model with adapters; expected null here",
+                "pretrain: expected null, for it only makes the base of a scratch model with adapters",
             ),
             (
                 self.pretrain is not None or self.scratch is None or self.lora is None,
-                "lora on a model from scratch needs pretrain, for a random base cannot be adapted; use model=tiny_lora",
+                "lora: a model from scratch needs pretrain, as a random base cannot be adapted; use model=tiny_lora",
             ),
         )

@@ -1,4 +1,4 @@
-"""From text to the tokens that a policy reads and writes, and back."""
+"""From text to the tokens of a policy, and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,30 +15,29 @@ if TYPE_CHECKING:
 
     from src.models.policy import Policy
 
-# Stands for any prompt and any response where only what is around them is looked at.
+# Placeholders, to find the text that a chat template puts around a prompt and a response.
 PROMPT, RESPONSE = "prompt", "@response@"
-# Some chat templates write today's date into the prompt, which would make a run another one tomorrow.
+# Some chat templates write today's date into the prompt; with a fixed date a run gives the same results tomorrow.
 TODAY = "{% macro strftime_now(format) %}17 Jun 2024{% endmacro %}"
 
 
 @dataclass(frozen=True)
 class Template:
-    """How a prompt is put to the policy, and how its responses begin and end.
+    """How a prompt is presented to the policy, and how responses begin and end.
 
-    A prompt never ends in a space: the space before a response belongs to the response, since a policy asked to go on
-    after a lone space samples what hardly ever follows one.
+    A prompt never ends in a space. The space before a response belongs to the response: tokenizers join a space with
+    the word after it, so a policy has hardly seen a lone space in training.
 
     Args:
-        tokenizer: with an end-of-sequence token; no other special token is needed.
-        kind: "plain" puts the prompt as it is, with the tokens that the model has in front of a text, and a response
-            begins with a space and ends with the end-of-sequence token. "chat" writes the prompt as the user's turn of
-            the tokenizer's chat template, thinking switched off, and a response begins as the template has it and ends
-            with the template's end of a turn. A prompt that is a dialogue itself ("Human: .. Assistant: ..") is one
-            turn of the user.
-        model_ends: more tokens that end a response.
+        tokenizer: the policy's tokenizer, with an end-of-sequence token.
+        kind: "plain" takes the prompt unchanged, after the tokens that the tokenizer puts before any text; a response
+            begins with a space and ends with the end-of-sequence token. "chat" takes the prompt as the user's turn in
+            the tokenizer's chat template, without thinking; a response begins and ends as an assistant's turn does. A
+            prompt that is a dialogue itself ("Human: .. Assistant: ..") is one turn of the user.
+        model_ends: further tokens that end a response.
 
     Raises:
-        RunError: if a chat template is asked for and the tokenizer has none, or one that fails.
+        RunError: if the tokenizer has no chat template that works, and kind is "chat".
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -56,10 +55,15 @@ class Template:
         except (TemplateError, ValueError, TypeError, KeyError) as error:
             raise RunError(f"{about} has a chat template that fails ({error}); use model.template=plain") from error
         if not fits:
-            raise RunError(f"{about} has a chat template that leaves the turns' text out; use model.template=plain")
+            raise RunError(f"{about} has a chat template that omits the text of turns; use model.template=plain")
 
     def prompt_ids(self, text: str) -> Ids:
-        """Token ids of a prompt, with what the model wants in front of it and nothing behind it."""
+        """Token ids of a prompt, at which a response continues.
+
+        Returns:
+            The tokens that the model expects first (such as BOS), the prompt, and for "chat" the header of the
+            assistant's turn; no end-of-sequence token.
+        """
         if self.kind == "chat":
             return tuple(self.tokenizer(self._opening(text.strip()), add_special_tokens=False).input_ids)
         ids = self.tokenizer(text.strip()).input_ids
@@ -68,23 +72,23 @@ class Template:
         return tuple(ids)
 
     def response_ids(self, text: str) -> Ids:
-        """Token ids of a human text after a prompt, with the token that ends it."""
+        """Token ids of a human text as a response to a prompt, with the token that ends a response."""
         before, end = self._response_frame
-        return (*self._behind_a_prompt(before + text), end)
+        return (*self._within_text(before + text), end)
 
     def text(self, ids: Ids) -> str:
-        """The text of a sampled response, without special tokens and white space around it."""
+        """The text of a sampled response, without special tokens and surrounding white space."""
         kept = ids[:-1] if ids and ids[-1] in self.end_ids else ids
         return str(self.tokenizer.decode(list(kept), skip_special_tokens=True)).strip()
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
-        """The tokens that end a response: a model may end a turn in more ways than its tokenizer's one."""
+        """The tokens that end a response: the tokenizer's, the template's and the model's."""
         return self.model_ends | {self.tokenizer.eos_token_id, self._response_frame[1]}
 
     @cached_property
     def _response_frame(self) -> tuple[str, int]:
-        """White space that stands between prompt and response, and the token that ends a response."""
+        """The white space between prompt and response, and the token that ends a response."""
         eos = self.tokenizer.eos_token_id
         if self.kind != "chat":
             return " ", eos
@@ -96,7 +100,7 @@ class Template:
         return space if space.isspace() else "", ends[0] if ends else eos
 
     def _opening(self, prompt: str) -> str:
-        """The conversation up to where the response begins."""
+        """The conversation up to the beginning of the response."""
         return self._chat(prompt).rstrip(" ")
 
     def _chat(self, prompt: str, response: str | None = None) -> str:
@@ -113,16 +117,16 @@ class Template:
             )
         )
 
-    def _behind_a_prompt(self, text: str) -> list[int]:
-        """Token ids as they are within a text: at its start some tokenizers (Llama 2's) put a space of their own."""
-        within, before = (self.tokenizer(one, add_special_tokens=False).input_ids for one in (f"\n{text}", "\n"))
+    def _within_text(self, text: str) -> list[int]:
+        """Token ids of a text that follows other text: some tokenizers (Llama 2's) begin a text with a space."""
+        within, before = (self.tokenizer(t, add_special_tokens=False).input_ids for t in (f"\n{text}", "\n"))
         if within[: len(before)] == before:
             return within[len(before) :]
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
 
 def template_of(policy: "Policy", kind: str) -> Template:
-    """The template of a policy, with the end tokens that its model's own generation settings name."""
+    """The template of a policy, of the given kind, with the end tokens of its model's generation config."""
     ends = policy.model.generation_config.eos_token_id
     more = ends if isinstance(ends, list) else [] if ends is None else [ends]
     return Template(policy.tokenizer, kind, frozenset(more))

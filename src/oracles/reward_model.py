@@ -1,4 +1,4 @@
-"""Reward models: a network that was trained on people's (or an oracle's) preferences scores a response."""
+"""A reward model as oracle or judge: a network trained on preferences of people or of another oracle."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from src.data.world import World
 from src.models.fingerprint import model_fingerprint
-from src.models.reward_input import INPUTS, is_local
+from src.models.reward_input import INPUTS
 from src.oracles.base import noise_in_range
 from src.records import Prompt
 from src.runtime.device import choose_device, device_problems
-from src.runtime.errors import require
+from src.runtime.errors import error_summary, require
+from src.storage.files import is_local
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=2)
 def loaded(path: str, device: "torch.device") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """A reward model; the same object for an oracle and a judge of one path, and in the next job of a multirun."""
-    from src.models.reward_model import load_reward_model
+    from src.models.pretrained_reward import load_reward_model
 
     return load_reward_model(path, device)
 
@@ -35,11 +36,12 @@ class RewardModelOracle:
     """The logit of a sequence classifier with one label.
 
     Args:
-        path: a folder (of `python -m src.reward`, or any other) or a hub name.
-        input, max_length, batch_tokens: see `src.models.reward_model.RewardModel`.
+        path: a folder (made by `python -m src.reward`, or any other) or a hub name.
+        input, max_length: see `src.models.reward_input.RewardInput`.
+        batch_tokens: most tokens in a forward pass of more than one row, padding included.
         device: auto, cpu, cuda or cuda:N.
-        temperature: of the Bradley-Terry draw; 0 prefers the higher score, always.
-        flip: probability that a label is turned round, 0 <= flip < 0.5.
+        temperature: temperature of the Bradley-Terry draw; 0 always prefers the higher score.
+        flip: probability that a label is reversed, 0 <= flip < 0.5.
     """
 
     path: str
@@ -60,33 +62,34 @@ class RewardModelOracle:
 
     @cached_property
     def name(self) -> str:
-        """The folder's name, and of a local folder a hash of its files: two folders may have one name."""
+        """The folder's name with a hash of its files, since two folders may have one name; or the hub name's end."""
         files = f"-{model_fingerprint(self.path)[:8]}" if Path(self.path).is_dir() else ""
         return f"reward_model:{Path(self.path).name}{files}"
 
     def problems(self) -> list[str]:
-        found = device_problems(self.device)
+        problems = device_problems(self.device)
         folder = Path(self.path)
         if not is_local(self.path):
-            return found
+            return problems
         if not (folder / "config.json").is_file():
-            return [*found, f"path={self.path}: no reward model there (expected a folder with config.json)"]
-        # Imported for a local model only: they take seconds.
+            return [*problems, f"path={self.path}: no reward model there (expected a folder with config.json)"]
+        # Imported for a local model only: these take seconds.
         from transformers import AutoConfig
 
-        from src.models.reward_model import first_line, label_problem
+        from src.models.pretrained_reward import label_problem
 
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             trained = folder / "reward.json"
             input = json.loads(trained.read_text())["input"] if trained.is_file() else self.input
         except (OSError, ValueError, KeyError) as error:
-            return [*found, f"path={self.path}: its config.json or reward.json cannot be read ({first_line(error)})"]
+            said = error_summary(error)
+            return [*problems, f"path={self.path}: its config.json or reward.json cannot be read ({said})"]
         if problem := label_problem(self.path, config):
-            found.append(problem)
+            problems.append(problem)
         if input != self.input:
-            found.append(f"input={self.input}: {self.path} was trained with input={input}")
-        return found
+            problems.append(f"input={self.input}: {self.path} was trained with input={input}")
+        return problems
 
     @cached_property
     def _model(self) -> "RewardModel":

@@ -1,45 +1,16 @@
-"""Fitting a reward model: Bradley-Terry, -log sigmoid(r(x, chosen) - r(x, rejected))."""
+"""Fitting a reward model with the Bradley-Terry loss, -log sigmoid(r(x, chosen) - r(x, rejected))."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from src.models.reward_input import INPUTS, is_local
-from src.models.reward_model import RewardModel, batches
+from src.models.reward_model import Encoded, RewardModel, padded_batches
 from src.reward_fitting.preferences import Preference
-from src.runtime.errors import require
+from src.reward_fitting.spec import RewardSpec
 from src.runtime.memory import advising, naming
 from src.runtime.seeding import numpy_stream, stream_seed
-
-
-@dataclass(frozen=True)
-class RewardSpec:
-    """The group `reward` of conf/reward.yaml; see there."""
-
-    count: int
-    held_out: float
-    path: str | None
-    input: str
-    max_length: int
-    batch_tokens: int
-    steps: int
-    batch_size: int
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        positive = ("max_length", "batch_tokens", "steps", "batch_size", "learning_rate")
-        model = self.path is None or not is_local(self.path) or (Path(self.path) / "config.json").is_file()
-        require(
-            *((getattr(self, name) > 0, f"{name}={getattr(self, name)}: expected more than 0") for name in positive),
-            (self.count >= 2, f"count={self.count}: expected at least 2 pairs"),
-            (0 < self.held_out < 1, f"held_out={self.held_out}: expected a share of the prompts between 0 and 1"),
-            (self.input in INPUTS, f"input={self.input}: expected {' or '.join(INPUTS)}"),
-            (model, f"path={self.path}: no model there; expected a folder with config.json and safetensors"),
-        )
 
 
 def fit(
@@ -47,59 +18,80 @@ def fit(
 ) -> float:
     """Trains all weights of a reward model on preferences.
 
-    AdamW with weight decay 0.01, gradients clipped to 1, warm-up over a twentieth of the steps, then linear decay to 0.
+    AdamW with weight decay 0.01, gradients clipped to norm 1. The learning rate rises over a twentieth of the steps and
+    falls linearly to 0.
 
     Args:
-        rewards: changed in place.
+        rewards: the model, changed in place.
         preferences: at least one.
-        seed: of data order and dropout.
-        advance: called after every step with the loss.
+        spec: steps, batch size, learning rate, and most tokens in a forward pass.
+        seed: of the order of the data and of dropout.
+        advance: called after every step with its loss.
 
     Returns:
-        The mean loss of the last tenth of the steps, nats a pair.
+        The mean loss over the last tenth of the steps, nats a pair.
 
     Raises:
         FloatingPointError: if the loss is not finite.
     """
     model = rewards.model
-    chosen = rewards.encode([p.prompt for p in preferences], [p.texts[p.chosen] for p in preferences])
-    rejected = rewards.encode([p.prompt for p in preferences], [p.texts[1 - p.chosen] for p in preferences])
-    # A pair is two rows of the longer one's length.
-    lengths = [2 * max(len(a["input_ids"]), len(b["input_ids"])) for a, b in zip(chosen, rejected, strict=True)]
-    passes = -(-spec.steps * spec.batch_size // len(preferences))
-    order = np.concatenate(
-        [numpy_stream(seed, "reward", "order", number).permutation(len(preferences)) for number in range(passes)]
-    )
+    prompts = [preference.prompt for preference in preferences]
+    chosen = rewards.encode(prompts, [preference.texts[preference.chosen] for preference in preferences])
+    rejected = rewards.encode(prompts, [preference.texts[1 - preference.chosen] for preference in preferences])
+    pairs = list(zip(chosen, rejected, strict=True))
+    order = _order(len(pairs), spec.steps * spec.batch_size, seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     warmup = max(1, spec.steps // 20)
-    on_gpu = model.device.type == "cuda"
     losses = []
     model.train()
     with torch.random.fork_rng():
         torch.manual_seed(stream_seed(seed, "reward", "dropout"))
         for step in range(spec.steps):
-            share = min((step + 1) / warmup, (spec.steps - step) / max(1, spec.steps - warmup))
+            factor = min((step + 1) / warmup, (spec.steps - step) / max(1, spec.steps - warmup))
             for group in optimizer.param_groups:
-                group["lr"] = spec.learning_rate * share
-            batch = order[step * spec.batch_size : (step + 1) * spec.batch_size]
-            total = 0.0
+                group["lr"] = spec.learning_rate * factor
             optimizer.zero_grad()
-            for part in batches([lengths[index] for index in batch], spec.batch_tokens):
-                rows = [batch[place] for place in part]
-                with naming("reward.batch_tokens", spec.batch_tokens):
-                    with torch.autocast(model.device.type, torch.bfloat16, enabled=on_gpu):
-                        found = rewards.rewards([chosen[index] for index in rows] + [rejected[index] for index in rows])
-                    better, worse = found.float().chunk(2)
-                    loss = -F.logsigmoid(better - worse).sum() / len(batch)
-                    loss.backward()
-                total += loss.item()
-            if not np.isfinite(total):
-                raise FloatingPointError(f"the loss of step {step} is {total}; lower reward.learning_rate")
+            batch = order[step * spec.batch_size : (step + 1) * spec.batch_size]
+            loss = _backward(rewards, [pairs[index] for index in batch], spec.batch_tokens)
+            if not np.isfinite(loss):
+                raise FloatingPointError(f"the loss of step {step} is {loss}; lower reward.learning_rate")
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             with advising("reward.path= a smaller model"):
                 optimizer.step()
-            losses.append(total)
-            advance(total)
+            losses.append(loss)
+            advance(loss)
     model.eval()
     tail = losses[-max(1, len(losses) // 10) :]
     return sum(tail) / len(tail)
+
+
+def _order(count: int, draws: int, seed: int) -> np.ndarray:
+    """Indices of pairs for all steps, at least `draws` of them: pass after pass over the data, each shuffled."""
+    passes = range(-(-draws // count))
+    return np.concatenate([numpy_stream(seed, "reward", "order", number).permutation(count) for number in passes])
+
+
+def _backward(rewards: RewardModel, batch: list[tuple[Encoded, Encoded]], batch_tokens: int) -> float:
+    """Adds the gradient of a batch's mean loss.
+
+    Args:
+        batch: encoded (chosen, rejected) pairs.
+        batch_tokens: most tokens in a forward pass.
+
+    Returns:
+        The mean loss, nats a pair.
+    """
+    device = rewards.model.device.type
+    # A pair takes two rows, padded to the longer response.
+    lengths = [2 * max(len(chosen["input_ids"]), len(rejected["input_ids"])) for chosen, rejected in batch]
+    total = 0.0
+    for indices in padded_batches(lengths, batch_tokens):
+        part = [batch[index] for index in indices]
+        with naming("reward.batch_tokens", batch_tokens):
+            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+                values = rewards.rewards([chosen for chosen, _ in part] + [rejected for _, rejected in part])
+            better, worse = values.float().chunk(2)
+            loss = -F.logsigmoid(better - worse).sum() / len(batch)
+            loss.backward()
+        total += loss.item()
+    return total

@@ -1,1 +1,1 @@
-"""What a run leaves, and going on from it."""
+"""The folder of a run: the files it leaves, and what it needs to resume."""

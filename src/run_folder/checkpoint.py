@@ -1,7 +1,7 @@
-"""What a run needs to go on as if it had not been stopped. Random streams are named, so none has to be saved.
+"""Checkpoints: what a run needs to continue as if it had not been stopped. Random streams need not be saved.
 
-A checkpoint is one file, named by its step and its own checksum; the last two are kept. It also has the checksums
-of the rows written before it, so that a run goes on only from what is as it was.
+A checkpoint is one file, named by its step and its own checksum; the last two are kept. It contains the checksums of
+the rows written before it, so that a run resumes only if these are unchanged.
 """
 
 import re
@@ -26,15 +26,16 @@ NAME = re.compile(r"step_(\d{6,})-([0-9a-f]{64})\.pt")
 
 @dataclass
 class Progress:
-    """Where a run is.
+    """How far a run has got.
 
     Attributes:
         step: optimizer steps taken.
-        evaluated: the step evaluated last, during training; -1 before the first.
+        evaluated: the step evaluated last during training; -1 before the first evaluation.
         drawn: prompts taken from the stream.
-        reference: the reference's weights of the round begun last, where it trails; else None.
-        reference_step: the step at which that round began.
-        seconds: time spent, over all attempts.
+        tally: counts over all rounds collected so far.
+        reference: weights of the reference in the current round, if it depends on earlier rounds; else None.
+        reference_step: the step at which the current round began.
+        seconds: wall-clock time spent, over all attempts.
     """
 
     step: int = 0
@@ -47,13 +48,15 @@ class Progress:
 
 
 def save(folder: Path, policy: Policy, learner: Learner, progress: Progress, run: Mapping[str, Any]) -> None:
-    """Writes a checkpoint beside the one before, and removes older ones.
+    """Writes a checkpoint, and removes all but the last two.
 
     Args:
-        run: what the run's folder holds at this moment, as `RunFolder.state` says it.
+        folder: of the checkpoints.
+        policy, learner, progress: saved.
+        run: the state of the run's folder, from `RunFolder.state`.
 
     Raises:
-        RunError: if it cannot be written; those before are still there.
+        RunError: if it cannot be written; earlier checkpoints are kept.
     """
     state: dict[str, Any] = {
         "policy": policy.state(),
@@ -85,19 +88,22 @@ def load(
     problems: Callable[[Mapping[str, Any], int], list[str]],
     warn: Callable[[str], None],
 ) -> tuple[Progress, Mapping[str, Any] | None]:
-    """Puts policy and optimizer back as they were at the newest sound checkpoint; a fresh start where there is none.
+    """Restores policy and optimizer from the newest valid checkpoint; leaves them as they are if there is none at all.
 
     Args:
-        problems: what is no longer as the `run` of a checkpoint of a step says, a line each.
-        warn: hears what was wrong with newer ones.
+        folder: of the checkpoints.
+        policy, learner: restored in place.
+        problems: from the `run` and the step of a checkpoint, what has changed in the run's folder since, one line
+            each; a checkpoint is valid only without any.
+        warn: called with every problem of newer checkpoints.
 
     Returns:
-        Where the run is, and the checkpoint's `run`; None for a fresh start.
+        The progress of the run, and the checkpoint's `run`; None if there is no checkpoint.
 
     Raises:
-        RunError: if there are checkpoints and none of them can be used.
+        RunError: if there are checkpoints and none of them is valid.
     """
-    state = _newest_sound(folder, problems, warn)
+    state = _newest_valid(folder, problems, warn)
     if state is None:
         return Progress(), None
     policy.load_state(state["policy"])
@@ -109,48 +115,48 @@ def load(
 
 
 @processes.by_main
-def _newest_sound(
+def _newest_valid(
     folder: Path, problems: Callable[[Mapping[str, Any], int], list[str]], warn: Callable[[str], None]
 ) -> dict[str, Any] | None:
-    """What the newest sound checkpoint holds, on the CPU; None where there is none at all. For the rest see `load`."""
-    found: list[str] = []
-    passed: list[Path] = []
+    """The contents of the newest valid checkpoint, on the CPU; None if there are no checkpoints. See `load`."""
+    all_problems: list[str] = []
+    invalid: list[Path] = []
     for path in _newest_first(folder):
         state, problem = _read(path)
         lines = [problem] if problem else problems(state["run"], state["progress"]["step"])
         if not lines:
-            for line in found:
+            for line in all_problems:
                 warn(f"{line}; going on from step {state['progress']['step']}, the checkpoint before")
-            for newer in passed:
+            for newer in invalid:
                 newer.unlink()
             return state
-        found += [line for line in lines if line not in found]
-        passed.append(path)
-    if found:
+        all_problems += [line for line in lines if line not in all_problems]
+        invalid.append(path)
+    if all_problems:
         raise RunError(
             "\n".join(
-                ["no checkpoint can be gone on from; put back what is damaged, or force=true starts the run afresh:"]
-                + [f"  - {line}" for line in found]
+                ["no checkpoint can be used; put back what is damaged, or force=true starts the run afresh:"]
+                + [f"  - {line}" for line in all_problems]
             )
         )
     return None
 
 
 def newest_step(folder: Path) -> int:
-    """The step of the newest checkpoint; 0 where there is none."""
+    """The step of the newest checkpoint; 0 if there is none."""
     names = (NAME.fullmatch(path.name) for path in _newest_first(folder))
     return max((int(name[1]) for name in names if name), default=0)
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """Everything in the folder of checkpoints but unfinished ones."""
+    """All files in the folder of checkpoints, except partial ones."""
     if not folder.is_dir():
         return []
     return sorted((file for file in folder.iterdir() if not file.name.startswith(".")), reverse=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str | None]:
-    """What a checkpoint holds, or why it cannot be used."""
+    """The contents of a checkpoint, or an empty dict and why the file is not valid."""
     name = NAME.fullmatch(path.name)
     if name is None:
         return {}, f"{path} is no checkpoint of this version"
@@ -158,7 +164,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str | None]:
         return {}, f"{path} is damaged: its checksum is not the one in its name"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file of someone else's making ends in any of several kinds of exception
+    except Exception as error:  # torch raises several kinds of exceptions for files it did not write
         return {}, f"{path} is no checkpoint of this version ({type(error).__name__})"
     if state["progress"]["step"] != int(name[1]):
         return {}, f"{path} is a checkpoint of step {state['progress']['step']} under another name"

@@ -1,4 +1,4 @@
-"""What a run leaves, and where."""
+"""The files that a run leaves, and where."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.loggers.base import Tracker, Untracked
 from src.oracles.answers import Ledger
+from src.run_folder.model_card import model_card
 from src.runtime import processes
 from src.runtime.errors import RunError
 from src.storage.checksums import SUMS, damage, write_sums
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
     from src.models.policy import Policy  # imports torch, and a finished run is found without
 
 SCHEMA_VERSION = 1
-# Files that rows are appended to, an evaluation or a step each.
+# Files that rows are appended to, after every step or evaluation.
 GROWING = ("metrics.jsonl", "results.jsonl", "samples.jsonl")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder. Of several processes the main one alone reads and writes it.
+    """The folder of one run. Only the main process reads and writes it.
 
     Attributes:
         path: the folder.
-        identity: the constant fields of every result row, `run_id` and `config_hash` among them.
-        tracker: is told about every row that is written.
+        identity: the constant fields of every result row, among them `run_id` and `config_hash`.
+        tracker: receives every row that is written.
     """
 
     path: Path
@@ -41,122 +42,130 @@ class RunFolder:
         self._growing.update({name: GrowingFile(self.path / name) for name in GROWING})
 
     def made_from(self, data_fingerprint: str) -> "RunFolder":
-        """The folder with the fingerprint of the run's rows in its identity."""
+        """The same folder, with the fingerprint of the run's data in its identity."""
         return replace(self, identity={**self.identity, "data_fingerprint": data_fingerprint})
 
     @property
     def checkpoint(self) -> Path:
-        """Where the run goes on from; removed at the end."""
+        """The folder of checkpoints, which the run resumes from; removed at the end."""
         return self.path / "checkpoint"
 
     @property
     def pairs(self) -> Path:
-        """The pairs of every round."""
+        """The folder with the pairs of every round."""
         return self.path / "pairs"
 
     def ledger(self, role: str) -> Ledger:
-        """What the answers of the "oracle" or the "judge" have cost, over all attempts of the run."""
+        """The paid answers of the "oracle" or the "judge", over all attempts of the run."""
         return Ledger(self.path / "answers" / f"{role}.jsonl" if processes.is_main() else None)
 
     @processes.by_main
     def open(self, config_yaml: str, force: bool) -> None:
-        """Makes the folder, or goes on in one of the same configuration; `force` clears what a run has left there.
+        """Creates the folder, or opens an existing one of the same configuration and data.
+
+        Args:
+            config_yaml: the contents of its config.yaml.
+            force: removes the files of an earlier run first.
 
         Raises:
-            RunError: if the folder holds a run of another configuration, or of other rows.
+            RunError: if the folder holds a run with another configuration or on other data.
         """
         if force:
             for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             for name in ("config.yaml", "identity.json", SUMS, *GROWING):
                 (self.path / name).unlink(missing_ok=True)
-        found = self._found_identity()
-        if found is not None and found["config_hash"] != self.identity["config_hash"]:
+        saved = self._saved_identity()
+        if saved is not None and saved["config_hash"] != self.identity["config_hash"]:
             raise RunError(
-                f"{self.path} holds a run of another configuration (its defaults were others); "
-                "force=true starts afresh there, hydra.run.dir=DIR goes elsewhere"
+                f"{self.path} holds a run of another configuration (the defaults have changed since); "
+                "force=true overwrites it, hydra.run.dir=DIR uses another folder"
             )
-        ours = self.identity.get("data_fingerprint")
-        if found is not None and ours != (theirs := found.get("data_fingerprint", ours)):
+        fingerprint = self.identity.get("data_fingerprint")
+        if saved is not None and fingerprint != (saved_fingerprint := saved.get("data_fingerprint", fingerprint)):
             raise RunError(
-                f"{self.path} holds a run on other rows (their fingerprint is {theirs}, and that of the data now is "
-                f"{ours}); force=true starts afresh there, hydra.run.dir=DIR goes elsewhere"
+                f"{self.path} holds a run on other rows (their fingerprint is {saved_fingerprint}, and that of the "
+                f"data now is {fingerprint}); force=true overwrites it, hydra.run.dir=DIR uses another folder"
             )
         config = self.path / "config.yaml"
         if not config.is_file() or config.read_bytes() != config_yaml.encode():
             write_text(config, config_yaml)
-        if found is None:
+        if saved is None:
             write_text(self.path / "identity.json", json.dumps(signed(self.identity)) + "\n")
 
-    def _found_identity(self) -> dict[str, Any] | None:
-        """What identity.json says, if it is there and as it was written. Checkpoints and pairs say themselves whose
-        they are, so that it can be written again."""
+    def _saved_identity(self) -> dict[str, Any] | None:
+        """The contents of identity.json; None if it is missing or damaged.
+
+        It may then be written again: checkpoints and pairs have the configuration's hash in them.
+        """
         return read_signed(self.path / "identity.json", "config_hash", "task")
 
     @processes.by_main
     def finished(self, T: int) -> dict[str, Any] | None:
-        """The run's result, if it is finished.
+        """The final result row of a finished run; None if the run is not finished.
+
+        Args:
+            T: optimizer steps of the run.
 
         Raises:
-            RunError: if it is, and its files are no longer what it has left.
+            RunError: if the run is finished and a file of it is missing or damaged.
         """
         sealed = (self.path / SUMS).is_file()
-        # Runs of an earlier version have no checksums; they are finished if nothing is left to go on from.
+        # Runs of an earlier version have no checksums; they are finished if they have a policy and no checkpoints.
         if not sealed and (self.checkpoint.is_dir() or not (self.path / "policy").is_dir()):
             return None
         again = "put back what is damaged, or force=true runs it again"
-        if found := damage(self.path):
-            raise RunError(
-                "\n".join([f"this run is finished, and its files are damaged; {again}:", *map(_item, found)])
-            )
+        if problems := damage(self.path):
+            lines = [f"  - {problem}" for problem in problems]
+            raise RunError("\n".join([f"this run is finished, and its files are damaged; {again}:", *lines]))
         rows = read_rows(self.path / "results.jsonl")
         if not rows or rows[-1].get("step") != T or "win_rate" not in rows[-1] or "config_hash" not in rows[-1]:
-            raise RunError(f"{self.path / 'results.jsonl'} lacks the result of a run that has left a policy; {again}")
+            raise RunError(f"{self.path / 'results.jsonl'} lacks the final row of a finished run; {again}")
         return rows[-1]
 
     def state(self) -> dict[str, Any]:
-        """Whose run this is and what its growing files hold now, for a checkpoint to vouch for."""
-        return {**self._whose(), "files": {name: file.seal() for name, file in self._growing.items()}}
+        """What a checkpoint records about the folder: the run's hashes, and size and checksum of its growing files."""
+        return {**self._hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
 
     def problems(self, state: Mapping[str, Any]) -> list[str]:
-        """What in the folder is no longer as a checkpoint's `state` says, a line each."""
-        if any(state[key] != value for key, value in self._whose().items()):
-            return [f"the checkpoints in {self.checkpoint} are of another configuration, or of other rows"]
+        """What has changed in the folder since a checkpoint recorded its `state`, one line each; rows may be added."""
+        if any(state[key] != value for key, value in self._hashes().items()):
+            return [f"the checkpoints in {self.checkpoint} are of a run with another configuration or on other rows"]
         return [
-            f"{self.path / name} is damaged: it does not begin with the rows that were there at a checkpoint"
+            f"{self.path / name} is damaged: the rows written before the checkpoint have changed"
             for name, file in self._growing.items()
             if not file.begins_as(state["files"][name])
         ]
 
     @processes.by_main
     def go_back_to(self, state: Mapping[str, Any] | None) -> None:
-        """Drops the rows written after a checkpoint; all of them where there is none."""
+        """Drops the rows written after a checkpoint recorded its `state`; all rows for None."""
         for name, file in self._growing.items():
             file.begins_as(state["files"][name] if state else (0, ""))
             file.cut()
 
-    def _whose(self) -> dict[str, Any]:
+    def _hashes(self) -> dict[str, Any]:
         return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint")}
 
     @processes.by_main
     def log_metrics(self, row: Mapping[str, Any]) -> None:
-        """Appends a step's metrics."""
+        """Appends the metrics of a step."""
         append_rows(self.path / "metrics.jsonl", [row])
         self.tracker.metrics(row)
 
     @processes.by_main
     def log_samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Appends an evaluation's samples."""
+        """Appends the samples of an evaluation."""
         append_rows(self.path / "samples.jsonl", rows)
         self.tracker.samples(rows)
 
     @processes.by_main
     def log_result(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Appends a result row, the identity in front, and returns it."""
-        whole = {"schema_version": SCHEMA_VERSION, **self.identity, **row}
-        append_rows(self.path / "results.jsonl", [whole])
-        self.tracker.result(whole)
-        return whole
+        """Appends a result row, preceded by the identity, and returns the complete row."""
+        complete = {"schema_version": SCHEMA_VERSION, **self.identity, **row}
+        append_rows(self.path / "results.jsonl", [complete])
+        self.tracker.result(complete)
+        return complete
 
     @processes.by_main
     def save_policy(self, policy: "Policy") -> None:
@@ -167,7 +176,7 @@ class RunFolder:
 
     @processes.by_main
     def seal(self) -> None:
-        """Ends the run: writes the checksums of all it leaves, then removes what only an unfinished run needs."""
+        """Marks the run as finished: writes the checksums of its files, then removes the checkpoints."""
         write_sums(self.path)
         self.drop_checkpoint()
 
@@ -175,28 +184,3 @@ class RunFolder:
     def drop_checkpoint(self) -> None:
         """Removes the checkpoints."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)
-
-
-def _item(line: str) -> str:
-    return f"  - {line}"
-
-
-def model_card(identity: Mapping[str, Any], policy: "Policy") -> str:
-    """What the saved policy is and how to load it."""
-    kind = "a PEFT adapter" if policy.layers else "a transformers model"
-    members = f", the exact mean of {policy.members} members (beside it in `members/`)" if policy.members > 1 else ""
-    load = (
-        f'AutoPeftModelForCausalLM.from_pretrained("policy")  # on the base model {policy.base}'
-        if policy.layers
-        else 'AutoModelForCausalLM.from_pretrained("policy")'
-    )
-    library = "peft" if policy.layers else "transformers"
-    imported = "AutoPeftModelForCausalLM" if policy.layers else "AutoModelForCausalLM"
-    facts = "\n".join(f"| {name} | {value} |" for name, value in identity.items())
-    return (
-        f"---\nlibrary_name: {library}\nbase_model: {policy.base}\ntags: [preference-optimization, bpo]\n---\n"
-        f"# {identity['loss'].upper()}, reference {identity['reference']}, F={identity['F']}, on {identity['task']}\n\n"
-        f"Trained from preferences with bpo-lab: {kind}{members}. Prompts have no space at their end; a response "
-        "begins with one.\n\n"
-        f"```python\nfrom {library} import {imported}\npolicy = {load}\n```\n\n| | |\n| --- | --- |\n{facts}\n"
-    )

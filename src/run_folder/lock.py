@@ -1,4 +1,4 @@
-"""One process a run's folder."""
+"""A lock, so that only one process works in the folder of a run."""
 
 import json
 import os
@@ -16,16 +16,17 @@ from src.storage.files import write_text, writing
 
 @contextmanager
 def run_lock(path: Path) -> Iterator[None]:
-    """Holds a run's folder during the block. The lock goes with the process, however it ends.
+    """Locks the folder of a run during the block, and creates it if necessary.
 
-    A folder in which nothing was written is gone afterwards.
+    The operating system releases the lock when the process ends in whatever way. A folder in which nothing was written
+    is removed at the end.
 
     Raises:
-        RunError: if another process holds it, or the folder cannot be written to.
+        RunError: if another process holds the lock, or the folder cannot be written to.
     """
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-    # Not in the lock's own file: to try the lock empties that.
+    # Not in the lock file, which is emptied by every attempt to lock it.
     holder = path / ".holder.json"
     lock = FileLock(path / ".lock", timeout=0)
     try:
@@ -34,7 +35,7 @@ def run_lock(path: Path) -> Iterator[None]:
                 lock.acquire()
             except Timeout:
                 raise RunError(
-                    f"another process is running here{_who(holder)}; wait for it, or choose other overrides"
+                    f"another process is running here{_describe(holder)}; wait for it, or choose other overrides"
                 ) from None
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n")
@@ -42,7 +43,7 @@ def run_lock(path: Path) -> Iterator[None]:
             yield
         finally:
             holder.unlink(missing_ok=True)
-            # Held until it is gone; where a held file cannot be taken away the folder stays.
+            # Removed while it is locked. Where a locked file cannot be removed, the folder stays.
             with suppress(OSError):
                 if [file.name for file in path.iterdir()] == [".lock"]:
                     (path / ".lock").unlink()
@@ -51,8 +52,8 @@ def run_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _who(holder: Path) -> str:
-    """The process that holds a folder, as it says itself; nothing where it has not said yet."""
+def _describe(holder: Path) -> str:
+    """The process that holds the lock, from the file it wrote; empty if it has not written it yet."""
     try:
         row = json.loads(holder.read_text(encoding="utf-8"))
         return f" (process {int(row['pid'])} on {row['host']}, since {row['since']})"

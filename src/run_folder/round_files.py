@@ -1,4 +1,4 @@
-"""The pairs of a round on disk: what was collected, how it was annotated, and its log-probs."""
+"""The files of a round: its annotated pairs with their log-probs, a summary, and the plan of its allocation."""
 
 import json
 import re
@@ -17,18 +17,36 @@ from src.storage.files import CHECKSUM, checksum, dump_row, read_rows, read_sign
 def save_round(
     folder: Path, number: int, comparisons: list[Comparison], drawn: int, tally: Tally, config_hash: str
 ) -> None:
-    """Writes a round's comparisons, a line each, then what the run has drawn and spent up to here, with checksums."""
+    """Writes the comparisons of a round, one per line, then a summary with their checksum.
+
+    Args:
+        folder: the run's `pairs/`.
+        number: of the round.
+        comparisons: of the round.
+        drawn: prompts the run has taken from its stream by the end of the round.
+        tally: the run's counts by the end of the round.
+        config_hash: of the run.
+    """
     pairs, summary = _files(folder, number)
-    write_text(pairs, "".join(dump_row(_row(number, one)) for one in comparisons))
+    write_text(pairs, "".join(dump_row(_row(number, comparison)) for comparison in comparisons))
     facts = {"round": number, "drawn": drawn, **asdict(tally), "config_hash": config_hash, "pairs": checksum(pairs)}
-    # A plan's checksum would differ between two runs of one kind, with its seconds: only that there is one is noted.
+    # Not the plan's checksum: a plan contains seconds, and equal runs should have equal summaries.
     facts |= {"plan": _plan(folder, number).is_file()}
     write_text(summary, dump_row(signed(facts)))
 
 
 @processes.by_main
 def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
-    """Why the files of a round are not what `save_plan` and `save_round` wrote for a run, or None if they are."""
+    """Why a round cannot be loaded.
+
+    Args:
+        folder: the run's `pairs/`.
+        number: of the round.
+        config_hash: of the run.
+
+    Returns:
+        The problem, or None if the files are those that `save_plan` and `save_round` wrote for this run.
+    """
     pairs, summary = _files(folder, number)
     for file in (pairs, summary):
         if not file.is_file():
@@ -49,7 +67,16 @@ def round_problem(folder: Path, number: int, config_hash: str) -> str | None:
 
 @processes.by_main
 def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[Comparison], int, Tally]:
-    """What `save_round` wrote, where there is no `round_problem`."""
+    """Reads what `save_round` wrote; the round must have no `round_problem`.
+
+    Args:
+        folder: the run's `pairs/`.
+        number: of the round.
+        prompts: of the run; those of the round are found by id.
+
+    Returns:
+        The comparisons, the prompts drawn from the stream, and the tally by the end of the round.
+    """
     pairs, summary = _files(folder, number)
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
@@ -58,9 +85,9 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
 
 
 def round_files(folder: Path) -> dict[int, Path]:
-    """The pairs of a run by round, in order. A copy under another name is none, and 1000 comes after 999."""
-    found = ((re.fullmatch(r"round_(\d{3,})\.jsonl", file.name), file) for file in folder.glob("round_*.jsonl"))
-    return dict(sorted((int(match[1]), file) for match, file in found if match))
+    """The files of pairs in a run's `pairs/`, by number of the round, in order; files with other names are ignored."""
+    matches = ((re.fullmatch(r"round_(\d{3,})\.jsonl", file.name), file) for file in folder.glob("round_*.jsonl"))
+    return dict(sorted((int(match[1]), file) for match, file in matches if match))
 
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:
@@ -69,16 +96,16 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 
 @processes.by_main
 def save_plan(folder: Path, number: int, plan: Plan) -> None:
-    """Writes how a round's budget was spent; before `save_round`, which notes that it is there."""
+    """Writes how the budget of a round was spent; call it before `save_round`, which records that a plan exists."""
     write_text(_plan(folder, number), dump_row(signed({"round": number, **asdict(plan)})))
 
 
 @processes.by_main
 def load_plan(folder: Path, number: int) -> Plan | None:
-    """What `save_plan` wrote, or None if it is not there.
+    """Reads what `save_plan` wrote; None if there is no plan.
 
     Raises:
-        RunError: if it is damaged.
+        RunError: if the file is damaged.
     """
     file = _plan(folder, number)
     if not file.is_file():
@@ -98,10 +125,10 @@ def _row(number: int, comparison: Comparison) -> dict[str, Any]:
         {
             "text": response.text,
             "ids": response.ids,
-            "score": comparison.scores[place] if comparison.scores else None,
-            "logps": {name: values[place] for name, values in comparison.logps.items()},
+            "score": comparison.scores[i] if comparison.scores else None,
+            "logps": {name: values[i] for name, values in comparison.logps.items()},
         }
-        for place, response in enumerate(comparison.responses)
+        for i, response in enumerate(comparison.responses)
     ]
     prompt = comparison.prompt
     return {
@@ -126,12 +153,15 @@ def _comparison(row: dict[str, Any], prompts: dict[int, Prompt]) -> Comparison:
 
 
 def read_pairs(folder: Path) -> list[Comparison]:
-    """The comparisons of every round in a run's `pairs/`, with prompts as they stand there: no label, no facts.
+    """Reads the comparisons of all rounds in a run's `pairs/`, without the run's data.
+
+    Returns:
+        The comparisons; their prompts have text and ids, but neither label nor facts.
 
     Raises:
-        RunError: if a file has a line that `save_round` did not write, or not the checksum of its summary.
+        RunError: if a file contains a line that `save_round` did not write, or does not match its summary's checksum.
     """
-    found = []
+    comparisons = []
     for round, file in round_files(folder).items():
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
             if line:
@@ -142,11 +172,11 @@ def read_pairs(folder: Path) -> list[Comparison]:
                     comparison = _comparison(row, {id: prompt})
                     if comparison.chosen not in (0, 1, None) or row["round"] != round:
                         raise ValueError
-                    found.append(comparison)
+                    comparisons.append(comparison)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise RunError(f"{file}, line {number}: no comparison of a run; the file is damaged") from error
         facts = next(iter(read_rows(file.with_suffix(".json"))), {})
         # Runs of an earlier version have no checksums.
         if "pairs" in facts and facts["pairs"] != checksum(file):
             raise RunError(f"{file} is damaged: its checksum is not that of {file.with_suffix('.json')}")
-    return found
+    return comparisons

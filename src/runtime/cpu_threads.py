@@ -1,4 +1,4 @@
-"""How a process uses the processor: a thread for each core it may use, and freed memory kept for the next step."""
+"""How a process uses the CPU: one thread per available core, and freed memory kept for the next step."""
 
 import ctypes
 import math
@@ -10,34 +10,40 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def use_processor() -> str:
-    """Sets torch's threads and the allocator for this process; what was chosen, in words.
+    """Sets the number of torch's threads, and the memory allocator, for this process.
 
-    OMP_NUM_THREADS, where it is set, is left to decide: launchers that start several jobs set it. Threads are not bound
-    to cores: on two idle cores it made no difference (benchmarks/README.md), and what a bound process starts (the jobs
-    of a launcher, a tracker) inherits the one core of its main thread.
+    OMP_NUM_THREADS takes precedence: launchers that start several jobs set it. Threads are not bound to cores: on two
+    idle cores binding made no difference (benchmarks/README.md), and child processes (jobs of a launcher, a tracker)
+    would inherit the single core of the main thread.
+
+    Returns:
+        The settings in words, for the report.
     """
-    import torch  # loaded for a run only
+    import torch
 
     given = os.environ.get("OMP_NUM_THREADS")
     if not given:
         torch.set_num_threads(cores())
     threads = torch.get_num_threads()
-    why = "OMP_NUM_THREADS" if given else "one a core that is free to use; OMP_NUM_THREADS=N sets another number"
+    why = "OMP_NUM_THREADS" if given else "one per available core; OMP_NUM_THREADS=N sets another number"
     kept = "; freed memory is kept" if _keep_freed_memory() else ""
     return f"{threads} thread{'s' if threads > 1 else ''} ({why}){kept}"
 
 
 def cores(system: Path = Path("/sys")) -> int:
-    """Cores of the processor that this process may use, at least 1.
+    """The number of cores that this process may use, at least 1.
 
-    Those its affinity allows, counting hyper-threads of one core once (they share its multipliers), but no more than
-    the share of processor time that its container has.
+    These are the physical cores that its CPU affinity allows (hyper-threads share the multipliers of a core, so they
+    count once), but no more than the CPU time that its container may use.
+
+    Args:
+        system: where sysfs is mounted.
     """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return max(1, min(_physical(allowed, system), _share(system)))
+    return max(1, min(_physical_cores(allowed, system), _container_cores(system)))
 
 
-def _physical(cpus: Iterable[int], system: Path) -> int:
+def _physical_cores(cpus: Iterable[int], system: Path) -> int:
     siblings = set()
     for cpu in cpus:
         file = system / f"devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
@@ -45,8 +51,8 @@ def _physical(cpus: Iterable[int], system: Path) -> int:
     return len(siblings)
 
 
-def _share(system: Path) -> int:
-    """Cores' worth of time of the container (cgroup 2, then 1), rounded up; without a limit a very large number."""
+def _container_cores(system: Path) -> int:
+    """The container's limit of CPU time, in cores, rounded up (cgroup v2, else v1); 2^31 without a limit."""
     try:
         quota, period = (system / "fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -59,11 +65,13 @@ def _share(system: Path) -> int:
 
 
 def _keep_freed_memory() -> bool:
-    """Has glibc keep what is freed, however large. By default large buffers go back to the system after every use, and
-    each of their pages is zeroed and mapped again at the next. Other allocators, and a user's own settings, are left.
+    """Makes glibc keep freed memory of any size; whether that worked.
+
+    By default glibc returns large buffers to the system, which then has to map and zero their pages again for the next
+    buffer. Other allocators, and settings of the user, are left as they are.
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    # -1 becomes the largest size there is.
+    # -1 converts to the largest size_t.
     return mallopt is not None and bool(mallopt(M_MMAP_THRESHOLD, -1)) and bool(mallopt(M_TRIM_THRESHOLD, -1))

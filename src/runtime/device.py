@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
 
 def device_problems(name: str) -> list[str]:
-    """What keeps a device from being used, a line each. torch is imported only if the name is not auto or cpu."""
+    """Why a device cannot be used, one line each; `name` as for `choose_device`.
+
+    Imports torch only if `name` is not "auto" or "cpu", so that checking a usual command stays fast.
+    """
     if name in ("auto", "cpu"):
         return []
     try:
@@ -18,10 +21,13 @@ def device_problems(name: str) -> list[str]:
 
 
 def choose_device(name: str) -> "torch.device":
-    """The device of a name; "auto" takes a GPU if there is one.
+    """The device with the given name.
+
+    Args:
+        name: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: if torch has no such device here.
+        ValueError: if torch has no such device on this machine.
     """
     import torch
 

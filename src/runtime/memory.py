@@ -1,4 +1,4 @@
-"""Memory: the most that was taken, and an error that names the setting to lower when there is none left."""
+"""Memory: the peak use of a run, and out-of-memory errors that name the setting to lower."""
 
 import resource
 import sys
@@ -11,21 +11,25 @@ from src.runtime.errors import RunError
 
 
 class OutOfMemory(RunError):
-    """No memory is left for what was asked. The same command would end here again."""
+    """Out of memory. The same command would fail here again, so the message says which setting to lower."""
 
 
 def naming(key: str, value: int) -> AbstractContextManager[None]:
-    """Turns torch's and Python's out-of-memory errors into one that names the key to lower.
+    """Turns out-of-memory errors of torch and Python, within the block, into one that names the setting to lower.
+
+    Args:
+        key: the setting, "model.tokens" for example.
+        value: its value.
 
     Raises:
-        OutOfMemory: in place of theirs.
+        OutOfMemory: in place of the original error.
     """
     return advising(f"lower {key}={value}")
 
 
 @contextmanager
 def advising(advice: str) -> Iterator[None]:
-    """As `naming`, with any advice."""
+    """As `naming`, with advice in any words."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -33,15 +37,15 @@ def advising(advice: str) -> Iterator[None]:
     except MemoryError as error:
         raise OutOfMemory(f"out of memory ({error or 'Python has none left'}); {advice}") from error
     except RuntimeError as error:
-        # The CPU's allocator has no error class of its own.
+        # torch's CPU allocator raises a plain RuntimeError.
         if "DefaultCPUAllocator" not in str(error):
             raise
-        what = str(error).split("DefaultCPUAllocator: ")[-1].splitlines()[0]
-        raise OutOfMemory(f"out of memory ({what}); {advice}") from error
+        reason = str(error).split("DefaultCPUAllocator: ")[-1].splitlines()[0]
+        raise OutOfMemory(f"out of memory ({reason}); {advice}") from error
 
 
 def peak_gib(device: torch.device) -> float:
-    """The most memory taken so far, GiB: of the GPU by tensors, or of the whole process on the CPU."""
+    """The peak memory use so far, in GiB: of tensors on a GPU, or of the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     unit = 1 if sys.platform == "darwin" else 2**10  # bytes on macOS, KiB elsewhere

@@ -1,22 +1,23 @@
-"""Text of unknown origin, made fit to print."""
+"""Text of unknown origin, made safe to print in a terminal."""
 
 import unicodedata
 
+# Unicode categories: control, format, surrogate, line separator, paragraph separator.
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# They join the parts of an emoji or of a letter, and move no cursor.
+# Format characters that join the parts of an emoji or a letter and do not move the cursor.
 JOINERS = "\u200c\u200d"
 
 
 def steers(char: str) -> bool:
-    """Whether a character would steer a terminal, or turn the direction of the text around it; a line's end may."""
+    """Whether a character could control a terminal or change the direction of text; newlines are allowed."""
     return char not in "\n" + JOINERS and unicodedata.category(char) in INVISIBLE
 
 
 def written_out(char: str) -> str:
-    """A character by its code, as in a string of Python."""
+    """A character as its escape sequence in Python, for example \\x1b."""
     return char.encode("unicode_escape").decode()
 
 
 def printable(text: str) -> str:
-    """A text with everything that steers a terminal written out. Lines end at LF."""
+    """The text with every character that could control a terminal replaced by its escape sequence."""
     return "".join(written_out(char) if steers(char) else char for char in text)

@@ -1,4 +1,4 @@
-"""What a person sees: progress bars in a terminal, a line a stage elsewhere, and a table at the end."""
+"""What a command prints: progress bars in a terminal, else a line per stage; a table of results at the end."""
 
 import sys
 from collections.abc import Iterator
@@ -16,16 +16,18 @@ from src.runtime.printable import printable
 
 
 class Tick(Protocol):
-    """Told about parts of a stage that are done, and what to show beside the bar."""
+    """Advances the bar of a stage."""
 
-    def __call__(self, parts: int = 1, note: str = "") -> None: ...
+    def __call__(self, parts: int = 1, note: str = "") -> None:
+        """Counts `parts` more as done, and shows `note` beside the bar."""
+        ...
 
 
 class Report:
-    """Prints to standard output; of several processes the main one does.
+    """Prints to standard output, in the main process only.
 
     Args:
-        console: where to; by default the terminal, or plain lines where there is none.
+        console: by default standard output, with progress bars if it is a terminal.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -46,16 +48,16 @@ class Report:
 
     @contextmanager
     def live(self) -> Iterator["Report"]:
-        """Shows the bars during the block."""
+        """Shows progress bars during the block."""
         with self._progress:
             yield self
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Prints one line."""
         self.console.print(escape(printable(text)), highlight=False)
 
     def warn(self, text: str) -> None:
-        """One line that should not be missed; the same line again, for another member say, is not printed."""
+        """Prints a warning, once: the same text again (for another member of the ensemble, say) is dropped."""
         if text in self._warned:
             return
         self._warned.add(text)
@@ -63,10 +65,15 @@ class Report:
 
     @contextmanager
     def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
-        """A stage of so many parts: a bar in a terminal, elsewhere a line (if it is `listed`).
+        """Shows a stage of the run during the block: a bar in a terminal, else a line.
+
+        Args:
+            title: what the stage does.
+            total: parts of the stage.
+            listed: whether to print the line.
 
         Yields:
-            What to call when parts are done.
+            A function that advances the bar.
         """
         if listed and not self.console.is_terminal:
             self.say(title)
@@ -77,18 +84,29 @@ class Report:
             self._progress.remove_task(task)
 
     def start(self, T: int) -> None:
-        """The run begins: T steps to learn."""
+        """Shows the bar of the whole run, of T optimizer steps."""
         self._learning = self._progress.add_task("learning", total=T, note="")
 
     def step(self, round: int, step: int, metrics: dict[str, Any]) -> None:
-        """A step was taken."""
+        """Advances the bar of the whole run.
+
+        Args:
+            round: number of the round.
+            step: number of the optimizer step that was taken, from 0.
+            metrics: of the step; "loss" is shown.
+        """
         if self._learning is not None:
             loss = metrics["loss"]
             note = f"round {round}" + (f"  loss {loss:.3f}" if loss is not None else "")
             self._progress.update(self._learning, completed=step + 1, note=note)
 
     def result(self, sft: dict[str, Any], final: dict[str, Any], folder: Path) -> None:
-        """The table at the end."""
+        """Prints the table of results, and where the run's files are.
+
+        Args:
+            sft, final: result rows of the SFT policy and of the trained one, on the same prompts.
+            folder: of the run.
+        """
         table = Table(title=f"{final['n_prompts']} prompts of {final['split']}, against the human text")
         for name in ("policy", "win rate", "length-controlled", "tokens (label)", "distinct-3", "KL to SFT"):
             table.add_column(name, justify="left" if name == "policy" else "right")
@@ -104,19 +122,21 @@ class Report:
             )
         self.console.print(table)
         if final["n_invalid"]:
-            self.warn(f"{final['n_invalid']} answers of the judge were of no use and count as no vote (n_invalid)")
+            self.warn(f"{final['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid)")
         for role in ("oracle", "judge"):
             if final[f"{role}_calls"] or final[f"{role}_cached"]:
                 self.say(
-                    f"The {role}: {final[f'{role}_calls']} answers of {final[f'{role}_tokens']} tokens paid for, "
-                    f"{final[f'{role}_cached']} found on disk."
+                    f"The {role}: paid for {final[f'{role}_calls']} answers, {final[f'{role}_tokens']} tokens; "
+                    f"{final[f'{role}_cached']} more answers came from the cache."
                 )
         if final["judge_is_oracle"]:
-            self.say("The judge is the oracle's own model: this win rate also rewards what only that model likes.")
+            self.say("The judge is the oracle's model: this win rate also rewards what only that model prefers.")
         self.say(f"Written: {folder}/ (results.jsonl, samples.jsonl, metrics.jsonl, pairs/, policy/)")
-        self.say(f"Read what was learned: {folder}/samples.jsonl. Compare: add  F=1  or  reference=sft , -m seed=0,1,2")
+        self.say(
+            f"Read the responses in {folder}/samples.jsonl. To compare, add  F=1  or  reference=sft  or  -m seed=0,1,2"
+        )
 
 
 def percent(share: float | None) -> str:
-    """A share for a table; a dash where there is none."""
+    """A share in percent, for a table: "45.9%"; "-" for None."""
     return "-" if share is None else f"{share:.1%}"

@@ -1,7 +1,8 @@
 """Named random streams from one seed.
 
-Every consumer of randomness draws from a stream of its own, named by what it is for and which time it is. So using one
-stream more or less (evaluating more often, say) changes no other, and a resumed run needs no saved generator.
+Every use of randomness has its own stream, named by its purpose and by a counter such as the round. Drawing more or
+fewer numbers from one stream (by evaluating more often, say) therefore changes no other, and a resumed run needs no
+saved generator.
 """
 
 import hashlib
@@ -15,17 +16,25 @@ if TYPE_CHECKING:
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed from the run's seed and the stream's name, for example (0, "collect", round)."""
+    """The seed of a named stream.
+
+    Args:
+        seed: of the run.
+        names: the name of the stream, for example "collect", round.
+
+    Returns:
+        A number of 63 bits, the same in every process and on every machine.
+    """
     return int.from_bytes(hashlib.sha256(json.dumps([seed, *names]).encode()).digest()[:8], "big") >> 1
 
 
 def numpy_stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A numpy generator at the start of the named stream."""
+    """A numpy generator at the start of a named stream; arguments as in `stream_seed`."""
     return np.random.default_rng(stream_seed(seed, *names))
 
 
 def torch_stream(seed: int, *names: str | int, device: "str | torch.device" = "cpu") -> "torch.Generator":
-    """A torch generator at the start of the named stream."""
+    """A torch generator on `device`, at the start of a named stream; arguments as in `stream_seed`."""
     import torch
 
     return torch.Generator(device=device).manual_seed(stream_seed(seed, *names))

@@ -1,11 +1,12 @@
-"""Signals to leave: what is under way leaves at a safe place, with a message and an exit status of its own.
+"""Signals that stop a run: it stops at a safe point, with a message and an exit status of its own.
 
-SIGTERM and SIGINT (Ctrl-C) end a run. SIGUSR1 and SIGUSR2 are what a scheduler sends a while before the time limit: the
-run leaves in the same way, and the signal then goes on to whoever listened before, as submitit does in its jobs: it
-puts the job in the queue again.
+SIGTERM and SIGINT (Ctrl-C) stop a run. A scheduler sends SIGUSR1 or SIGUSR2 some time before its time limit: the run
+stops in the same way, and the signal is then passed on to the handler that was installed before. submitit installs one
+in its jobs, which requeues the job.
 
-While a run learns, a signal is noted and `check`, which stands where nothing is half-done, raises `Stopped`. Anywhere
-else (making things ready, waiting for an oracle) there is nothing to spoil, and `Stopped` is raised where it hits.
+While a run trains (`deferred`), a signal is recorded, and `raise_if_stopped`, which is called where nothing is half
+done, raises `Stopped`. At other times (preparing a run, waiting for an oracle) there is nothing to corrupt, and the
+signal handler raises `Stopped` itself.
 """
 
 import os
@@ -26,123 +27,132 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, *REQUEUE)
 
 
 class Stopped(SystemExit):
-    """A run that was asked to leave; the exit status is 128 + the signal's number: 143 for SIGTERM, 130 for SIGINT,
-    138 for SIGUSR1, 140 for SIGUSR2.
+    """A signal stopped the run. The exit status is 128 + the number of the signal: 143 for SIGTERM, 130 for SIGINT, 138
+    for SIGUSR1, 140 for SIGUSR2.
 
     Args:
         number: of the signal.
 
     Attributes:
-        kept: what is on the disk, in words.
+        kept: what is saved on disk, in words.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.code = 128 + number
-        self.kept = "it was still being made ready; SFT policies that are complete are kept in the cache"
+        self.kept = "the run had not started to train; completed SFT policies are kept in the cache"
 
     def __str__(self) -> str:
-        return f"stopped by {signal.Signals(self.args[0]).name}: {self.kept}. The same command goes on from there."
+        return f"stopped by {signal.Signals(self.args[0]).name}: {self.kept}. The same command continues from there."
 
 
-class _Heard:
-    """What the process has heard. Signals are the process's, so there is one of it."""
+class _State:
+    """Signals belong to the process: process-wide state, hence class attributes."""
 
-    number: int | None = None
+    received: int | None = None  # the number of the first signal
     deferred = False
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Hears the signals during the block. Only the main thread can; in another one nothing changes.
+    """Handles the signals of `SIGNALS` during the block. Python allows that in the main thread only; in other threads
+    this does nothing.
 
-    A signal of `REQUEUE` that ended the block is passed on to the handler that was there before, if there was one.
+    A signal of `REQUEUE` that ended the block is passed on to the handler that was installed before, if there was one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _hear) for number in SIGNALS}
+    before = {number: signal.signal(number, _handle) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        # A block within another one leaves it to that: what was heard is for the whole command.
-        heard = _Heard.number
-        if heard is not None and (handler := before[signal.Signals(heard)]) is not _hear:
-            _Heard.number = None
-            if heard in REQUEUE and callable(handler):
-                signal.raise_signal(heard)
+        # An inner block leaves the signal to the outer one: the signal is meant for the whole command.
+        received = _State.received
+        if received is not None and (handler := before[signal.Signals(received)]) is not _handle:
+            _State.received = None
+            if received in REQUEUE and callable(handler):
+                signal.raise_signal(received)
 
 
-def check() -> None:
-    """A safe place: leaves if that was asked for. Several processes come by together, and leave together.
+def raise_if_stopped() -> None:
+    """A safe point to stop at. All processes call this together, and stop together.
 
     Raises:
-        Stopped: after a signal, to whichever of them.
+        Stopped: after a signal to any of the processes.
     """
-    number = processes.largest(_Heard.number or 0)
-    _Heard.number = number or None  # whoever is told by another has heard it too
-    _leave(number)
+    number = processes.all_reduce_max(_State.received or 0)
+    _State.received = number or None  # so that all processes know of a signal that one received
+    _raise(number)
 
 
-def between(parts: Sequence[T], idle: Callable[[], object]) -> Iterator[T]:
-    """Parts of a work, with a `check` before each. Processes may have more or fewer: with none left they `idle`."""
-    for place in range(processes.largest(len(parts))):
-        check()
-        if place < len(parts):
-            yield parts[place]
+def interruptible(parts: Sequence[T], idle: Callable[[], object]) -> Iterator[T]:
+    """Iterates over parts of some work, with a safe point to stop at before each.
+
+    Args:
+        parts: of this process; the processes may have different numbers of parts.
+        idle: called in place of a part while other processes have more parts than this one.
+
+    Raises:
+        Stopped: after a signal to any of the processes.
+    """
+    for index in range(processes.all_reduce_max(len(parts))):
+        raise_if_stopped()
+        if index < len(parts):
+            yield parts[index]
         else:
             idle()
 
 
-def _leave(number: int) -> None:
+def _raise(number: int) -> None:
     if number:
         raise Stopped(number)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Signals wait for the next `check` during the block."""
-    with _set(True):
+    """During the block, a signal takes effect at the next `raise_if_stopped`."""
+    with _set_deferred(True):
         yield
 
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Within `deferred`: signals do not wait during the block, in which nothing of the run's state may change.
+    """Within `deferred`: signals take effect immediately during the block, which must not change the run's state.
 
-    A process does this by itself (`processes.from_main`, `processes.everyone`).
+    Other processes must not take part in the block (`processes.from_main`, `processes.run_everywhere`).
 
     Raises:
         Stopped: after a signal, before the block or in it.
     """
-    with _set(False):
-        _leave(_Heard.number or 0)
+    with _set_deferred(False):
+        _raise(_State.received or 0)
         yield
 
 
 @contextmanager
-def _set(deferred: bool) -> Iterator[None]:
-    before, _Heard.deferred = _Heard.deferred, deferred
+def _set_deferred(deferred: bool) -> Iterator[None]:
+    before, _State.deferred = _State.deferred, deferred
     try:
         yield
     finally:
-        _Heard.deferred = before
+        _State.deferred = before
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
-    if _Heard.number is not None:
-        # A scheduler may say it twice, a person means it. What is half-written is a temporary file.
+def _handle(number: int, frame: FrameType | None) -> None:
+    if _State.received is not None:
+        # A scheduler may repeat its signal; a second Ctrl-C is meant. Half-written files are temporary ones.
         if number == signal.SIGINT:
             if sys.stderr.isatty():
-                os.write(2, b"\x1b[?25h")  # the progress bars have hidden the cursor
+                os.write(2, b"\x1b[?25h")  # shows the cursor, which the progress bars hide
             os._exit(128 + number)
         return
-    _Heard.number = number
-    if not _Heard.deferred:
+    _State.received = number
+    if not _State.deferred:
         raise Stopped(number)
     if not processes.is_main():
         return
     name = signal.Signals(number).name
-    os.write(2, f"\n{name}: leaving as soon as the step is done; Ctrl-C (again) leaves at once.\n".encode())
+    os.write(2, f"\n{name}: stopping after this step; press Ctrl-C (again) to stop at once.\n".encode())

@@ -1,4 +1,4 @@
-"""Seconds, by what they were spent on."""
+"""Time spent, in seconds, by stage."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Adds the time of the block to seconds[name]."""
+    """Adds the wall-clock seconds of the block to `seconds[name]`."""
     start = time.perf_counter()
     try:
         yield

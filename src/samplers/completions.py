@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.records import Ids
 
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.runtime.errors import RunError
 from src.samplers.servers import Forgotten, Ready, Servers, pause
 

@@ -19,17 +19,19 @@ from transformers import PreTrainedModel
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.models.policy import Policy
-from src.oracles.endpoint import Trouble, first_line
+from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
+from src.runtime.errors import error_summary
 from src.samplers.completions import SamplingRequest, check_models, read_responses
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
-from src.samplers.vllm import VllmSpec
 from src.storage.files import local_path, new_folder
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+    from src.samplers.vllm import VllmSpec
 
 # Seconds that a server has to unload an adapter; nothing depends on it.
 GOOD_BYE = 5.0
@@ -55,7 +57,7 @@ class ServedSampler:
         warn: hears of lost servers.
     """
 
-    spec: VllmSpec
+    spec: "VllmSpec"
     policy: Policy
     settings: Sampler
     longest: int
@@ -187,8 +189,8 @@ class ServedSampler:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
             raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {first_line(error)}); that folder has to "
-                "be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
+                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
+                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
                 f"{self._rank()}; {self._start()}",
                 again=False,
             ) from None

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from src.oracles.endpoint import FIRST_WAIT, LONGEST_WAIT, Trouble, first_line
-from src.runtime.errors import RunError
+from src.oracles.failures import FIRST_WAIT, LONGEST_WAIT, Trouble
+from src.runtime.errors import RunError, error_summary
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -112,16 +112,17 @@ class Servers:
         except (TimeoutError, openai.APITimeoutError):
             raise Trouble(f"no answer within {self.timeout:g} s", again=True) from None
         except openai.APIStatusError as error:
-            what = self._without_key(f"it answers {error.status_code} ({first_line(error)})")
+            what = self._without_key(f"it answers {error.status_code} ({error_summary(error)})")
             kind = Forgotten if error.status_code == 404 else Trouble
             raise kind(what, again=error.status_code in AGAIN or error.status_code >= 500) from None
         except openai.APIError as error:
             cause = error.__cause__ or error
             raise Trouble(
-                self._without_key(f"no answer ({type(cause).__name__}: {first_line(cause)})"), again=True
+                self._without_key(f"no answer ({type(cause).__name__}: {error_summary(cause)})"), again=True
             ) from None
         except ValueError as error:
-            raise Trouble(self._without_key(f"what it sends is of no use: {first_line(error)}"), again=False) from None
+            what = f"what it sends is of no use: {error_summary(error)}"
+            raise Trouble(self._without_key(what), again=False) from None
 
     def _without_key(self, text: str) -> str:
         """Servers repeat what they were sent; the key must not stand in a message."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.oracles.llm import is_url
+from src.oracles.endpoint import is_url
 from src.runtime.errors import require
 from src.samplers.base import SamplerSite
 

@@ -59,6 +59,11 @@ def local_path(text: str) -> Path:
         return Path(text)
 
 
+def is_local(path: str) -> bool:
+    """Whether a path names a folder on this machine, not a model or data set on the hub."""
+    return path.startswith(("/", ".", "~")) or Path(path).exists()
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -1,0 +1,10 @@
+"""Tests of what is done with trained policies.
+
+Modules without a test file of their name, and where they are tested:
+
+finished_run: test_verify.py
+load_policy: test_ask.py, test_head_to_head.py
+saved_policy: test_evaluate_request.py, test_base_model.py
+sft_policy: test_sft.py
+win_rate_table: test_evaluate.py
+"""

@@ -3,20 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from src.allocation.plan import Plan, depths_of, gini
+from src.allocation.plan import depths_of, gini
 from src.run_folder.round_files import load_plan, save_plan
 from src.storage.files import read_rows
-
-PLAN = Plan(
-    allocation="balanced", mode="pilot", rule="pairs", fallback=None, budget=4, generated=8, annotated=4, duplicates=1,
-    prompts=[{"id": 3, "cluster": 0, "depth": 3}, {"id": 5, "cluster": None, "depth": 1}],
-    pairs=[
-        {"prompt": 3, "responses": [0, 1], "cluster": 2, "closeness": 0.5, "chosen": True, "xy": [0.5, -1.0]},
-        {"prompt": 3, "responses": [0, 2], "cluster": 2, "closeness": 0.4, "chosen": False, "xy": [0.5, 1.0]},
-        {"prompt": 5, "responses": [0, 1], "cluster": 0, "closeness": 0.1, "chosen": True, "xy": [0.0, 1.0]},
-    ],
-    seconds={"embed": 1.0, "sample": 2.0, "features": 3.0, "cluster": 4.0},
-)  # fmt: skip
+from tests.allocation.made_plan import PLAN
 
 
 def test_the_file_is_the_plan(tmp_path: Path) -> None:

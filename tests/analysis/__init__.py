@@ -1,0 +1,1 @@
+"""Tests of the figures, tables and pages."""

@@ -1,0 +1,1 @@
+"""Tests of the predictions and measurements of cost."""

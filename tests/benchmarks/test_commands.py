@@ -195,6 +195,7 @@ def test_the_readme_shows_every_command() -> None:
     assert {name for name, _ in LINES} == set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), LINES, ids=[" ".join(line) for line in LINES])
 def test_every_command_of_the_readme(name: str, arguments: str, tmp_path: Path) -> None:
     for split in ("train", "validation"):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from src.collection.annotate import annotate
-from src.oracles.base import INVALID, SECOND, TIE, Comparer
+from src.oracles.base import INVALID, SECOND, TIE
+from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Response, Tally
 from src.runtime.errors import RunError
 from tests.oracles.helpers import Scripted

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.inference.row_layout import batches, packed_batches, packed_layout, plain_layout, shared_layout
+from src.inference.row_layout import packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
 from tests.properties import quick
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_responses_of_one_token_leave_a_row_of_prompts():
 @quick
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30), st.integers(1, 200))
 def test_batches_hold_every_row_once_within_the_budget(lengths, tokens):
-    found = batches(lengths, tokens)
+    found = padded_batches(lengths, tokens)
     assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
     for batch in found:
         width = max(lengths[row][0] for row in batch) + max(lengths[row][1] for row in batch)
@@ -70,13 +70,13 @@ def test_batches_hold_every_row_once_within_the_budget(lengths, tokens):
 
 
 def test_batches_are_as_large_as_they_may_be():
-    assert batches([(3, 0), (9, 0), (0, 3), (2, 2), (4, 0)], 9) == [[1], [3], [4, 0], [2]]
-    assert batches([(3, 0), (9, 0), (3, 0), (4, 0), (4, 0)], 9) == [[1], [3, 4], [0, 2]]
+    assert padded_batches([(3, 0), (9, 0), (0, 3), (2, 2), (4, 0)], 9) == [[1], [3], [4, 0], [2]]
+    assert padded_batches([(3, 0), (9, 0), (3, 0), (4, 0), (4, 0)], 9) == [[1], [3, 4], [0, 2]]
 
 
 def test_a_batch_may_be_as_full_as_the_budget():
-    assert batches([(3, 1), (2, 2), (3, 2)], 10) == [[2, 0], [1]]
-    assert batches([(3, 1), (2, 2), (3, 2)], 15) == [[2, 0, 1]]
+    assert padded_batches([(3, 1), (2, 2), (3, 2)], 10) == [[2, 0], [1]]
+    assert padded_batches([(3, 1), (2, 2), (3, 2)], 15) == [[2, 0, 1]]
     assert packed_batches([3, 7, 2, 5, 4, 1], 9) == [[1], [3, 4], [0, 2, 5]]
     assert packed_batches([3, 7, 2, 5, 4, 1], 8) == [[1], [3], [4, 0], [2, 5]]
 

@@ -8,7 +8,6 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from src.inference.decoding import of_few_rows
 from src.inference.sampler import Sampler, draw, uniforms
 from src.inference.scorer import Scorer
 from src.inference.shared_attention import install
@@ -254,16 +253,3 @@ def test_a_draw_never_takes_what_has_no_probability_or_is_beyond_the_end():
     for value in (0.0, 1 - 2**-53):
         points = torch.full((2, 1), value, dtype=torch.float64)
         assert draw(table, points).tolist() == [1 if value == 0 else 3, 2]
-
-
-@pytest.mark.parametrize("rows", [1, 2, 7, 128, 129])
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_product_of_few_rows_turned_round_is_the_same(rows: int, bias: bool) -> None:
-    layer = nn.Linear(24, 17, bias=bias)
-    x = torch.randn(rows, 1, 24, generator=generator())
-    expected = layer(x)
-    with of_few_rows([layer]):
-        turned = layer(x)
-    torch.testing.assert_close(turned, expected)
-    assert turned.shape == expected.shape and torch.equal(layer(x), expected)
-    assert "forward" not in vars(layer)

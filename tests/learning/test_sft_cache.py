@@ -1,7 +1,5 @@
 """The cache of SFT policies: made once, keyed by everything that determines them."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from src import sft
 from src.build import build_sft_cache
 from src.learning.sft_cache import SftCache
 from src.models.fingerprint import model_fingerprint
@@ -17,8 +16,8 @@ from src.runtime.errors import RunError
 from src.runtime.report import Report, Tick
 from tests.experiments import SMOKE, configured
 from tests.families import save_family
+from tests.forked import Forked
 
-ROOT = Path(__file__).parents[2]
 # Little data, for a model that is not from scratch.
 SMALL = ("T=2", "data.train=12", "data.validation=2", "data.test=2", "model.sft.batch_size=2")
 LORA = ("model=tiny_lora", "model.lora.rank=2")
@@ -33,6 +32,7 @@ def made(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("*/made.json")}
 
 
+@pytest.mark.slow
 def test_members_differ_and_are_reused_by_larger_ensembles(tmp_path: Path) -> None:
     two = cache_of(tmp_path, *LORA).policy(2)
     before = made(tmp_path)
@@ -109,6 +109,7 @@ def test_a_file_beside_a_policys_own_is_no_part_of_it(tmp_path: Path) -> None:
     assert made(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_made_again_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
     first = cache_of(tmp_path / "a", *LORA).policy(2).state()
     second = cache_of(tmp_path / "b", *LORA).policy(2).state()
@@ -138,6 +139,7 @@ def test_an_interrupted_training_leaves_nothing_to_be_taken_for_a_policy(
     assert len([name for name in made(tmp_path) if name.startswith("sft")]) == 1
 
 
+@pytest.mark.slow
 def test_sft_learns(tmp_path: Path) -> None:
     cache = cache_of(tmp_path, "model.sft.steps=60", "model.sft.learning_rate=0.01")
     losses: list[float] = []
@@ -154,12 +156,8 @@ def test_sft_learns(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_jobs_that_start_at_once_make_it_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "src.sft", *SMOKE, f"cache={tmp_path / 'cache'}"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    jobs = [
-        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
-    outputs = [job.communicate(timeout=300)[0] for job in jobs]
+    jobs = [Forked(sft.main, tmp_path, *SMOKE, f"cache={tmp_path / 'cache'}") for _ in range(4)]
+    outputs = [job.communicate()[0] for job in jobs]
     assert all(job.returncode == 0 for job in jobs)
     assert sum("SFT: 12 steps" in output for output in outputs) == 1
     assert not list((tmp_path / "cache").glob(".*.partial"))

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +11,16 @@ from typing import Any
 
 import pytest
 
+from src import train
 from src.loggers.wandb import LONGEST_NAME, Wandb, WandbTracker, end_service, group_of, run_id
 from src.run_folder.folder import RunFolder
 from src.runtime.errors import RunError
 from src.storage.files import read_rows
+from tests.commands import started
 from tests.experiments import built
+from tests.forked import Forked
 from tests.sweeps.server import StandIn, served
 
-ROOT = Path(__file__).parents[2]
 IDENTITY = {"task": "tldr", "loss": "dpo", "reference": "behavior", "F": 2, "T": 4, "seed": 0}
 OFFLINE = Wandb("offline", "p", None, None, samples=2, init_timeout=5.0, finish_timeout=5.0)
 
@@ -185,18 +186,15 @@ def test_wrong_settings_are_named(change: dict[str, Any], message: str) -> None:
         replace(OFFLINE, **change)
 
 
-def train(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    own = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "src.train", "experiment=smoke", "logger=wandb", *arguments],
-        cwd=folder, env=own | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-    )  # fmt: skip
-    return done.returncode, done.stdout
+def mirrored(folder: Path, *arguments: str, **environment: str) -> tuple[int | None, str]:
+    process = Forked(train.main, folder, "experiment=smoke", "logger=wandb", *arguments, **environment)
+    output, _ = process.communicate()
+    return process.returncode, output
 
 
 @pytest.mark.slow
 def test_offline_needs_no_account_and_changes_no_row(tmp_path: Path, cache: Path) -> None:
-    code, output = train(tmp_path)
+    code, output = mirrored(tmp_path)
     assert code == 0, output
     folder = tmp_path / "outputs" / "experiment=smoke"
     recorded = list((folder / "wandb").glob("offline-run-*/*.wandb"))
@@ -212,10 +210,12 @@ def test_offline_needs_no_account_and_changes_no_row(tmp_path: Path, cache: Path
 def test_online_everything_arrives(tmp_path: Path) -> None:
     server = StandIn()
     with served(server):
-        code, output = train(
-            tmp_path, "logger.mode=online", "logger.samples=3", WANDB_BASE_URL=server.url, WANDB_API_KEY="k" * 40
-        )
-    assert code == 0, output
+        process = started(
+            tmp_path, "experiment=smoke", "logger=wandb", "logger.mode=online", "logger.samples=3",
+            WANDB_BASE_URL=server.url, WANDB_API_KEY="k" * 40,
+        )  # fmt: skip
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
     assert "warning" not in output and server.unknown == []
     folder = tmp_path / "outputs" / "experiment=smoke"
     [(name, run)] = server.runs.items()
@@ -238,7 +238,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
 def test_a_failed_run_is_closed_as_failed_at_the_server(tmp_path: Path) -> None:
     server = StandIn()
     with served(server):
-        code, output = train(
+        code, output = mirrored(
             tmp_path, "logger.mode=online", "learning_rate=1e30", "F=1", "optimizer.schedule=constant",
             WANDB_BASE_URL=server.url, WANDB_API_KEY="k" * 40,
         )  # fmt: skip
@@ -249,7 +249,7 @@ def test_a_failed_run_is_closed_as_failed_at_the_server(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_unreachable_server_leaves_an_offline_run(tmp_path: Path) -> None:
-    code, output = train(
+    code, output = mirrored(
         tmp_path, "logger.mode=online", "logger.init_timeout=2", WANDB_BASE_URL="http://127.0.0.1:9",
         WANDB_API_KEY="k" * 40,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of the losses against values by hand."""

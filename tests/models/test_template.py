@@ -126,7 +126,7 @@ def test_the_date_does_not_change_the_prompt() -> None:
         (None, "has no chat template; use model.template=plain"),
         (BROKEN, "only systems speak here"),
         ("{% for", "chat template that fails"),
-        ("nothing", "leaves the turns' text out"),
+        ("nothing", "omits the text of turns"),
     ],
     ids=["none", "raises", "malformed", "empty"],
 )

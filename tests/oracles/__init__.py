@@ -1,0 +1,1 @@
+"""Tests of what labels pairs and judges responses."""

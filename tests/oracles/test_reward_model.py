@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.cli.compose import problems_of
-from src.models.reward_model import load_reward_model
+from src.models.pretrained_reward import load_reward_model
 from src.oracles import reward_model
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
@@ -37,7 +37,9 @@ def test_oracle_and_judge_share_one_model(tmp_path: Path, monkeypatch: pytest.Mo
     save_classifier(tmp_path, "llama")
     loads = []
     real = load_reward_model
-    monkeypatch.setattr("src.models.reward_model.load_reward_model", lambda *given: loads.append(given) or real(*given))
+    monkeypatch.setattr(
+        "src.models.pretrained_reward.load_reward_model", lambda *given: loads.append(given) or real(*given)
+    )
     reward_model.loaded.cache_clear()
     noisy, judge = oracle(tmp_path, temperature=0.5, flip=0.1), oracle(tmp_path)
     for one in (noisy, judge, noisy):

@@ -1,0 +1,1 @@
+"""Tests of reward models fitted to preferences."""

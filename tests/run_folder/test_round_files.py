@@ -18,7 +18,7 @@ from src.run_folder.round_files import (
 )
 from src.runtime.errors import RunError
 from src.storage.files import signed, write_text
-from tests.allocation.test_plan import PLAN
+from tests.allocation.made_plan import PLAN
 
 PROMPT = Prompt(7, Row("what?", "that"), (3, 4), (5,))
 PAIRS = [

@@ -49,7 +49,7 @@ def no_memory(*_: object, **__: object) -> None:
 def test_an_optimizer_without_memory_says_what_makes_it_smaller(tmp_path, cache, monkeypatch):
     for more, advice in (
         (("model=tiny_lora", "ensemble=2"), r"lower ensemble=2 or model.lora.rank=\d+"),
-        ((), r"a model with adapters \(model.lora\) learns less"),
+        ((), r"train adapters instead of all weights \(a model with lora\)"),
     ):
         run = built(tmp_path / str(len(more)), cache, "evaluate.every=0", *more)
         monkeypatch.setattr(run.learner.optimizer, "step", no_memory)
@@ -59,13 +59,13 @@ def test_an_optimizer_without_memory_says_what_makes_it_smaller(tmp_path, cache,
 
 def test_a_step_without_memory_says_what_goes_on_and_what_does_not(tmp_path, cache, monkeypatch):
     run = built(tmp_path / "run", cache, "evaluate.every=0", "checkpoint_every=1")
-    gather, taken = src.learning.learner.gather, []
+    as_pair_logps, taken = src.learning.learner.as_pair_logps, []
 
     def second(*arguments):
         taken.append(1)
-        return no_memory() if len(taken) > 1 else gather(*arguments)
+        return no_memory() if len(taken) > 1 else as_pair_logps(*arguments)
 
-    monkeypatch.setattr("src.learning.learner.gather", second)
+    monkeypatch.setattr("src.learning.learner.as_pair_logps", second)
     with pytest.raises(
         OutOfMemory, match=r"lower model.tokens=512, which makes another run; where .* checkpoint is of step 1 "
     ):

@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 
 from src.inference.sampler import Sampler
 from src.inference.shared_attention import install
+from src.learning.gradients import sum_gradients
 from src.learning.learner import Learner
 from src.models import sharding
 from src.oracles.gold import GoldOracle
 from src.run_folder.checkpoint import newest_step
-from src.runtime import processes
+from src.runtime import process_group, processes
 from src.runtime.errors import RunError
 from src.runtime.processes import Lost
 from src.runtime.signals import Stopped
@@ -41,10 +42,10 @@ KILLED = -signal.SIGKILL
 def test_parts_hold_every_item_once_and_are_alike(sizes: list[int], count: int) -> None:
     parts = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes._Group, "size", count)
+        patch.setattr(processes.Group, "size", count)
         for rank in range(count):
-            patch.setattr(processes._Group, "rank", rank)
-            parts.append(processes.share(sizes))
+            patch.setattr(processes.Group, "rank", rank)
+            parts.append(processes.local_indices(sizes))
     assert sorted(place for part in parts for place in part) == list(range(len(sizes)))
     assert all(part == sorted(part) for part in parts)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
@@ -54,43 +55,46 @@ def test_parts_hold_every_item_once_and_are_alike(sizes: list[int], count: int) 
 
 def test_one_process_has_all_of_it() -> None:
     tensor = torch.tensor([1.0])
-    assert processes.share([3, 1, 2]) == [0, 1, 2]
-    assert processes.gather("a") == processes.everyone(lambda: "a") == ["a"]
-    assert processes.total(tensor) is tensor and processes.largest(-1) == -1
+    assert processes.local_indices([3, 1, 2]) == [0, 1, 2]
+    assert processes.all_gather("a") == processes.run_everywhere(lambda: "a") == ["a"]
+    assert processes.all_reduce_sum(tensor) is tensor and processes.all_reduce_max(-1) == -1
     assert processes.from_main(lambda: "b") == "b" and processes.is_main() and processes.speaks_first()
-    with processes.joined():
+    with process_group.joined():
         assert (processes.rank(), processes.world_size()) == (0, 1)
 
 
 def exchanged() -> dict[str, Any]:
     rank, size = processes.rank(), processes.world_size()
-    own = processes.share([5, 1, 4, 1, 3, 1, 2])
+    own = processes.local_indices([5, 1, 4, 1, 3, 1, 2])
     lone = {rank: torch.ones(2, requires_grad=True) for rank in ("both", "one", "none")}
     lone["both"].grad = torch.full((2,), float(rank + 1))
     lone["one"].grad = torch.full((2,), 7.0) if rank == 1 else None
-    processes.add_gradients(lone.values())
+    sum_gradients(lone.values())
     found = {
-        "gather": processes.gather(rank),
-        "together": processes.together(own, [place * 10 for place in own]),
-        "total": processes.total(torch.tensor([rank, 1])).tolist(),
-        "largest": processes.largest(-rank),
+        "gather": processes.all_gather(rank),
+        "together": processes.merge(own, [place * 10 for place in own]),
+        "total": processes.all_reduce_sum(torch.tensor([rank, 1])).tolist(),
+        "largest": processes.all_reduce_max(-rank),
         # What the main process does alone may itself be in parts.
-        "main": processes.from_main(lambda: (processes.rank(), processes.gather("a"), processes.share([1, 1]))),
+        "main": processes.from_main(
+            lambda: (processes.rank(), processes.all_gather("a"), processes.local_indices([1, 1]))
+        ),
         "grads": [None if one.grad is None else one.grad.tolist() for one in lone.values()],
         "after": processes.world_size() == size,
     }
-    for way, fails in ((processes.from_main, 0), (processes.everyone, 1)):
+    for way, fails in ((processes.from_main, 0), (processes.run_everywhere, 1)):
         try:
             way(lambda fails=fails: failing() if processes.rank() == fails else None)
         except RunError as error:
             found[way.__name__] = str(error)
-    return found | {"first": processes.gather(processes.speaks_first()).count(True)}
+    return found | {"first": processes.all_gather(processes.speaks_first()).count(True)}
 
 
 def failing() -> None:
     raise RunError("no room")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_what_passes_between_processes(count: int) -> None:
     expected = {
@@ -102,7 +106,7 @@ def test_what_passes_between_processes(count: int) -> None:
         "grads": [[sum(range(count + 1))] * 2, [7.0, 7.0], None],
         "after": True,
         "from_main": "no room",
-        "everyone": "no room",
+        "run_everywhere": "no room",
         "first": 1,
     }
     assert in_processes(count, exchanged) == [expected] * count
@@ -159,7 +163,11 @@ def same(one: Path, other: Path) -> None:
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "count"), [("adapters", 3), ("adapters", 4), ("few pairs", 3), ("balanced", 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("adapters", 3), pytest.param("adapters", 4, marks=pytest.mark.nightly), ("few pairs", 3), ("balanced", 2)],
+)
 def test_the_same_run_on_any_number_of_processes(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     asked = run(tmp_path / "one", cache, *CASES[name])
     parts = in_processes(count, run, tmp_path / "several", cache, *CASES[name])
@@ -186,6 +194,7 @@ SHARDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"), [("adapters", 2), ("few pairs", 3), ("recomputed", 3), ("from sampling", 2)]
 )
@@ -201,7 +210,7 @@ def test_the_same_run_with_weights_in_parts(tmp_path: Path, cache: Path, name: s
 
 def test_what_goes_not_with_weights_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sharding.problems(False, "ema", "balanced") == []
-    monkeypatch.setattr(processes._Group, "size", 2)
+    monkeypatch.setattr(processes.Group, "size", 2)
     assert sharding.problems(False, "ema", "balanced") == []
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     found = sharding.problems(False, "ema", "balanced")
@@ -212,6 +221,7 @@ def test_what_goes_not_with_weights_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     assert sharding.problems(True, "behavior", "uniform") == []
 
 
+@pytest.mark.slow
 def test_every_process_makes_members_of_the_sft_policy(tmp_path: Path) -> None:
     overrides = ("F=1", "model=tiny_lora", "ensemble=3", "T=1")
     for count, name in ((1, "one"), (2, "several")):
@@ -240,6 +250,7 @@ def sampled(temperature: float, longest: int) -> tuple[Any, Any]:
     return drawn, generator.get_state().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("temperature", "longest"), [(1.0, 0), (0.0, 0), (1.3, 2**62)])
 def test_responses_do_not_depend_on_the_number_of_processes(temperature: float, longest: int) -> None:
     expected = sampled(temperature, longest)
@@ -266,6 +277,7 @@ def signalled(folder: Path, cache: Path, number: int, rank: int, *overrides: str
         run(folder, cache, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_is_heard_by_all_and_another_number_goes_on(tmp_path: Path, cache: Path, rank: int) -> None:
     overrides = ("F=2", "T=4", "batch_size=3", "checkpoint_every=4")
@@ -281,6 +293,7 @@ def test_a_signal_to_one_is_heard_by_all_and_another_number_goes_on(tmp_path: Pa
     same(tmp_path / "one", tmp_path / "several")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 2])
 def test_where_one_is_killed_the_others_say_so_and_the_run_goes_on(tmp_path: Path, cache: Path, rank: int) -> None:
     overrides = ("F=2", "T=4", "batch_size=4", "checkpoint_every=1")
@@ -311,6 +324,7 @@ def launch(folder: Path, count: int, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_accelerate_launches_a_run_that_one_killed_process_ends(tmp_path: Path, cache: Path) -> None:
     import psutil
@@ -332,7 +346,7 @@ def test_accelerate_launches_a_run_that_one_killed_process_ends(tmp_path: Path, 
                 one.kill()
     assert process.returncode not in (0, None)
     assert output.count("2 processes, each with 1 thread") == 1 and output.count("round 0: collecting") == 1
-    assert "another of the 2 processes has ended" in output or "leaving as soon as" in output
+    assert "another of the 2 processes has ended" in output or "stopping after this step" in output
     assert newest_step(tmp_path / "run" / "checkpoint") >= 2
 
 

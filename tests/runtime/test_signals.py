@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reliability import damage, kills
+from src import train
 from src.collection import policy_offer
 from src.evaluation.evaluator import Evaluator
 from src.inference.sampler import Sampler
@@ -19,8 +21,9 @@ from src.run_folder.checkpoint import newest_step
 from src.run_folder.folder import RunFolder
 from src.runtime import signals
 from src.runtime.signals import Stopped
+from tests.commands import command
 from tests.experiments import SMOKE, built, left_behind
-from tests.test_train import start
+from tests.forked import Forked
 
 SMALL = ("F=2", "checkpoint_every=4", "evaluate.every=1")
 
@@ -44,6 +47,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, time_of
     monkeypatch.setattr(owner, name, wrapped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(
     ("owner", "name", "time_of", "step"),
@@ -67,11 +71,12 @@ def test_a_run_leaves_a_checkpoint_and_goes_on_to_the_same_result(
     assert left.value.code == 128 + number
     assert f"stopped by {signal.Signals(number).name}: {step} of 4 steps are in a checkpoint" in str(left.value)
     assert newest_step(run.folder.checkpoint) == step
-    signals._Heard.number = None
+    signals._State.received = None
     built(tmp_path / "run", cache, *SMALL).run()
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("F=T", "reference=ema"), ("F=1", "model=tiny_lora", "ensemble=2")])
 def test_stopping_again_and_again(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
@@ -80,7 +85,7 @@ def test_stopping_again_and_again(
     draws = 0
     for draws in range(3, 60, 8):
         run = built(tmp_path / "run", cache, *overrides)
-        signals._Heard.number = None
+        signals._State.received = None
         try:
             with monkeypatch.context() as patch:
                 signalled(patch, Sampler, "_draw", draws, signal.SIGTERM)
@@ -89,14 +94,14 @@ def test_stopping_again_and_again(
         except Stopped:
             pass
     else:
-        signals._Heard.number = None
+        signals._State.received = None
         built(tmp_path / "run", cache, *overrides).run()
     assert draws > 3
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
 
 def test_sft_is_left_at_once_and_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="still being made ready"):
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="the run had not started to train"):
         signalled(patch, sft_cache, "finetune", 1, signal.SIGTERM)
         built(tmp_path / "run", tmp_path / "cache", *SMALL)
     assert not list((tmp_path / "cache").glob("sft-*/")) and not list((tmp_path / "cache").glob(".*"))
@@ -136,17 +141,17 @@ def test_a_second_ctrl_c_leaves_at_once(
         assert codes == []
         os.kill(os.getpid(), second)
     assert codes == leaves
-    assert "leaving as soon as the step is done; Ctrl-C (again) leaves at once" in capfd.readouterr().err
+    assert "stopping after this step; press Ctrl-C (again) to stop at once" in capfd.readouterr().err
     with pytest.raises(Stopped):
-        signals.check()
+        signals.raise_if_stopped()
 
 
 def test_nothing_is_heard_after_the_block() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with signals.listening():
-        assert signal.getsignal(signal.SIGTERM) == signals._hear
+        assert signal.getsignal(signal.SIGTERM) == signals._handle
     assert signal.getsignal(signal.SIGTERM) is before
-    signals.check()
+    signals.raise_if_stopped()
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
@@ -161,7 +166,7 @@ def test_a_schedulers_signal_goes_on_to_who_listened_before(number: int) -> None
                 os.kill(os.getpid(), sent)
                 assert heard == []
                 try:
-                    signals.check()
+                    signals.raise_if_stopped()
                 finally:
                     heard.append("left")
             assert left.value.code == 128 + sent
@@ -191,7 +196,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
-    process = start(tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
+    process = Forked(train.main, tmp_path, *SMOKE, "F=T", "T=2000", "checkpoint_every=1000", "-m", "seed=0,1")
     wait_for(lambda: any(tmp_path.glob("outputs/*/metrics.jsonl")))
     process.send_signal(number)
     sent = time.monotonic()
@@ -204,12 +209,22 @@ def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_harness_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "harness",
+    [
+        pytest.param(lambda: kills.run(cases=2, stops=1, real=0, seed=0), id="kills"),
+        pytest.param(lambda: kills.run(cases=5, stops=1, real=0, seed=1), id="more kills", marks=pytest.mark.nightly),
+        pytest.param(lambda: damage.run(cases=5, seed=0), id="damage"),
+    ],
+)
+def test_the_harness_itself(tmp_path: Path, harness: Callable[[], int]) -> None:
     """The quick version of what `make reliability` runs."""
-    import subprocess
+    process = Forked(lambda: sys.exit(harness()), tmp_path)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
 
-    root = Path(__file__).parents[2]
-    for command in (["kills", "cases=5", "stops=1"], ["damage", "cases=5"], ["crowd", "jobs=8"]):
-        line = [sys.executable, "-m", f"reliability.{command[0]}", *command[1:]]
-        done = subprocess.run(line, cwd=root, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
+
+@pytest.mark.slow
+def test_the_harness_as_a_command(tmp_path: Path) -> None:
+    done = command(tmp_path, "jobs=8", module="reliability.crowd")
+    assert done.returncode == 0, done.stdout + done.stderr

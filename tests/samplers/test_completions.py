@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.samplers.completions import SamplingRequest, check_models, read_responses
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from src.oracles.endpoint import Trouble
+from src.oracles.failures import Trouble
 from src.runtime.errors import RunError
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers

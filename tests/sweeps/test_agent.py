@@ -11,7 +11,7 @@ import yaml
 
 from src.storage.files import read_rows
 from tests.sweeps.server import ENTITY, PROJECT, SWEEP, StandIn, served
-from tests.sweeps.test_run import TINY
+from tests.sweeps.tiny_grid import TINY
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,14 +15,9 @@ from src.runtime.errors import ConfigError
 from src.storage.files import read_rows
 from sweeps import run as module
 from sweeps.run import check_launcher, checked_jobs, command, room_for
+from tests.sweeps.tiny_grid import TINY
 
 ROOT = Path(__file__).parents[2]
-# The figure's own file at a size of seconds: `experiment` is taken by the methods, so smoke's values are typed out.
-TINY = (
-    "task=tldr", "seed=0", "T=4", "batch_size=4", "data.train=64", "data.validation=8", "data.test=12",
-    "model.scratch.vocab_size=600", "model.scratch.layers=1", "model.scratch.hidden=32", "model.scratch.heads=2",
-    "model.scratch.intermediate=64", "model.sft.steps=12", "model.sft.batch_size=8", "task.max_new_tokens=12",
-)  # fmt: skip
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:

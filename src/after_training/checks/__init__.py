@@ -1,0 +1,1 @@
+"""The checks of `src.verify`, one file for each kind of number that a finished run reports."""

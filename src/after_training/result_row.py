@@ -1,0 +1,140 @@
+"""The rows that an evaluation after training writes: one for the result, one for every prompt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from src.after_training.evaluate_request import EvaluateRequest
+from src.data.splits import Splits
+from src.evaluation.win_rate import win_rate_interval
+from src.oracles.answers import Ledger
+from src.records import Prompt, Tally
+from src.run_folder.folder import SCHEMA_VERSION
+from src.run_folder.identity import build_folder, git_sha
+from src.runtime.seeding import numpy_stream
+from src.storage.files import append_rows
+from src.storage.run_name import config_hash
+
+
+@dataclass(frozen=True)
+class Side:
+    """The responses of one side.
+
+    Attributes:
+        texts: one a prompt, N of them.
+        tokens: their lengths in tokens, (N,); None without a tokenizer.
+    """
+
+    texts: list[str]
+    tokens: np.ndarray | None
+
+    @property
+    def words(self) -> np.ndarray:
+        """Lengths in words, (N,)."""
+        return np.array([len(text.split()) for text in self.texts])
+
+
+def result_row(
+    request: EvaluateRequest,
+    splits: Splits,
+    split: str,
+    figures: Mapping[str, Any],
+    verdicts: Sequence[Mapping[str, Any]],
+    system: Side,
+    opponent: Side,
+) -> dict[str, Any]:
+    """The fields of a row in a run's results.jsonl, and of this command's own: both names, interval, lengths in words.
+
+    Args:
+        figures: win rates and the rest of what the judge said, from `compared`.
+        verdicts: a dict a prompt with its "outcome", from `compared`.
+    """
+    outcomes = np.array([np.nan if verdict["outcome"] is None else verdict["outcome"] for verdict in verdicts])
+    in_tokens = system.tokens is not None and opponent.tokens is not None
+    return {
+        **_identity(request, splits),
+        "split": split,
+        **figures,
+        "response_tokens_mean": _mean(system.tokens),
+        "label_tokens_mean": _mean(opponent.tokens),
+        # A KL needs the SFT policy, which is not loaded here.
+        "kl_sft": None,
+        "system": request.system,
+        "against": request.opponent,
+        "win_rate_interval": win_rate_interval(outcomes, numpy_stream(request.config.seed, "interval", split)),
+        "length_unit": "tokens" if in_tokens else "words",
+        "response_words_mean": _mean(system.words),
+        "label_words_mean": _mean(opponent.words),
+    }
+
+
+def sample_rows(
+    prompts: Sequence[Prompt],
+    system: Side,
+    opponent: Side,
+    verdicts: Sequence[Mapping[str, Any]],
+    against_labels: bool,
+) -> list[dict[str, Any]]:
+    """A row a prompt, as in a run's samples.jsonl; "against" is the text of an opponent other than the label."""
+    rows = []
+    for index, (prompt, verdict) in enumerate(zip(prompts, verdicts, strict=True)):
+        row = {
+            "prompt_id": prompt.id,
+            "prompt": prompt.row.prompt,
+            "response": system.texts[index],
+            "label": prompt.row.label,
+            "response_tokens": None if system.tokens is None else int(system.tokens[index]),
+            "label_tokens": None if opponent.tokens is None else int(opponent.tokens[index]),
+            **verdict,
+        }
+        if not against_labels:
+            row |= {"label_score": None, "against": opponent.texts[index], "against_score": verdict["label_score"]}
+        rows.append(row)
+    return rows
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Appends a row to a file that other processes may append to at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        append_rows(path, [row])
+
+
+def _identity(request: EvaluateRequest, splits: Splits) -> dict[str, Any]:
+    """What was evaluated: the facts of the policy's run, or every field of a row with None where nothing is known."""
+    config = request.config
+    known = {
+        "schema_version": SCHEMA_VERSION,
+        "git_sha": git_sha(),
+        "task": config.task.name,
+        "judge": config.judge.name,
+        "seed": config.seed,
+        "data_fingerprint": splits.fingerprint(),
+    }
+    if request.saved and request.saved.run:
+        facts = request.saved.facts()
+        return {
+            **facts,
+            **known,
+            "config_hash": config_hash(request.plain),
+            "data": request.choices.get("data", facts.get("data")),
+            "judge_is_oracle": config.judge.name == facts.get("oracle"),
+            "temperature": config.evaluate.temperature,
+        }
+    spent = [*vars(Tally()), *(f"{role}_{name}" for role in ("oracle", "judge") for name in Ledger().totals())]
+    run_fields = build_folder(config, request.plain, request.choices, Path()).identity
+    fields = ("schema_version", *run_fields, "round", "step", *spent, "seconds")
+    policy: dict[str, Any] = {}
+    if not request.responses:
+        policy = {"temperature": config.evaluate.temperature, "model": Path(request.base).name}
+        if request.saved is None:
+            policy |= {"model": config.model.name, "ensemble": config.ensemble}
+    return dict.fromkeys(fields) | known | {"data": request.choices["data"]} | policy
+
+
+def _mean(lengths: np.ndarray | None) -> float | None:
+    return None if lengths is None else float(lengths.mean())

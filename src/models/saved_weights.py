@@ -1,0 +1,72 @@
+"""Reading the weights of a saved policy, a PEFT adapter or a whole model, for a model of the same base."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from src.models.lora import LoraLinear, folded, load_adapter
+from src.models.pretrained import load_model
+from src.models.sharding import own_part
+from src.runtime.errors import RunError
+
+# Weights of the model without adapters, by name.
+Weights = dict[str, Tensor]
+Shapes = dict[str, tuple[int, ...] | None]
+
+
+def read_saved_weights(
+    folder: Path, model: PreTrainedModel, layers: Mapping[str, LoraLinear], current: Mapping[str, nn.Parameter]
+) -> Weights:
+    """Reads the weights of a saved policy; an adapter is folded into the frozen weights it changes.
+
+    Args:
+        folder: a PEFT adapter or a model folder.
+        model: the model that will use the weights.
+        layers: the model's layers with adapters, by name; empty where all weights are trained.
+        current: the model's weights, by name.
+
+    Returns:
+        The weights that differ from `current`, by name; of sharded weights, this process's shard.
+
+    Raises:
+        RunError: if the saved policy has other layers or shapes than the model, or is an adapter where all weights are
+            trained.
+    """
+    if (folder / "adapter_config.json").is_file():
+        if not layers:
+            raise RunError(f"{folder} holds an adapter; this model trains all weights: give a whole model's folder")
+        return _read_adapter(folder, model, layers, current)
+    saved = load_model(str(folder), model.dtype)
+    weights = {name: p.detach().to(model.device) for name, p in saved.named_parameters()}
+    missing: Shapes = dict.fromkeys(current.keys() - weights.keys())
+    _check_shapes(folder, missing | {name: tuple(tensor.shape) for name, tensor in weights.items()}, current)
+    return {name: own_part(tensor, current[name]) for name, tensor in weights.items()}
+
+
+def _read_adapter(
+    folder: Path, model: PreTrainedModel, layers: Mapping[str, LoraLinear], current: Mapping[str, nn.Parameter]
+) -> Weights:
+    pairs, scale = load_adapter(folder)
+    frozen = dict(model.named_modules()) | {name: layer.base for name, layer in layers.items()}
+    shapes: Shapes = {}
+    for name, (A, B) in pairs.items():
+        out_in = len(B), A.shape[1]
+        shapes[f"{name}.weight"] = out_in[::-1] if isinstance(frozen.get(name), Conv1D) else out_in
+    _check_shapes(folder, shapes, current)
+    return {
+        f"{name}.weight": folded(frozen[name], scale * (B.float() @ A.float()).to(model.device))
+        for name, (A, B) in pairs.items()
+    }
+
+
+def _check_shapes(folder: Path, shapes: Shapes, current: Mapping[str, nn.Parameter]) -> None:
+    for name, shape in shapes.items():
+        expected = tuple(current[name].shape) if name in current else None
+        if shape != expected:
+            raise RunError(
+                f"the policy in {folder} does not fit this model: {name} is {shape} there and {expected} here; "
+                "give a policy trained from the same base model"
+            )
