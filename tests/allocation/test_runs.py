@@ -23,7 +23,7 @@ from src.models.policy import Policy
 from src.oracles.base import SECOND
 from src.oracles.comparer import Comparer
 from src.records import Prompt
-from src.reward_fitting.preferences import sample_preferences
+from src.reward_fitting.collect import sample_preferences
 from src.runtime.report import Report
 from src.storage.files import read_rows
 from tests.experiments import left_behind
