@@ -54,7 +54,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, time_of
     [
         (Sampler, "_draw", 2, 0),  # collecting round 0
         (Learner, "step", 2, 2),
-        (Evaluator, "__call__", 4, 3),
+        (Evaluator, "evaluate", 4, 3),
         (policy_offer, "label", 2, 2),  # the oracle of round 1
         (RunFolder, "save_policy", 1, 4),
     ],
