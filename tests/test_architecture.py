@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from src.storage.files import read_rows
-from tests.documents import MADE, ROOT, blocks, lines
+from tests.documents import EXAMPLE, MADE, ROOT, blocks, lines
 from tests.experiments import SMOKE, SMOKE_ON_FILES
 
-EXAMPLES = [
-    line for marks, block in blocks(ROOT / "ARCHITECTURE.md", "bash") if marks == "example" for line in lines(block)
-]
+BLOCKS = [block for marks, block in blocks(ROOT / "ARCHITECTURE.md", "bash") if marks == EXAMPLE]
+EXAMPLES = [words for block in BLOCKS for words in lines(block)]
 
 pytestmark = pytest.mark.slow
 

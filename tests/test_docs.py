@@ -46,7 +46,7 @@ PROGRAMS = {"source", "export", "cd", "wandb", "vllm", "srun", "tmux"}
 
 @pytest.fixture(scope="session")
 def run_folder(finished_run: Callable[..., Path]) -> Path:
-    return finished_run("F=2,seed=0")
+    return finished_run("run")
 
 
 @pytest.fixture(scope="session")

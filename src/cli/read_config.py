@@ -30,7 +30,7 @@ def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> t
 
 
 def _across(parts: dict[str, Any]) -> list[str]:
-    """What is wrong between values that are fine by themselves. What is wrong with a part that is None was said before."""
+    """What is wrong between values that are each fine. A part that is None was refused already."""
     problems: list[str] = []
     numbers = {n: parts[n] for n in ("T", "batch_size", "ensemble", "checkpoint_every") if parts.get(n) is not None}
     problems += [f"{name}={number}: expected at least 1" for name, number in numbers.items() if number < 1]

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import trl_peer
 from benchmarks.arguments import read_bench
-from benchmarks.plan import read_plan
+from benchmarks.planning.command import read_plan
 from benchmarks.sampling import _response_tokens
 from benchmarks.step import best_ratio, check_same
 from src.runtime.errors import ConfigError, RunError
