@@ -26,13 +26,13 @@ figures: .venv/installed ## Figure 1 from nothing, about 20 minutes on two cores
 	$(BIN)/python analysis/aggregate.py --figures fig1 --out figures
 
 test: setup ## All tests but the longest ones; CI runs these.
-	$(BIN)/python -m pytest -n 2 -m "not nightly and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not nightly and not gpu"
 
 test-fast: setup ## The tests that need neither a process of their own nor more than a few seconds.
-	$(BIN)/python -m pytest -n 2 -m "not slow and not nightly and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not nightly and not gpu"
 
 test-all: setup ## All tests but those that need a GPU or a package index.
-	$(BIN)/python -m pytest -n 2 -m "not gpu and not index"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu and not index"
 
 test-index: setup ## Resolve every extra under constraints.txt and build the wheel; needs a package index.
 	$(BIN)/python -m pytest -m index
