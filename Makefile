@@ -9,7 +9,8 @@ BIN := .venv/bin
 USABLE := import ensurepip, sys, venv; sys.exit("%d.%d" % sys.version_info[:2] not in "$(SUPPORTED)".split())
 PYTHON ?= $(shell for python in $(SUPPORTED:%=python%) python3 python; do \
 	if $$python -c '$(USABLE)' 2>/dev/null; then echo $$python; break; fi; done)
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# Compiling every module at installation takes twice the processor time of compiling those that are imported.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
 .PHONY: help demo setup figures test test-fast test-all test-index check reliability clean
 
@@ -74,10 +75,10 @@ clean: ## Remove .venv, the cache and all runs in outputs/.
 # Measured with Python 3.13 and the pinned versions on x86_64; the developers' tools of `make setup` are 90 MB of each.
 define announce
 echo "Installing into .venv ($$($(BIN)/python --version))."; test -e .venv/installed || case "$$(uname -s)" in \
-Linux) echo 'PyTorch brings CUDA by default: 3.0 GB to download, 5.6 GB on disk, 2 minutes of processor time. Its CPU build'; \
+Linux) echo 'PyTorch brings CUDA by default: 3.0 GB to download, 5.6 GB on disk, 1 minute of processor time. Its CPU build'; \
 	echo 'is enough without a GPU: 0.4 GB to download. For the CPU build stop here (Ctrl-C) and type'; \
 	echo '    PIP_EXTRA_INDEX_URL=URL make $(or $(MAKECMDGOALS),demo)'; \
 	echo 'with the URL that pytorch.org shows for Linux, Pip, CPU. A CPU build in PIP_FIND_LINKS is taken by itself.';; \
-*) echo 'About 0.3 GB to download, 2 minutes of processor time.';; \
+*) echo 'About 0.3 GB to download, 1 minute of processor time.';; \
 esac
 endef
