@@ -132,7 +132,7 @@ def _collected(
     """The data's own pairs, or pairs sampled from the SFT policy and annotated; and the number of ties left out."""
     from src.build import build_collector, build_sft_cache
     from src.collection.dataset_pairs import DatasetCollector
-    from src.data.splits import tokenize
+    from src.data.tokenized import tokenize
     from src.inference.scorer import scorer_for
     from src.models.pretrained import load_tokenizer
     from src.models.template import Template, template_of

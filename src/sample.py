@@ -43,7 +43,8 @@ from src.cli.hints import nearest
 from src.cli.read_config import read_config
 from src.cli.taken import Taken
 from src.config import RunConfig
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for
 from src.models.policy import Policy, Weights

@@ -29,7 +29,7 @@ def show(plain: dict) -> None:
     from src.after_training.side_by_side import visible
     from src.build import build_sampler, build_sft_cache, quiet_libraries
     from src.cli.read_config import read_config
-    from src.data.splits import tokenize
+    from src.data.tokenized import tokenize
     from src.inference.scorer import scorer_for
     from src.models.template import template_of
     from src.runtime.cpu_threads import use_processor

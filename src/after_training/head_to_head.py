@@ -14,7 +14,8 @@ from src.after_training.responses_file import Responses, by_prompt, missing
 from src.after_training.saved_policy import SFT, SavedPolicy, load_policy, weights_of
 from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.evaluation.evaluator import Evaluator, compared
 from src.evaluation.win_rate import distinct, unique_rate, win_rate_interval
 from src.inference.scorer import scorer_for

@@ -13,7 +13,8 @@ import transformers
 from filelock import FileLock, Timeout
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from src.data.splits import fingerprint, tokenize
+from src.data.splits import fingerprint
+from src.data.tokenized import tokenize
 from src.inference.scorer import scorer_for
 from src.learning.finetune import finetune
 from src.models.fingerprint import model_fingerprint

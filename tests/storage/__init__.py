@@ -1,0 +1,1 @@
+"""Tests of src/storage, file by file."""
