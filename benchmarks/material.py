@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from benchmarks.arguments import Bench
 from src.build import build_sft_cache
 from src.config import RunConfig
-from src.data.splits import tokenize
+from src.data.tokenized import tokenize
 from src.learning.sft_cache import SftCache
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.template import Template

@@ -7,7 +7,8 @@ import transformers
 from src.collection.base import Collector
 from src.collection.round import CollectionRound
 from src.config import RunConfig
-from src.data.splits import Splits, shared_prompts, tokenize
+from src.data.splits import Splits, shared_prompts
+from src.data.tokenized import tokenize
 from src.evaluation.evaluator import Evaluator
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for

@@ -263,7 +263,7 @@ def test_a_prompt_in_two_splits_is_refused_when_data_is_loaded(
         return splits
 
     monkeypatch.setattr(EmbeddedData, "load", leaking)
-    with pytest.raises(ConfigError, match="1 prompts stand in both train and test"):
+    with pytest.raises(ConfigError, match="1 prompts are in both train and test"):
         experiment()
 
 

@@ -6,7 +6,8 @@ from src.after_training.load_policy import load_policy, weights_of
 from src.after_training.sample_request import SampleRequest
 from src.after_training.side_by_side import Saying
 from src.build import build_sampler, build_sft_cache
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for
 from src.models.policy import Policy, Weights

@@ -13,7 +13,8 @@ from src.after_training.responses_file import by_prompt, missing
 from src.after_training.result_row import Side, comparable_lengths, result_row, sample_rows
 from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.evaluation.evaluator import Evaluator, compared
 from src.evaluation.win_rate import distinct, unique_rate
 from src.inference.scorer import scorer_for

@@ -8,7 +8,8 @@ from src.after_training.side_by_side import Saying, side_by_side
 from src.build import build_sampler, build_sft_cache, quiet_libraries
 from src.cli.read_config import read_config
 from src.config import RunConfig
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.inference.scorer import scorer_for
 from src.models.policy import Policy
 from src.models.template import template_of

@@ -1,1 +1,1 @@
-"""Where prompts and human texts come from: one file a source, all with `problems(task)` and `load(task)`."""
+"""Sources of prompts and human texts: one file per source, all with `problems(task)`, `load(task)` and `rows(task)`."""

@@ -1,4 +1,4 @@
-"""`data=embedded`: a task generated from a seed, in the package: no file, no network, and an exact gold score."""
+"""`data=embedded`: a task generated from a seed, without files or network, and with an exact gold score."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,8 +19,8 @@ class EmbeddedData:
     """Rows drawn from a generated world, all with different prompts.
 
     Args:
-        train, validation, test: rows of each split, > 0.
-        seed: of the world's examples; runs with different `seed` and the same data.seed see the same data.
+        train, validation, test: rows of each split, 1 to 20,000.
+        seed: seed of the examples. Not the run's seed, so that runs with different seeds see the same data.
     """
 
     train: int
@@ -35,7 +35,7 @@ class EmbeddedData:
         require(*((1 <= size <= 20_000, f"{name}={size}: expected 1 to 20000 rows") for name, size in sizes.items()))
 
     def problems(self, task: str) -> list[str]:
-        """What keeps this data from serving the task."""
+        """Why the data cannot serve a task; empty if it can."""
         known = ", ".join(WORLDS)
         return [] if task in WORLDS else [f"task={task}: the embedded data has {known}; use data=files for {task}"]
 
@@ -57,5 +57,5 @@ class EmbeddedData:
         )
 
     def rows(self, task: str) -> Splits:
-        """As `load`: no prompt is generated twice."""
+        """The same splits as `load`: no prompt is generated twice."""
         return self.load(task)

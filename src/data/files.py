@@ -1,4 +1,4 @@
-"""`data=files`: JSON lines of a folder, a file a split."""
+"""`data=files`: a folder of JSON lines, one file per split."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from src.runtime.errors import ConfigError, require
 
 @dataclass(frozen=True)
 class FilesData:
-    """Rows of train.jsonl, validation.jsonl and, if it is there, test.jsonl in a folder.
+    """Rows of train.jsonl, validation.jsonl and, if it exists, test.jsonl in a folder.
 
-    White space around prompts and labels is removed: nothing may be sampled after a lone space. A prompt that a split
-    holds more than once keeps its first row.
+    White space around texts is removed, since no response may follow a lone space. Of rows with the same prompt, a
+    split keeps the first.
 
     Args:
         path: the folder.
         prompt_column, label_column: names of the columns.
-        chosen_column, rejected_column: of two responses to the prompt, for collect=dataset; None where there are none.
-        shared_prompts: what to do with prompts that stand in two splits: "drop" takes them out of train (and out of
-            validation, where test has them), "refuse" ends the run.
+        chosen_column, rejected_column: columns of two responses to the prompt, for collect=dataset; None where there
+            are none.
+        shared_prompts: for prompts that occur in two splits: "drop" removes them from train (and from validation, if
+            test has them), "refuse" ends the run.
     """
 
     path: str | None
@@ -44,34 +45,34 @@ class FilesData:
         return self.chosen_column is not None
 
     def problems(self, task: str) -> list[str]:
-        """What keeps this folder from serving a task: every missing file, and the first malformed rows of each."""
+        """Why the folder cannot serve a task, a line each: missing files, and the first malformed rows of each file."""
         if self.path is None:
             return ["data=files needs data.path=DIR, a folder with train.jsonl and validation.jsonl"]
         folder = Path(self.path)
         if not folder.is_dir():
             return [f"data.path={self.path}: no such folder"]
-        found = []
+        problems = []
         for name in ("train", "validation", "test"):
             file = folder / f"{name}.jsonl"
             if file.is_file():
-                bad = [f"{file}, {place}: {row}" for place, row in self._read(file) if isinstance(row, ValueError)]
-                found += shortened(file, bad)
-                if not bad and not file.read_text(encoding="utf-8", errors="replace").strip():
-                    found.append(f"{file}: no rows")
+                faulty = [f"{file}, {place}: {row}" for place, row in self._read(file) if isinstance(row, ValueError)]
+                problems += shortened(file, faulty)
+                if not faulty and not file.read_text(encoding="utf-8", errors="replace").strip():
+                    problems.append(f"{file}: no rows")
             elif name != "test":
-                found.append(f"{file}: no such file; data=files needs train.jsonl and validation.jsonl")
-        if not found and self.shared_prompts == "refuse":
-            found = [
+                problems.append(f"{file}: no such file; data=files needs train.jsonl and validation.jsonl")
+        if not problems and self.shared_prompts == "refuse":
+            problems = [
                 f"{folder}: {line}; data.shared_prompts=drop leaves them out"
                 for line in shared_prompts(self.rows(task))
             ]
-        return found
+        return problems
 
     def load(self, task: str) -> Splits:
         """Reads the splits.
 
         Raises:
-            ConfigError: if `problems` finds any.
+            ConfigError: if there are `problems`, or no row of a split is left.
         """
         if problems := self.problems(task):
             raise ConfigError(problems)
@@ -79,7 +80,7 @@ class FilesData:
         return Splits(rows["train"], rows["validation"], rows.get("test"))
 
     def rows(self, task: str) -> Splits:
-        """Every row of the files, in their order, repeated and shared prompts included."""
+        """All rows of the files in their order, repeated and shared prompts included."""
         folder = Path(self.path or "")
         read = {
             file.stem: [row for _, row in self._read(file) if isinstance(row, Row)]
@@ -89,7 +90,7 @@ class FilesData:
         return Splits(read["train"], read["validation"], read.get("test"))
 
     def _read(self, file: Path) -> Iterator[tuple[str, Row | ValueError]]:
-        """Every line as a row, or what is wrong with it."""
+        """Each line's place, and its row or the error that reading it raised."""
         columns = Columns(self.prompt_column, self.label_column, self.chosen_column, self.rejected_column)
         with file.open("rb") as lines:
             yield from read_rows_of(json_lines(lines), columns.row)

@@ -1,4 +1,4 @@
-"""The order in which prompts are used: shuffled passes over the train split, the same for every F."""
+"""The order in which a run uses prompts: shuffled passes over the train split, the same for every F."""
 
 import functools
 
@@ -7,15 +7,18 @@ from src.runtime.seeding import numpy_stream
 
 
 class PromptStream:
-    """An endless stream of prompts: without replacement until the split is used up, then a fresh shuffled pass.
+    """An endless stream of prompts: one shuffled pass over the split after another.
 
-    After any number of draws every prompt has been drawn equally often, give or take one. The stream depends on the
-    seed and the split alone; `position` (prompts drawn so far) is all there is to save.
+    After any number of draws, the counts of any two prompts differ by at most one. The stream depends only on the seed
+    and the split, so `position` is all that a checkpoint saves.
 
     Args:
-        prompts: the train split, at least one.
+        prompts: the train split, at least one prompt.
         seed: the run's seed.
-        position: where to go on.
+        position: prompts drawn before.
+
+    Raises:
+        ValueError: if there is no prompt.
     """
 
     def __init__(self, prompts: list[Prompt], seed: int, position: int = 0) -> None:
@@ -23,13 +26,13 @@ class PromptStream:
             raise ValueError("the train split is empty: there is no prompt to draw")
         self.prompts = prompts
         self.position = position
-        # One pass is in use at a time, two where a draw crosses from one to the next.
+        # Two: a draw may cross from one pass to the next.
         self._order = functools.lru_cache(maxsize=2)(
             lambda number: numpy_stream(seed, "prompts", number).permutation(len(prompts))
         )
 
     def take(self, count: int) -> list[Prompt]:
-        """The next prompts of the stream."""
+        """Draws the next `count` prompts."""
         size = len(self.prompts)
         indices = range(self.position, self.position + count)
         self.position += count

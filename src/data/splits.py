@@ -1,18 +1,14 @@
-"""Splits of rows, what must hold of them, and their token ids."""
+"""Splits of rows, and the rule that no prompt is in two of them."""
 
 import hashlib
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.records import Prompt, Row
-from src.runtime.errors import ConfigError, RunError
-
-if TYPE_CHECKING:
-    from src.models.template import Template
+from src.records import Row
+from src.runtime.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +18,9 @@ class Splits:
     """Rows of a task.
 
     Attributes:
-        test: None where the data has no test split; the final evaluation then uses validation.
-        world: the generated world the rows come from, for the gold score; None for real text.
+        train, validation: never empty.
+        test: None if the data has no test split; the final evaluation then uses validation.
+        world: the generated world of embedded data, for the gold score; None for real text.
     """
 
     train: list[Row]
@@ -32,12 +29,12 @@ class Splits:
     world: World | None = None
 
     def named(self) -> Mapping[str, list[Row]]:
-        """The splits that exist, by name."""
+        """The existing splits, by name."""
         both = {"train": self.train, "validation": self.validation}
         return both if self.test is None else {**both, "test": self.test}
 
     def fingerprint(self) -> str:
-        """A hash of all rows of all splits, and of their order."""
+        """A hash of all rows and their order, 16 hexadecimal digits."""
         digest = hashlib.sha256()
         for name, rows in self.named().items():
             digest.update(f"{name} {len(rows)}\n".encode())
@@ -46,27 +43,25 @@ class Splits:
         return digest.hexdigest()[:16]
 
     def final(self) -> str:
-        """The split of the final evaluation."""
+        """The name of the split of the final evaluation."""
         return "validation" if self.test is None else "test"
 
 
 def shared_prompts(splits: Splits) -> list[str]:
-    """A line for every two splits that share a prompt; none if no prompt is in two splits."""
+    """Which splits share prompts, a line for each two that do."""
     named = list(splits.named().items())
     problems = []
-    for place, (name, rows) in enumerate(named):
+    for index, (name, rows) in enumerate(named):
         prompts = {row.prompt for row in rows}
-        for other, other_rows in named[place + 1 :]:
+        for other, other_rows in named[index + 1 :]:
             shared = sorted({row.prompt for row in other_rows} & prompts)
             if shared:
-                problems.append(
-                    f"{len(shared)} prompts stand in both {name} and {other}, for example {shared[0][:60]!r}"
-                )
+                problems.append(f"{len(shared)} prompts are in both {name} and {other}, for example {shared[0][:60]!r}")
     return problems
 
 
 def unique_by_prompt(rows: list[Row]) -> list[Row]:
-    """The first row of every prompt, in order."""
+    """The first row of every prompt, in the order of `rows`."""
     first: dict[str, Row] = {}
     for row in rows:
         first.setdefault(row.prompt, row)
@@ -74,17 +69,20 @@ def unique_by_prompt(rows: list[Row]) -> list[Row]:
 
 
 def without(rows: list[Row], held_out: list[Row]) -> list[Row]:
-    """The rows whose prompt is not held out."""
+    """The rows whose prompt is not among the held-out rows."""
     prompts = {row.prompt for row in held_out}
     return [row for row in rows if row.prompt not in prompts]
 
 
 def disjoint(splits: Mapping[str, list[Row]], where: object) -> dict[str, list[Row]]:
-    """The splits with every prompt once: its first row, in test before validation before train.
+    """Keeps every prompt once: its first row, in test if test has the prompt, else in validation, else in train.
 
     Args:
-        splits: some of train, validation and test.
+        splits: rows of some of train, validation and test.
         where: the source, for the message.
+
+    Returns:
+        The same splits, without the other rows; the log says how many were dropped.
 
     Raises:
         ConfigError: if no row of a split is left.
@@ -94,7 +92,7 @@ def disjoint(splits: Mapping[str, list[Row]], where: object) -> dict[str, list[R
         kept[name] = without(unique_by_prompt(splits[name]), [row for rows in kept.values() for row in rows])
         if left_out := len(splits[name]) - len(kept[name]):
             log.warning(
-                "%s: %d of %d rows left out: their prompt stands there already or in a held-out split",
+                "%s: %d of %d rows left out: their prompt occurs earlier in the split or in a held-out split",
                 name, left_out, len(splits[name]),
             )  # fmt: skip
         if not kept[name]:
@@ -103,61 +101,8 @@ def disjoint(splits: Mapping[str, list[Row]], where: object) -> dict[str, list[R
 
 
 def fingerprint(rows: list[Row]) -> str:
-    """A hash of the prompts and labels of rows and their order."""
+    """A hash of the prompts and labels of rows and of their order, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(json.dumps([row.prompt, row.label]).encode())
     return digest.hexdigest()[:16]
-
-
-def tokenize(
-    rows: list[Row],
-    template: "Template",
-    max_prompt_tokens: int,
-    split: str,
-    first: int | None = None,
-    max_label_tokens: int | None = None,
-) -> list[Prompt]:
-    """Prompts with token ids; rows with a prompt or a label too long are left out, and the log says how many.
-
-    Args:
-        rows: unique by prompt.
-        template: turns text into tokens.
-        max_prompt_tokens: longest prompt that is kept.
-        split: for the message.
-        first: how many of the prompts kept to return; all by default.
-        max_label_tokens: longest label that is kept, its end token not counted; None for any.
-
-    Raises:
-        RunError: if none is left.
-    """
-    kept: list[Prompt] = []
-    long_prompts = long_labels = 0
-    for id, row in enumerate(rows):
-        if first is not None and len(kept) == first:
-            return kept
-        ids = template.prompt_ids(row.prompt)
-        if len(ids) > max_prompt_tokens:
-            long_prompts += 1
-            continue
-        label_ids = template.response_ids(row.label)
-        if max_label_tokens is not None and len(label_ids) - 1 > max_label_tokens:
-            long_labels += 1
-            continue
-        pair_ids = None
-        if row.chosen is not None and row.rejected is not None:
-            pair_ids = template.response_ids(row.chosen), template.response_ids(row.rejected)
-        kept.append(Prompt(id, row, ids, label_ids, pair_ids))
-    for what, count, key, limit in (
-        ("prompts", long_prompts, "max_prompt_tokens", max_prompt_tokens),
-        ("labels", long_labels, "max_label_tokens", max_label_tokens),
-    ):
-        if count:
-            log.warning(
-                "%s: %d of %d %s are longer than %d tokens and left out (task.%s)",
-                split, count, len(rows), what, limit, key,
-            )  # fmt: skip
-    if not kept:
-        label = "" if max_label_tokens is None else f", and its label at most task.max_label_tokens={max_label_tokens}"
-        raise RunError(f"{split}: no prompt has at most task.max_prompt_tokens={max_prompt_tokens} tokens{label}")
-    return kept

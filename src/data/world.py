@@ -1,4 +1,4 @@
-"""What a generated world is: slots of facts, each with a worth, and the gold score of a text about them."""
+"""A generated world: facts in slots of a given worth, and the gold score of a text about the facts."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,12 @@ WORD_COST = 0.04
 
 @dataclass(frozen=True)
 class Slot:
-    """One kind of fact: what naming it rightly earns (and naming it wrongly costs), and the phrases it may take."""
+    """One kind of fact.
+
+    Attributes:
+        worth: score for naming the true phrase, and cost of naming a wrong one.
+        phrases: the phrases that the fact may take.
+    """
 
     worth: float
     phrases: tuple[str, ...]
@@ -20,7 +25,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt, a human-like label of it, and the true phrase of every slot (hidden from the policy)."""
+    """A prompt, a human-like response to it (label), and the true phrase of every slot, hidden from the policy."""
 
     prompt: str
     label: str
@@ -29,11 +34,11 @@ class Example:
 
 @dataclass(frozen=True)
 class World:
-    """Slots of facts and a generator of examples about them.
+    """Slots of facts, and a generator of examples about them.
 
     Args:
-        slots: name of a slot -> its worth and phrases; no phrase stands in two slots.
-        generate: draws one example from a random generator.
+        slots: slots by name; no phrase is in two slots.
+        generate: draws one example.
     """
 
     slots: Mapping[str, Slot]
@@ -41,17 +46,24 @@ class World:
 
     @cached_property
     def _patterns(self) -> dict[str, re.Pattern[str]]:
-        # Longest first: "a new phone" must not be read as "a new" plus rest where one phrase begins another.
+        # Longest first, in case one phrase begins another: "a new phone" must not match as "a new".
         return {
             name: re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(slot.phrases, key=len, reverse=True))) + r")\b")
             for name, slot in self.slots.items()
         }
 
     def gold_score(self, facts: Mapping[str, str], text: str) -> float:
-        """Exact quality of a text: worth of the facts named - worth of the facts made up - 0.04 a word.
+        """The exact quality of a text: worth of true phrases - worth of wrong phrases - 0.04 per word.
 
-        Naming a fact twice earns nothing more; every different wrong phrase of a slot costs the slot's worth once.
-        An empty text scores 0.
+        Each phrase counts once, however often the text names it. An empty text scores 0:
+
+            >>> world = World({"person": Slot(2.0, ("sister", "boss"))}, generate)
+            >>> world.gold_score({"person": "boss"}, "My boss did it.")
+            1.84
+
+        Args:
+            facts: the true phrase of every slot.
+            text: a response.
         """
         score = -WORD_COST * len(text.split())
         for name, slot in self.slots.items():
@@ -62,5 +74,5 @@ class World:
 
 
 def another(rng: np.random.Generator, slot: Slot, than: str) -> str:
-    """A phrase of the slot other than the given one, uniformly."""
+    """Draws uniformly a phrase of a slot other than `than`."""
     return str(rng.choice([phrase for phrase in slot.phrases if phrase != than]))

@@ -1,8 +1,8 @@
-"""The embedded Helpfulness world: a household question, and an answer by somebody who half remembers.
+"""The embedded Helpfulness world: a question about cleaning a thing, and an answer from half-remembered advice.
 
-How each thing is treated (tool, step, time) stands nowhere in the question: the policy has to learn it from labels
-that are often incomplete and sometimes wrong. What it has to read is the question's catch: a tool the person has run
-out of, for which the second-best one must be named, and who must be kept away from the work.
+The question does not say how a thing is treated (tool, step, time): the policy must learn it from labels that are often
+incomplete and sometimes wrong. The question does say which tool the person has run out of, so that the answer must name
+the second-best tool, and hints at who must be kept away from the work.
 """
 
 import numpy as np
@@ -71,7 +71,7 @@ OPENERS = ("", "Hi! ", "Please help. ", "Hello, a question. ")
 
 
 def _recipes() -> dict[str, tuple[str, str, str, str]]:
-    """How each thing is treated: best tool, second-best tool, step, time. The world's own facts, always the same."""
+    """Best tool, second-best tool, step and time for each thing: the same in every run, whatever its seeds."""
     rng = np.random.default_rng(2406_12168)
     recipes = {}
     for thing in THINGS:
@@ -84,8 +84,8 @@ def _recipes() -> dict[str, tuple[str, str, str, str]]:
 RECIPES = _recipes()
 
 
-def label(rng: np.random.Generator, facts: dict[str, str]) -> str:
-    """An answer that names each fact with the probability in NAMED, 15 in a hundred of them wrongly."""
+def write_answer(rng: np.random.Generator, facts: dict[str, str]) -> str:
+    """An answer that names each fact with the probability in NAMED; a named fact is wrong with probability WRONG."""
     said = {
         name: (another(rng, SLOTS[name], phrase) if rng.random() < WRONG else phrase)
         for name, phrase in facts.items()
@@ -101,8 +101,8 @@ def label(rng: np.random.Generator, facts: dict[str, str]) -> str:
     return f"{opener} {first}.{care}"
 
 
-def generate(rng: np.random.Generator) -> Example:
-    """A question, its answer and its facts."""
+def generate_question(rng: np.random.Generator) -> Example:
+    """Draws a question, its answer and its facts."""
     thing = str(rng.choice(THINGS))
     best, second, step, time = RECIPES[thing]
     care = str(rng.choice(SLOTS["care"].phrases))
@@ -116,7 +116,7 @@ def generate(rng: np.random.Generator) -> Example:
     rng.shuffle(context)
     ask = rng.choice(["How do I clean", "What is good for", "Can I save"])
     prompt = f"{rng.choice(OPENERS)}{ask} a {thing}? {' '.join(context)} Assistant:"
-    return Example(prompt=prompt, label=label(rng, facts), facts=facts)
+    return Example(prompt=prompt, label=write_answer(rng, facts), facts=facts)
 
 
-HELPFULNESS = World(slots=SLOTS, generate=generate)
+HELPFULNESS = World(slots=SLOTS, generate=generate_question)

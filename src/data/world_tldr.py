@@ -1,9 +1,9 @@
-"""The embedded TL;DR world: a post in which somebody complains, and a hasty author's summary of it.
+"""The embedded TL;DR world: a post that complains about somebody, and a hasty summary of it.
 
-A post tells who did what, where, how the author feels and what they want, in shuffled sentences between remarks that do
-not matter. It also names a person who did not do it, a feeling that has passed and what others want, so that copying
-any phrase of the right kind is not enough. Labels leave facts out, the cheap ones most often, and now and then take
-the wrong phrase: what a person in a hurry writes.
+A post says who did what and where, how the author feels and what the author wants, in shuffled sentences between
+irrelevant remarks. It also names a person who did not do it, a feeling that has passed and a wish of others, so that
+copying any phrase of the right kind is not enough. Labels read like a summary by a person in a hurry: they leave facts
+out, those of little worth most often, and sometimes name the wrong phrase.
 """
 
 import numpy as np
@@ -46,24 +46,24 @@ REMARKS = (
 BOARDS = ("family", "advice", "work", "stories")
 
 
-def label(rng: np.random.Generator, facts: dict[str, str], distractors: dict[str, str]) -> str:
-    """A summary that names each fact with the probability in NAMED, one in ten of them wrongly."""
+def write_summary(rng: np.random.Generator, facts: dict[str, str], distractors: dict[str, str]) -> str:
+    """A summary that names each fact with the probability in NAMED; a named fact is wrong with probability WRONG."""
     said = {
         name: (distractors[name] if rng.random() < WRONG else phrase)
         for name, phrase in facts.items()
         if rng.random() < NAMED[name]
     }
-    what = f"My {said['person']}" if "person" in said else "Someone"
-    what += f" {said.get('event', 'upset me')}"
-    what += f" {said['place']}" if "place" in said else ""
+    event = f"My {said['person']}" if "person" in said else "Someone"
+    event += f" {said.get('event', 'upset me')}"
+    event += f" {said['place']}" if "place" in said else ""
     mood = f"feel {said['feeling']}" if "feeling" in said else ""
     wish = f"want {said['wish']}" if "wish" in said else ""
     rest = " and ".join(part for part in (mood, wish) if part)
-    return f"{what}. I {rest}." if rest else f"{what}."
+    return f"{event}. I {rest}." if rest else f"{event}."
 
 
-def generate(rng: np.random.Generator) -> Example:
-    """A post, its summary and its facts."""
+def generate_post(rng: np.random.Generator) -> Example:
+    """Draws a post, its summary and its facts."""
     facts = {name: str(rng.choice(slot.phrases)) for name, slot in SLOTS.items()}
     distractors = {name: another(rng, slot, facts[name]) for name, slot in SLOTS.items()}
     sentences = [
@@ -80,7 +80,7 @@ def generate(rng: np.random.Generator) -> Example:
     rng.shuffle(sentences)
     title = f"My {facts['person']} and me" if rng.random() < 0.3 else "What should I do?"
     prompt = f"SUBREDDIT: r/{rng.choice(BOARDS)}\nTITLE: {title}\nPOST: {' '.join(sentences)}\nTL;DR:"
-    return Example(prompt=prompt, label=label(rng, facts, distractors), facts=facts)
+    return Example(prompt=prompt, label=write_summary(rng, facts, distractors), facts=facts)
 
 
-TLDR = World(slots=SLOTS, generate=generate)
+TLDR = World(slots=SLOTS, generate=generate_post)

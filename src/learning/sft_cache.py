@@ -10,7 +10,8 @@ import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from src.data.splits import fingerprint, tokenize
+from src.data.splits import fingerprint
+from src.data.tokenized import tokenize
 from src.inference.scorer import scorer_for
 from src.learning.finetune import finetune
 from src.learning.keyed_folders import KeyedFolders

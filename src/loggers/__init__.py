@@ -1,1 +1,1 @@
-"""Where metrics, results and samples go besides the run's folder."""
+"""Where metrics, results and samples go in addition to the run's folder."""

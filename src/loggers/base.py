@@ -1,4 +1,4 @@
-"""What a logger is: it mirrors what a run writes; the files in the run's folder are the source."""
+"""What a logger is: it mirrors the rows that a run writes to the files of its folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -7,34 +7,34 @@ from typing import Any, Protocol
 
 
 class Tracker(Protocol):
-    """Told about every row a run appends to its files. It never raises and never waits."""
+    """Receives every row that a run appends to its files. Its methods never raise and never wait."""
 
     def metrics(self, row: Mapping[str, Any]) -> None:
-        """A step's metrics."""
+        """Receives a step's metrics."""
         ...
 
     def result(self, row: Mapping[str, Any]) -> None:
-        """An evaluation's whole row, identity included."""
+        """Receives an evaluation's whole row, with the identity."""
         ...
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """An evaluation's samples."""
+        """Receives an evaluation's samples."""
         ...
 
 
 class Logger(Protocol):
-    """A choice of the group `logger`."""
+    """An option of the group `logger`."""
 
     def tracking(
         self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any], say: Callable[[str], None]
     ) -> AbstractContextManager[Tracker]:
-        """Follows a run during the block, and notes as failed one whose block raises.
+        """Tracks a run for the duration of a block; an exception in the block marks the run as failed.
 
         Args:
             path: the run's folder.
             identity: the constant fields of the run's rows.
             config: the resolved configuration, as plain dicts.
-            say: prints a line.
+            say: prints a line to the user.
         """
         ...
 

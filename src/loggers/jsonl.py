@@ -1,4 +1,4 @@
-"""The files in the run's folder alone."""
+"""`logger=jsonl`: only the files in the run's folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from src.loggers.base import Tracker, Untracked
 
 @dataclass(frozen=True)
 class Jsonl:
-    """Mirrors nothing: the run's folder has its files in any case."""
+    """Mirrors nothing: the run writes the files of its folder anyway."""
 
     @contextmanager
     def tracking(

@@ -1,4 +1,7 @@
-"""Weights & Biases, offline unless asked. Training does not depend on it: what it raises is said once and left."""
+"""`logger=wandb`: Weights & Biases, offline by default.
+
+Training does not depend on W&B: its first error is reported in one line, and the run continues without it.
+"""
 
 import math
 import os
@@ -13,31 +16,31 @@ from typing import Any
 import psutil
 
 from src.loggers.base import Tracker
-from src.runtime.errors import require
+from src.runtime.errors import error_summary, require
 from src.storage.files import write_text
 from src.storage.run_name import config_hash
 
 PLACE = ("split", "round", "step")
-# W&B's own limit on names of runs and groups.
+# W&B's limit on the names of runs and groups, in characters.
 LONGEST_NAME = 128
 
 
 @dataclass(frozen=True)
 class Wandb:
-    """A W&B run beside the run's folder: configuration, metrics by step, the result as summary, samples as a table.
+    """A W&B run with the configuration, metrics by step, the result as summary, and samples as a table.
 
-    Metrics keep their names; an evaluation during training is `validation/win_rate` and so on. W&B's step is the number
-    of optimizer steps taken. A run that goes on after a kill goes on in W&B too; under `wandb agent` the agent says
-    which run of which sweep it is, and `project` and `entity` are the sweep's.
+    Metrics keep their names; an evaluation during training becomes `validation/win_rate` and so on. W&B's step is the
+    number of optimizer steps taken. A run that continues after a kill also continues in W&B. Under `wandb agent`, the
+    agent names the run and the sweep, and `project` and `entity` are the sweep's.
 
     Args:
-        mode: "offline" (files below the run's folder, for `wandb sync`) or "online".
+        mode: "offline" (files in the run's folder, for `wandb sync`) or "online".
         project: the W&B project.
-        entity: the user or team; None is the account's own.
-        group: what runs are put together under; None is everything but the seed.
-        samples: rows of the final evaluation in the table, 0 for no table.
+        entity: the user or team; None for the account's default.
+        group: name shared by related runs; None for a name of the configuration without the seed.
+        samples: rows of the final evaluation in the table; 0 for no table.
         init_timeout: seconds to wait for the server before the run is recorded offline.
-        finish_timeout: seconds to wait at the end for what was not sent yet; it stays on the disk.
+        finish_timeout: seconds to wait at the end for rows not sent yet; these stay on the disk.
     """
 
     mode: str
@@ -72,31 +75,31 @@ class Wandb:
     def _start(
         self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any], say: Callable[[str], None]
     ) -> Any:
-        """A W&B run: online if asked and possible, or else offline; None if there can be none at all."""
+        """A W&B run: online if asked and possible, else offline; None if neither can start."""
         for mode in dict.fromkeys((self.mode, "offline")):
             try:
                 run = self._init(mode, path, identity, config)
             except Exception as error:
-                then = "this run is recorded offline" if mode == "online" else "this run goes on without W&B"
-                say(f"warning: W&B ({mode}) does not start, {then}: {_first_line(error)}")
+                then = "this run is recorded offline" if mode == "online" else "this run continues without W&B"
+                say(f"warning: W&B ({mode}) does not start, {then}: {_kind_and_message(error)}")
             else:
                 say(f"W&B: {run.url or f'offline; send it with  wandb sync {run.settings.sync_dir}'}")
                 return run
         return None
 
     def _init(self, mode: str, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
-        # wandb's reports of its own errors make the process wait for seconds at its end where there is no server.
+        # Without a server, wandb's error reports to its makers delay the end of the process by seconds.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        # How long the table's own request may take; there is no setting for it.
+        # The timeout of the request that sends the table, for which wandb has no setting.
         os.environ.setdefault("WANDB_HTTP_TIMEOUT", str(math.ceil(self.init_timeout)))
         import wandb
 
-        # A start that failed leaves the run's id in use in wandb's background process, until that ends.
+        # After a failed start, wandb's background process keeps the run's id in use until the process ends.
         end_service(wandb.teardown, self.init_timeout)
         agent = "WANDB_SWEEP_ID" in os.environ
-        own: dict[str, Any] = {} if agent else {"project": self.project, "entity": self.entity, "id": run_id(path)}
+        names: dict[str, Any] = {} if agent else {"project": self.project, "entity": self.entity, "id": run_id(path)}
         run = wandb.init(
-            **own,
+            **names,
             mode="online" if mode == "online" else "offline",
             resume="allow" if mode == "online" and not agent else None,
             dir=path,
@@ -111,18 +114,18 @@ class Wandb:
                 console="off",
             ),
         )
-        # The summary is the result row, where `loss` is a name; W&B would write the last step's number over it.
+        # The summary is the result row, whose `loss` is a name; W&B would overwrite it with the last step's number.
         for name in ("loss", "round"):
             run.define_metric(name, summary="none")
         return run
 
 
 def end_service(teardown: Callable[[], object], seconds: float) -> None:
-    """Ends wandb's background process, by force when it takes longer: with a server that does not answer it may wait
-    for minutes.
+    """Ends wandb's background process, which may wait for minutes if a server does not answer.
 
     Args:
-        teardown: wandb's own way, which waits for the process.
+        teardown: wandb's function, which waits for the process.
+        seconds: time after which the process is killed.
     """
     waiting = Thread(target=teardown, daemon=True)
     waiting.start()
@@ -136,13 +139,13 @@ def end_service(teardown: Callable[[], object], seconds: float) -> None:
 
 
 class WandbTracker:
-    """Mirrors a run's rows to a W&B run, until W&B raises.
+    """Mirrors a run's rows to a W&B run, until W&B raises an error.
 
     Args:
-        run: the W&B run, or None: nothing is mirrored.
-        identity: the constant fields of result rows; the history leaves them out.
-        table: rows of the samples' table.
-        say: prints a line.
+        run: the W&B run; None mirrors nothing.
+        identity: the constant fields of result rows, which the history leaves out.
+        table: most rows of the table of samples.
+        say: prints a line to the user.
     """
 
     def __init__(self, run: Any, identity: Mapping[str, Any], table: int, say: Callable[[str], None]) -> None:
@@ -154,26 +157,26 @@ class WandbTracker:
         self._samples: list[Mapping[str, Any]] = []
 
     def metrics(self, row: Mapping[str, Any]) -> None:
-        """A step's metrics, into the history. Its `step` counts from 0 and would overwrite the summary's."""
-        ours = {name: value for name, value in row.items() if name != "step" and value is not None}
-        self._guarded(lambda run: run.log(ours, step=row["step"] + 1))
+        """Adds a step's metrics to the history, without `step`: it counts from 0 and would overwrite the summary's."""
+        metrics = {name: value for name, value in row.items() if name != "step" and value is not None}
+        self._guarded(lambda run: run.log(metrics, step=row["step"] + 1))
 
     def result(self, row: Mapping[str, Any]) -> None:
-        """The run's result as summary; an evaluation during training into the history, its split before the names."""
+        """Makes the final result the summary; adds other evaluations to the history, prefixed with their split."""
         if self._final(row):
             self._guarded(lambda run: run.summary.update(dict(row)))
         elif row["round"] >= 0:
             left_out = (*self._identity, *PLACE, "schema_version")
-            ours = {name: value for name, value in row.items() if name not in left_out and value is not None}
-            self._guarded(lambda run: run.log({f"{row['split']}/{k}": v for k, v in ours.items()}, step=row["step"]))
+            figures = {name: value for name, value in row.items() if name not in left_out and value is not None}
+            self._guarded(lambda run: run.log({f"{row['split']}/{k}": v for k, v in figures.items()}, step=row["step"]))
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The first samples of the final evaluation, as a table."""
+        """Keeps the first samples of the final evaluation, for the table."""
         if rows and self._final(rows[0]):
             self._samples = list(rows[: self._table])
 
     def finish(self, exit_code: int) -> None:
-        """Sends the table and closes the W&B run. The table comes last: it alone asks the server and waits."""
+        """Sends the table and closes the W&B run. The table is sent last, since only it waits for the server."""
         if self._samples:
             self._guarded(self._log_samples)
         if self._run is not None:
@@ -199,11 +202,11 @@ class WandbTracker:
             call(self._run)
         except Exception as error:
             self._lost = True
-            self._say(f"warning: W&B failed, the run goes on without it: {_first_line(error)}")
+            self._say(f"warning: W&B failed, the run continues without it: {_kind_and_message(error)}")
 
 
 def run_id(path: Path) -> str:
-    """The W&B id of the run in a folder: made once, kept there, and gone when the run is started afresh."""
+    """The W&B id of the run in a folder: drawn once and kept there, so that the run continues under it."""
     file = path / "wandb" / "run_id"
     if not file.is_file():
         write_text(file, secrets.token_hex(8) + "\n")
@@ -211,11 +214,11 @@ def run_id(path: Path) -> str:
 
 
 def group_of(identity: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """A name shared by the runs of one configuration that differ in the seed alone."""
+    """The name of a group: shared by runs whose configurations differ in the seed only."""
     names = [str(identity[key]) for key in ("task", "loss", "reference")]
     seedless = {key: value for key, value in config.items() if key != "seed"}
     return f"{','.join(names)},F={identity['F']}"[: LONGEST_NAME - 9] + f"-{config_hash(seedless)[:8]}"
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+def _kind_and_message(error: Exception) -> str:
+    return f"{type(error).__name__}: {error_summary(error)}"

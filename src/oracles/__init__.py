@@ -1,1 +1,1 @@
-"""Who says which of two responses is better: oracles label training pairs, judges report the win rate."""
+"""Which of two responses is better: oracles label training pairs, judges report the win rate."""

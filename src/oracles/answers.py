@@ -1,4 +1,4 @@
-"""What is kept of answers that cost something: the answers, for every run to come, and a run's account of them."""
+"""Paid answers: a cache that all runs share, and the ledger of what one run has spent."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,50 +15,55 @@ from src.storage.files import CHECKSUM, append_rows, is_signed, keep_rows, read_
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint said, and what it charged for: tokens, 0 where it does not say."""
+    """An endpoint's answer and the tokens it was charged for; 0 where the endpoint does not count them."""
 
     text: str
     prompt_tokens: int
     completion_tokens: int
 
 
+# The fields of an answer that an earlier version cached, without a checksum.
 EARLIER = {"question", "text", "prompt_tokens", "completion_tokens"}
 
 
 def _signature(key: str, answer: Answer) -> str:
-    """The checksum of an answer to the question of a key: another question's answer has another one."""
+    """The checksum of an answer, which includes the key: the answer to another question has another checksum."""
     return str(signed({"key": key, **vars(answer)})[CHECKSUM])
 
 
 @dataclass(frozen=True)
 class AnswerCache:
-    """A folder of answers, a file a question, named by a hash of the question. Any number of processes may share it.
+    """A folder of answers, one file per question, named by the question's key. Processes and runs may share it.
 
     Args:
-        folder: made when the first answer comes.
+        folder: made with the first answer.
     """
 
     folder: Path
 
     def find(self, key: str) -> Answer | None:
-        """The answer to a question; None if there is none, or its file is not as it was written."""
+        """The answer to the question of a key; None if there is none, or its file is damaged."""
         try:
             row = json.loads(self._path(key).read_text(encoding="utf-8"))
             answer = Answer(str(row["text"]), int(row["prompt_tokens"]), int(row["completion_tokens"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        # Answers of an earlier version have no checksum; they were paid for, and are taken as they are.
+        # An earlier version wrote no checksums; its answers were paid for too, and are used unchecked.
         sound = row.keys() == EARLIER if CHECKSUM not in row else row[CHECKSUM] == _signature(key, answer)
         return answer if sound else None
 
     def keep(self, key: str, question: Mapping[str, Any], answer: Answer) -> None:
-        """Writes an answer, whole, with the question, for people to read."""
+        """Writes an answer to the cache, with its question for people to read.
+
+        Raises:
+            RunError: if the file cannot be written.
+        """
         row = {"question": question, **vars(answer), CHECKSUM: _signature(key, answer)}
         write_text(self._path(key), json.dumps(row, ensure_ascii=False, indent=1) + "\n")
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Whether this process may ask a question now, and no other one is asking it. Ends with the process."""
+        """Claims a question for the block. Yields True, or False if another process is asking it."""
         path = self._path(key).with_suffix(".lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
@@ -70,7 +75,7 @@ class AnswerCache:
         try:
             yield True
         finally:
-            # Whoever held the removed file looks into the cache before asking, so nothing is asked twice.
+            # A process that still waits for the removed file looks into the cache before it asks.
             with suppress(OSError):
                 path.unlink()
             lock.release()
@@ -80,12 +85,12 @@ class AnswerCache:
 
 
 class Ledger:
-    """What a run has spent on one oracle: every answer is noted once, as it arrives, before it is put to use.
+    """What a run has spent on one oracle: every answer is noted once, as it arrives, before it is used.
 
-    It is read back by a run that goes on, so the totals are those of all its attempts.
+    A resumed run reads its ledger, so the totals cover all attempts.
 
     Args:
-        path: a file of JSON lines, each with its checksum; None counts without one.
+        path: a file of JSON lines, each with its checksum; None keeps the ledger in memory only.
 
     Raises:
         RunError: if a line is damaged.
@@ -95,22 +100,22 @@ class Ledger:
         self._path = path
         self._rows: list[dict[str, Any]] = []
         if path is not None:
-            keep_rows(path, lambda row: True)  # a torn end would spoil the next line
+            keep_rows(path, lambda row: True)  # drops an incomplete last line, to which the next row would be appended
             self._rows = read_rows(path)
             for number, row in enumerate(self._rows, 1):
                 if not is_signed(row):
                     raise RunError(
-                        f"{path}, line {number}: not what the run wrote; the file is damaged. Put it back, or remove "
-                        "the line: what its answer has cost is then not counted"
+                        f"{path}, line {number}: not what the run wrote; the file is damaged. Restore it, or remove "
+                        "the line: the cost of its answer is then not counted"
                     )
         self._known = {row["key"] for row in self._rows}
 
     def paid(self, key: str, answer: Answer) -> None:
-        """Notes an answer of the endpoint."""
+        """Notes an answer that this run has paid for."""
         self._note(key, answer, cached=False)
 
     def found(self, key: str, answer: Answer) -> None:
-        """Notes an answer that others had paid for; one that this run has noted before is not counted again."""
+        """Notes a cached answer, paid for by another run; an answer that this run noted before is not counted again."""
         if key not in self._known:
             self._note(key, answer, cached=True)
 
@@ -123,15 +128,17 @@ class Ledger:
         self._known.add(key)
 
     def totals(self) -> dict[str, int]:
-        """Answers of the endpoint (`calls`) and their tokens; different questions that were answered before (`cached`).
+        """What the run has spent.
 
-        `tokens` are those of prompts and completions together, `completion_tokens` the part that was written.
+        Returns:
+            `calls`: paid answers; `cached`: different questions whose answer another run had paid for; `tokens`:
+            tokens of the paid prompts and completions; `completion_tokens`: the completions' part.
         """
         paid = [row for row in self._rows if not row["cached"]]
-        written = sum(row["completion_tokens"] for row in paid)
+        completion_tokens = sum(row["completion_tokens"] for row in paid)
         return {
             "calls": len(paid),
             "cached": len(self._rows) - len(paid),
-            "tokens": sum(row["prompt_tokens"] for row in paid) + written,
-            "completion_tokens": written,
+            "tokens": sum(row["prompt_tokens"] for row in paid) + completion_tokens,
+            "completion_tokens": completion_tokens,
         }

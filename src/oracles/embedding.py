@@ -1,4 +1,4 @@
-"""Sentence embeddings: a text is as good as it is close to what it is about."""
+"""Sentence embeddings as oracle or judge: a response is good if its embedding is close to the prompt's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmbeddingOracle:
-    """Cosine of the response to its prompt (a summary to its post, an answer to its question) - a cost a word.
+    """Cosine similarity of response and prompt, minus a cost per word.
 
-    Needs no reward model and knows nothing of quality but the topic, so a longer response that repeats the prompt may
-    win: look at length and samples beside the win rate.
+    Needs no reward model, but measures the topic only: a longer response that repeats the prompt may win, so look at
+    length and samples as well as the win rate.
 
     Args:
         path: a sentence-transformers model, a folder or a hub name.
-        length_penalty: taken off for every word, >= 0.
+        length_penalty: subtracted for every word, >= 0.
         batch_size: texts encoded at once.
-        temperature: of the Bradley-Terry draw; 0 prefers the higher score, always.
-        flip: probability that a label is the wrong way round.
+        temperature: temperature of the Bradley-Terry draw; 0 always prefers the higher score.
+        flip: probability that a label is reversed, 0 <= flip < 0.5.
     """
 
     path: str
@@ -61,11 +61,12 @@ class EmbeddingOracle:
 
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         unique = sorted({prompt.row.prompt for prompt in prompts} | set(texts))
-        place = {text: index for index, text in enumerate(unique)}
+        index_of = {text: index for index, text in enumerate(unique)}
         encoded = self._encoder.encode(
             unique, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return [
-            float(encoded[place[prompt.row.prompt]] @ encoded[place[text]]) - self.length_penalty * len(text.split())
+            float(encoded[index_of[prompt.row.prompt]] @ encoded[index_of[text]])
+            - self.length_penalty * len(text.split())
             for prompt, text in zip(prompts, texts, strict=True)
         ]

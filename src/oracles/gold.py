@@ -1,4 +1,4 @@
-"""The embedded world's own score, exact: facts named - facts made up - length."""
+"""The exact score of embedded data as oracle or judge: facts named - facts made up - length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class GoldOracle:
     """The gold score of embedded data (`World.gold_score`).
 
     Args:
-        temperature: of the Bradley-Terry draw; 0 prefers the higher score, always.
-        flip: probability that a label is the wrong way round.
+        temperature: temperature of the Bradley-Terry draw; 0 always prefers the higher score.
+        flip: probability that a label is reversed, 0 <= flip < 0.5.
     """
 
     temperature: float

@@ -8,7 +8,8 @@ from src.collection.policy_offer import PolicyOffer
 from src.collection.round_report import RoundReport
 from src.config import RunConfig
 from src.data.prompt_stream import PromptStream
-from src.data.splits import Splits, tokenize
+from src.data.splits import Splits
+from src.data.tokenized import tokenize
 from src.inference.scorer import Scorer, scorer_for
 from src.models.policy import Policy
 from src.models.pretrained import load_tokenizer

@@ -1,1 +1,1 @@
-"""Whole files, checksums, names of folders."""
+"""Files that are written whole, checksums, and the names of run folders."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, rows that only grow, and checksums that tell when either was damaged."""
+"""Files that are written whole or not at all, files of rows that only grow, and checksums that reveal damage."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,12 @@ CHECKSUM = "sha256"
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Names the file in whatever its writing raises: the libraries that write models have errors of their own.
+    """Turns whatever a block raises into a message that names the file it writes.
+
+    The libraries that write models have many errors of their own, hence any exception.
+
+    Args:
+        path: the file or folder that the block writes.
 
     Raises:
         RunError: in place of any other exception.
@@ -27,20 +31,23 @@ def writing(path: Path) -> Iterator[None]:
     except RunError:
         raise
     except Exception as error:
-        what = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-        what = next(iter(what.splitlines()), "")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        reason = next(iter(reason.splitlines()), "")
         raise RunError(
-            f"{path} cannot be written ({what}); make room or give the right to write there, and the same command goes "
-            "on from what is whole"
+            f"{path} cannot be written ({reason}); make room or give the right to write there, then the same command "
+            "continues from the files that are whole"
         ) from error
 
 
 def unwritable(file: Path) -> str:
-    """Why a file cannot be written, whose folder need not be there yet; empty where it can.
+    """Why a file cannot be written; empty if it can.
 
-    The folder has to take other files, too: a lock, or the temporary one that takes the file's place.
+    The folder must be writable too, for a lock and for the temporary file that replaces the file.
+
+    Args:
+        file: the file; neither it nor its folder needs to exist.
     """
-    folder = next(one for one in file.absolute().parents if one.exists())
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
     effective = os.access in os.supports_effective_ids
     if not folder.is_dir():
         return f"{folder} is a file"
@@ -52,10 +59,10 @@ def unwritable(file: Path) -> str:
 
 
 def local_path(text: str) -> Path:
-    """A path as a shell reads it: `~` is the home folder, `~name` that of a user; of nobody's, it stays as it is."""
+    """A path as a shell reads it: `~` and `~name` become home folders; `~name` of an unknown user stays."""
     try:
         return Path(os.path.expanduser(text))
-    except ValueError:  # a NUL in the name
+    except ValueError:  # the name contains a NUL
         return Path(text)
 
 
@@ -65,7 +72,7 @@ def is_local(path: str) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Waits until the content of a file, or the entries of a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -74,9 +81,14 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file by way of a temporary one beside it."""
+    """Writes a file whole or not at all: a temporary file beside it replaces it once it is on the disk.
+
+    Raises:
+        RunError: if the file cannot be written.
+        UnicodeEncodeError: if the text is no UTF-8.
+    """
     temporary = path.with_name(f".{path.name}.partial")
-    content = text.encode("utf-8")  # what has no UTF-8 is the caller's fault, not the disk's
+    content = text.encode("utf-8")  # outside of writing(): an error here is the caller's, not the disk's
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +104,16 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` once it is complete and on the disk."""
+    """A folder to fill, which replaces `path` at the end of the block, once its files are on the disk:
+
+        with new_folder(path) as partial:
+            write_text(partial / "one.txt", "one")
+
+    An exception in the block leaves `path` as it was.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
     partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +136,21 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def dump_row(row: Mapping[str, Any]) -> str:
-    """A row as one line of JSON; numbers that are not finite are refused."""
+    """A row as one line of JSON.
+
+    Raises:
+        ValueError: if a number is not finite.
+    """
     return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Appends rows to a file of JSON lines."""
+    """Appends rows to a file of JSON lines, and waits until they are on the disk.
+
+    Raises:
+        RunError: if the file cannot be written.
+        ValueError: if a number is not finite.
+    """
     content = "".join(map(dump_row, rows)).encode("utf-8")
     with writing(path), path.open("ab") as file:
         file.write(content)
@@ -129,10 +159,10 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The complete rows of a file of JSON lines, none if it is missing; a torn last line is left out.
+    """The rows of a file of JSON lines, without an incomplete last line; none if the file is missing.
 
     Raises:
-        RunError: if a complete line holds no row.
+        RunError: if a complete line is no JSON object.
     """
     if not path.is_file():
         return []
@@ -150,75 +180,44 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
-    """Rewrites a file of JSON lines with the rows to keep."""
+    """Rewrites a file of JSON lines with the rows for which `keep` is true, and without an incomplete last line.
+
+    Raises:
+        RunError: if a complete line is no JSON object, or the file cannot be written.
+    """
     if path.is_file():
         write_text(path, "".join(dump_row(row) for row in read_rows(path) if keep(row)))
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+    """The SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def signed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with a checksum of everything else in it, by which `is_signed` knows it again."""
+    """A row with a checksum of its other fields, which `is_signed` verifies."""
     text = json.dumps({key: value for key, value in row.items() if key != CHECKSUM}, sort_keys=True)
     return {**row, CHECKSUM: hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
 
 
 def is_signed(row: Mapping[str, Any]) -> bool:
-    """Whether a row is as `signed` made it."""
+    """Whether a row has the checksum that `signed` gives it, that is, is unchanged."""
     return CHECKSUM in row and signed(row)[CHECKSUM] == row[CHECKSUM]
 
 
 def read_signed(path: Path, *keys: str) -> dict[str, Any] | None:
-    """The one row of a file that was written from `signed`; None if it is missing or anything else.
+    """Reads a file that holds one row from `signed`.
 
     Args:
-        keys: that such a row has, and no other signed file: one of those may lie in this one's place.
+        path: the file.
+        keys: keys that the row must have, to reject another kind of signed file in the place of this one.
+
+    Returns:
+        The row; None if the file is missing, damaged, or not of this kind.
     """
     try:
         rows = read_rows(path)
     except RunError:
         return None
     return rows[0] if len(rows) == 1 and is_signed(rows[0]) and rows[0].keys() >= set(keys) else None
-
-
-@dataclass
-class GrowingFile:
-    """A file that rows are appended to, and the checksum of what was read of it; every byte is read once.
-
-    Attributes:
-        path: of the file, which may be missing: that is an empty one.
-        size: bytes read so far.
-    """
-
-    path: Path
-    size: int = field(default=0, init=False)
-    _digest: Any = field(default_factory=hashlib.sha256, init=False)
-
-    def seal(self) -> tuple[int, str]:
-        """The file's size in bytes and the checksum of all of it."""
-        return self._read(None)
-
-    def begins_as(self, seal: tuple[int, str]) -> bool:
-        """Reads what was sealed once more; whether it is as it was."""
-        self.size, self._digest = 0, hashlib.sha256()
-        return self._read(seal[0]) == tuple(seal)
-
-    def cut(self) -> None:
-        """Drops what has not been read."""
-        if self.path.is_file():
-            with writing(self.path):
-                os.truncate(self.path, self.size)
-                sync(self.path)
-
-    def _read(self, until: int | None) -> tuple[int, str]:
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                file.seek(self.size)
-                while block := file.read(2**20 if until is None else min(2**20, until - self.size)):
-                    self._digest.update(block)
-                    self.size += len(block)
-        return self.size, self._digest.hexdigest()

@@ -1,5 +1,8 @@
+import doctest
+
 import pytest
 
+from src.data import dialogue
 from src.data.dialogue import prompt_and_reply
 from src.data.rows import NoText
 
@@ -81,3 +84,8 @@ def test_what_is_no_dialogue(dialogue: object, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         prompt_and_reply(dialogue, "chosen")
     assert not isinstance(caught.value, NoText)
+
+
+def test_the_example_in_the_docstring() -> None:
+    failed, attempted = doctest.testmod(dialogue)
+    assert attempted and not failed

@@ -1,55 +1,20 @@
-import pytest
+from dataclasses import replace
 
-from src.data.splits import tokenize
-from src.models.template import Template
+from src.data.splits import Splits
 from src.records import Row
-from src.runtime.errors import RunError
-from tests.tiny import tiny_tokenizer
-
-TEMPLATE = Template(tiny_tokenizer(), "plain")
-
-ROWS = [Row(f"prompt {'x' * n}", f"label {'y' * (5 - n)}") for n in range(6)]
 
 
-def lengths(rows: list[Row]) -> tuple[list[int], list[int]]:
-    prompts = tokenize(rows, TEMPLATE, 1000, "train")
-    return [len(prompt.ids) for prompt in prompts], [len(prompt.label_ids) for prompt in prompts]
-
-
-def test_the_longest_prompt_and_label_that_are_kept() -> None:
-    prompts, labels = lengths(ROWS)
-    for limit in sorted(set(labels)):
-        # The end token does not count: labels of exactly so many tokens of text are kept.
-        kept = tokenize(ROWS, TEMPLATE, prompts[5], "train", max_label_tokens=limit - 1)
-        assert [p.id for p in kept] == [n for n in range(6) if labels[n] <= limit]
-        kept = tokenize(ROWS, TEMPLATE, prompts[4], "train")
-        assert [p.id for p in kept] == [0, 1, 2, 3, 4]
-
-
-def test_what_is_left_out_is_counted_by_its_reason(caplog: pytest.LogCaptureFixture) -> None:
-    prompts, labels = lengths(ROWS)
-    tokenize(ROWS, TEMPLATE, prompts[3], "train", max_label_tokens=labels[2] - 1)
-    assert "train: 2 of 6 prompts are longer" in caplog.text
-    assert "train: 2 of 6 labels are longer" in caplog.text
-    caplog.clear()
-    tokenize(ROWS, TEMPLATE, 1000, "train", max_label_tokens=1000)
-    assert caplog.text == ""
-
-
-def test_the_first_of_those_that_fit() -> None:
-    labels = lengths(ROWS)[1]
-    kept = tokenize(ROWS, TEMPLATE, 1000, "test", 2, labels[2] - 1)
-    assert [p.id for p in kept] == [2, 3]
-
-
-def test_none_left() -> None:
-    with pytest.raises(RunError, match="max_prompt_tokens=1000 tokens, and its label at most task.max_label_tokens=1"):
-        tokenize(ROWS, TEMPLATE, 1000, "test", None, 1)
-
-
-def test_pairs_are_tokens_like_labels() -> None:
-    (prompt,) = tokenize([Row("p", "good", None, "good", "bad")], TEMPLATE, 10, "train")
-    assert prompt.pair_ids is not None and prompt.pair_ids[0] == prompt.label_ids
-    assert tiny_tokenizer().decode(prompt.pair_ids[1][:-1]) == " bad"
-    assert prompt.pair_ids[1][-1] == tiny_tokenizer().eos_token_id
-    assert tokenize([Row("p", "good")], TEMPLATE, 10, "train")[0].pair_ids is None
+def test_the_fingerprint_is_of_every_text_and_split() -> None:
+    splits = Splits([Row("a", "b", None, "c", "d")], [Row("e", "f")], [Row("g", "h")])
+    others = [
+        replace(splits, train=[Row("a", "b", None, "c", "x")]),
+        replace(splits, train=[Row("a", "b", None, "x", "d")]),
+        replace(splits, train=[Row("a", "x", None, "c", "d")]),
+        replace(splits, validation=[Row("x", "f")]),
+        replace(splits, test=None),
+        replace(splits, test=[Row("g", "x")]),
+        replace(splits, train=splits.train + splits.validation, validation=splits.test or [], test=[]),
+        replace(splits, validation=splits.validation * 2),
+    ]
+    assert len({one.fingerprint() for one in [splits, *others]}) == 1 + len(others)
+    assert splits.fingerprint() == replace(splits).fingerprint()

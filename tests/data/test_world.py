@@ -129,3 +129,8 @@ def test_a_post_tells_every_fact_and_misleads_too():
         others = [p for name, slot in world.slots.items() for p in slot.phrases if p != example.facts[name]]
         misled += any(phrase in example.prompt for phrase in others)
     assert misled == 100
+
+
+def test_the_example_of_a_score():
+    world = World({"person": Slot(2.0, ("sister", "boss"))}, generate=None)
+    assert world.gold_score({"person": "boss"}, "My boss did it.") == pytest.approx(1.84)

@@ -24,6 +24,9 @@ from tests.sweeps.server import StandIn, served
 IDENTITY = {"task": "tldr", "loss": "dpo", "reference": "behavior", "F": 2, "T": 4, "seed": 0}
 OFFLINE = Wandb("offline", "p", None, None, samples=2, init_timeout=5.0, finish_timeout=5.0)
 
+# The folder of experiment=smoke.
+RUN = "tldr-dpo-F2-behavior-uniform-tiny-seed0+experiment@smoke"
+
 
 class FakeRun:
     """Keeps what it is told; a method named in `broken` raises."""
@@ -110,7 +113,7 @@ def test_a_failing_wandb_is_said_once_and_the_run_is_still_closed() -> None:
     for step in range(3):
         tracker.metrics({"round": 0, "step": step, "loss": 0.7})
     tracker.finish(1)
-    assert said == ["warning: W&B failed, the run goes on without it: ConnectionError: log is gone"]
+    assert said == ["warning: W&B failed, the run continues without it: ConnectionError: log is gone"]
     assert run.exits == [1]
 
 
@@ -196,7 +199,7 @@ def mirrored(folder: Path, *arguments: str, **environment: str) -> tuple[int | N
 def test_offline_needs_no_account_and_changes_no_row(tmp_path: Path, cache: Path) -> None:
     code, output = mirrored(tmp_path)
     assert code == 0, output
-    folder = tmp_path / "outputs" / "experiment=smoke"
+    folder = tmp_path / "outputs" / RUN
     recorded = list((folder / "wandb").glob("offline-run-*/*.wandb"))
     assert len(recorded) == 1 and recorded[0].stat().st_size > 1000
     assert f"wandb sync {recorded[0].parent}" in output
@@ -217,7 +220,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "warning" not in output and server.unknown == []
-    folder = tmp_path / "outputs" / "experiment=smoke"
+    folder = tmp_path / "outputs" / RUN
     [(name, run)] = server.runs.items()
     assert name == run_id(folder) and run["exitcode"] == 0
     row = read_rows(folder / "results.jsonl")[-1]
@@ -229,7 +232,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
         assert {key: sent[key] for key in metrics} == metrics
     assert history[2]["validation/win_rate"] == read_rows(folder / "results.jsonl")[1]["win_rate"]
     config = json.loads(run["config"])
-    assert config["T"]["value"] == 4 and config["run"]["value"]["run_id"] == "experiment=smoke"
+    assert config["T"]["value"] == 4 and config["run"]["value"]["run_id"] == RUN
     assert run["groupName"].startswith("tldr,dpo,behavior,F=2-")
     assert "k" * 40 not in "".join(file.read_text() for file in folder.glob("*.*") if file.is_file())
 
@@ -255,7 +258,7 @@ def test_an_unreachable_server_leaves_an_offline_run(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 0, output
     assert output.count("warning: W&B") == 1 and "this run is recorded offline" in output
-    folder = tmp_path / "outputs" / "experiment=smoke"
+    folder = tmp_path / "outputs" / RUN
     assert read_rows(folder / "results.jsonl")[-1]["step"] == 4
     assert list((folder / "wandb").glob("offline-run-*/*.wandb"))
 

@@ -23,7 +23,7 @@ def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "below" / "b").unlink()
     assert damage(tmp_path) == [
         f"{tmp_path / 'a'} is damaged: its checksum is not that of {SUMS}",
-        f"{tmp_path / 'below' / 'b'} is missing, and {SUMS} names it",
+        f"{tmp_path / 'below' / 'b'} is missing, and {SUMS} lists it",
     ]
     assert len(damage(tmp_path, ("below/",))) == 1
     for text in ("", f"{empty}  ../a\n", "nonsense\n"):
