@@ -61,7 +61,7 @@ class EmbeddingOracle:
 
     def score(self, world: World | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         unique = sorted({prompt.row.prompt for prompt in prompts} | set(texts))
-        index = {text: number for number, text in enumerate(unique)}
+        index_of = {text: index for index, text in enumerate(unique)}
         encoded = self._encoder.encode(
             unique, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
         )

@@ -1,1 +1,1 @@
-"""Tests of src/storage, file by file; growing_file.py is tested by test_files.py."""
+"""Tests of src/storage, file by file; growing_file.py is tested by tests/run_folder, run_name.py by tests/cli."""
