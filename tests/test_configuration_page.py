@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from src.cli.compose import CONF, compose_jobs
+from src.cli.compose import compose_jobs
+from src.cli.conf import CONF
 from tests.conf_files import FILES
 from tests.documents import ROOT
 
