@@ -2,5 +2,5 @@
 
     runs (outputs/ or W&B) ──▶ comparability ──▶ cells ──▶ intervals ──▶ tables/*.csv ──▶ figures, report.html
 
-Nothing here imports `src`: result rows are the only contract.
+Nothing here imports `src`: the analysis depends only on the files that runs leave.
 """

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:
-    # Run as a script, Python puts analysis/ first on its path; the package is found from the folder above, where
-    # `python -m analysis.aggregate` finds it, and never from another checkout that happens to be installed.
+    # Run as a script, Python puts analysis/ first on its path. The folder above has the package of this checkout, as
+    # `python -m analysis.aggregate` finds it, and not that of another checkout that is installed.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.errors import AnalysisError
+from analysis.figures.kinds import KINDS
 from analysis.metrics import METRICS
-from analysis.names import FIGURES, FORMATS
+from analysis.names import FORMATS
 
+NAMES = tuple(kind.name for kind in KINDS)
 EXAMPLES = """examples:
   python analysis/aggregate.py
       all figures of all finished runs below outputs/, into outputs/analysis/
@@ -32,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders with runs (default: outputs)")
     made.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a W&B project in place of folders")
-    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(FIGURES)} (default: all there is data for)")
+    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(NAMES)} (default: all there is data for)")
     made.add_argument(
         "--metric", default="win_rate", choices=tuple(METRICS), help="what is compared (default: win_rate)"
     )
@@ -56,9 +58,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def problems_of(arguments: argparse.Namespace) -> list[str]:
-    """What is wrong with the arguments, beyond what argparse sees."""
+    """Everything wrong with the arguments that argparse does not check, one line each."""
     found = []
-    for option, known in (("figures", FIGURES), ("format", FORMATS)):
+    for option, known in (("figures", NAMES), ("format", FORMATS)):
         given = getattr(arguments, option)
         unknown = [name for name in given.split(",") if name not in known] if given is not None else []
         if unknown:
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if problems := problems_of(arguments):
             raise AnalysisError(problems)
-        # rliable and matplotlib are loaded for the work only: help and a mistyped option are answered at once.
+        # Loads rliable and matplotlib: help and a mistyped option are answered before that.
         from analysis.study import analyse
 
         analyse(arguments)

@@ -1,21 +1,22 @@
-"""What a run's allocation is called and how it looks: which prompts were annotated, with how many pairs each."""
+"""The name and the look of a run's allocation: which prompts were annotated, with how many pairs each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log2
 from typing import Any
 
+from analysis.colors import between
 from analysis.runs import Run
 
 WINE, ROSE, MAUVE, TEAL, BROWN, SAND, INDIGO, OLIVE = (
     "#882255", "#cc6677", "#aa4499", "#2f8f80", "#7d5a1e", "#c9a227", "#332288", "#75752b",
 )  # fmt: skip
-# What changes the name at once; any other setting does where it differs between runs.
+# Settings that are always part of the name; other settings are, where they differ between runs.
 NAMED = ("depth", "mode", "rule")
-# Where an embedding model lies says nothing of the method.
+# Settings that never are: the path of an embedding model does not change the method.
 NO_PART = ("_target_", "embedder_path")
 MODES = {"pilot": "pilot", "paper_order": "paper order"}
-# Name of the row -> name in figures; in the order of legends.
+# Name in result rows -> name in figures, in the order of legends.
 NAMES = {
     "uniform": "uniform", "balanced": "balanced", "random_pairs": "random pairs", "far_from_center": "far from center",
     "embedding_depth": "embedding depth",
@@ -24,20 +25,20 @@ LOOKS = {
     "uniform": (TEAL, ">"), "balanced": (WINE, "d"), "random_pairs": (BROWN, "8"), "far_from_center": (SAND, "p"),
     "embedding_depth": (INDIGO, "h"),
 }  # fmt: skip
-# The modes of balanced that have a look of their own.
+# Modes of balanced with a look of their own.
 LOOKS_OF_MODES = {"pilot": (ROSE, "<"), "paper_order": (MAUVE, "H")}
 
 
 @dataclass(frozen=True, order=True)
 class Allocation:
-    """How a round's pairs are spread over prompts.
+    """How the pairs of a round are spread over prompts.
 
     Attributes:
         place: position in legends: uniform, balanced and its modes, the controls, others.
         kind: the name in result rows.
-        depth: pairs a prompt of `uniform`; 1 of everything else.
-        mode: "pilot" or "paper_order"; empty for label-free, and where there is no such choice.
-        rule: "prompts"; empty for the rule `pairs`, and where there is no such choice.
+        depth: pairs per prompt of `uniform`; 1 for all others.
+        mode: "pilot" or "paper_order"; empty for label-free, and for allocations without modes.
+        rule: "prompts"; empty for the rule `pairs`, and for allocations without rules.
     """
 
     place: int = 0
@@ -57,7 +58,7 @@ class Allocation:
 
     @property
     def look(self) -> tuple[str, str]:
-        """Color and marker beside uniform's, which has those of its rounds and reference; deeper ones are darker."""
+        """Color and marker; larger depths are darker. At depth 1, uniform has the look of its rounds and reference."""
         color, marker = LOOKS.get(self.kind, (OLIVE, "*"))
         if self.kind == "balanced":
             color, marker = LOOKS_OF_MODES.get(self.mode, (color, marker))
@@ -70,17 +71,17 @@ UNIFORM = Allocation()
 
 
 def allocation_of(run: Run) -> Allocation:
-    """A run's allocation, from its row's name and its configuration; without a configuration the name is all."""
-    kind, own = run.row["allocation"], settings_of(run)
-    depth = own.get("depth") or 1 if kind == "uniform" else 1
-    mode, rule = own.get("mode") or "label_free", own.get("rule") or "pairs"
+    """A run's allocation, from the name in its row and its settings; without a configuration, from the name alone."""
+    kind, settings = run.row["allocation"], settings_of(run)
+    depth = settings.get("depth") or 1 if kind == "uniform" else 1
+    mode, rule = settings.get("mode") or "label_free", settings.get("rule") or "pairs"
     place = 10 * (list(NAMES).index(kind) if kind in NAMES else len(NAMES))
     place += 1 + list(MODES).index(mode) if mode in MODES else 0
     return Allocation(place, kind, depth, "" if mode == "label_free" else mode, "" if rule == "pairs" else rule)
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """The settings of a run's allocation, without the group's name before them."""
+    """The settings of a run's allocation, key without the prefix `allocation.` -> value."""
     return {
         key.removeprefix("allocation."): value
         for key, value in run.settings.items()
@@ -89,24 +90,18 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def details(runs: Iterable[Run]) -> frozenset[str]:
-    """Dotted keys of allocations, besides those that every name tells, that differ between runs which have them."""
-    found: dict[str, set[str]] = {}
+    """Keys `allocation.X` outside of `NAMED` and `NO_PART` that differ between the runs that have them."""
+    values_of: dict[str, set[str]] = {}
     for run in runs:
         for key, value in settings_of(run).items():
             if key not in (*NAMED, *NO_PART):
-                found.setdefault(f"allocation.{key}", set()).add(str(value))
-    return frozenset(key for key, values in found.items() if len(values) > 1)
+                values_of.setdefault(f"allocation.{key}", set()).add(str(value))
+    return frozenset(key for key, values in values_of.items() if len(values) > 1)
 
 
 def overrides_of(run: Run) -> list[str]:
-    """What makes a run's allocation on the command line; nothing for one pair a prompt, which is the default."""
+    """The overrides that give a run's allocation; none for one pair per prompt, the default."""
     if allocation_of(run) == UNIFORM:
         return []
-    own = [f"allocation.{key}={value}" for key, value in settings_of(run).items() if value is not None]
-    return [f"allocation={run.row['allocation']}", *own]
-
-
-def between(first: str, second: str, share: float) -> str:
-    """A color on the way from one to another, both `#rrggbb`; share 0 is the first, 1 the second."""
-    ends = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (first, second)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
+    settings = [f"allocation.{key}={value}" for key, value in settings_of(run).items() if value is not None]
+    return [f"allocation={run.row['allocation']}", *settings]

@@ -1,4 +1,4 @@
-"""A run's place among the others, and the holes: (task, loss, method, seed)."""
+"""The grid of runs by (task, loss, method, seed), and the runs that are missing from it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ from analysis.methods import Method, method_of, overrides_of, varying
 from analysis.names import task_order
 from analysis.runs import Run
 
-# What conf/train.yaml says; a command leaves out what it need not say.
+# The defaults of conf/train.yaml, which a suggested command leaves out.
 DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded"}
 SEEDS = 5
 
 
 class Cell(NamedTuple):
-    """Where a run stands."""
+    """A run's place in the grid."""
 
     task: str
     loss: str
@@ -31,7 +31,7 @@ Grid = Mapping[Cell, Run]
 
 @dataclass(frozen=True)
 class Dropped:
-    """What an incomplete grid was cut down by: names of methods and of (task, loss) pairs, for the caption."""
+    """What was left out of an incomplete grid: names of methods and of (task, loss) pairs, for the caption."""
 
     methods: Sequence[str] = ()
     pairs: Sequence[str] = ()
@@ -42,26 +42,29 @@ class Dropped:
 
 
 def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
-    """Runs by cell; what was decided on the way; and what is wrong: two runs of one identity.
+    """Places runs in a grid.
 
-    Two configurations may be one run: evaluations at other steps change nothing, nor does the reference at F=1, where
-    the behavior policy is the SFT policy. Of such runs, which have the same results, the one evaluated most often is
-    taken.
+    Two configurations may be the same run: evaluations at other steps change nothing, nor does the reference at F=1,
+    where the behavior policy is the SFT policy. Of such runs, which have equal results, the one with most evaluations
+    is kept.
+
+    Returns:
+        The runs by cell; notes for the user; and problems: cells with two runs of different results.
     """
     varied = varying(runs)
     places: dict[Cell, list[Run]] = defaultdict(list)
     for run in runs:
         places[Cell(run.row["task"], run.row["loss"], method_of(run, varied), run.row["seed"])].append(run)
     problems, again = [], []
-    for cell, found in places.items():
-        found.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
-        results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")) for run in found}
-        if len(found) > 1 and len(results) == 1 and len({run.row["config_hash"] for run in found}) == len(found):
-            again += found[1:]
-        elif len(found) > 1:
-            rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in found)
+    for cell, same in places.items():
+        same.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
+        results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")) for run in same}
+        if len(same) > 1 and len(results) == 1 and len({run.row["config_hash"] for run in same}) == len(same):
+            again += same[1:]
+        elif len(same) > 1:
+            rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in same)
             problems.append(
-                f"{len(found)} runs with one identity ({describe(cell)}): win rates {rates}; "
+                f"{len(same)} runs with one identity ({describe(cell)}): win rates {rates}; "
                 "keep one of them below the folders given, or choose with --where"
             )
     notes = []
@@ -71,7 +74,7 @@ def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
             f"{len(again)} runs are there twice, with evaluations at other steps or, at F=1, with another reference, "
             f"and the same results; left out: {named}"
         )
-    return {cell: found[0] for cell, found in places.items()}, notes, problems
+    return {cell: same[0] for cell, same in places.items()}, notes, problems
 
 
 def describe(cell: Cell) -> str:
@@ -80,29 +83,29 @@ def describe(cell: Cell) -> str:
 
 
 def methods_of(grid: Iterable[Cell]) -> list[Method]:
-    """The methods there are, in the order of legends."""
+    """The methods of a grid, in the order of legends."""
     return sorted({cell.method for cell in grid})
 
 
 def pairs_of(grid: Iterable[Cell]) -> list[Pair]:
-    """The (task, loss) pairs there are, loss by loss."""
+    """The (task, loss) pairs of a grid, loss by loss."""
     return sorted({(cell.task, cell.loss) for cell in grid}, key=lambda pair: (pair[1], task_order(pair[0])))
 
 
 def seeds_of(grid: Iterable[Cell]) -> list[int]:
-    """The seeds there are."""
+    """The seeds of a grid, sorted."""
     return sorted({cell.seed for cell in grid})
 
 
 def subgrid(grid: Grid, keep: Callable[[Cell], bool]) -> dict[Cell, Run]:
-    """The cells that fit."""
+    """The part of a grid whose cells satisfy `keep`."""
     return {cell: run for cell, run in grid.items() if keep(cell)}
 
 
 def missing(grid: Grid) -> list[Cell]:
-    """Cells of the product of all pairs, methods and seeds that are in the grid but for themselves.
+    """The cells without a run, in the product of all pairs, methods and seeds of the grid.
 
-    One seed gives no interval: then the next four are missing as well.
+    One seed gives no interval: a grid of one seed also misses the next four seeds.
     """
     seeds = seeds_of(grid)
     if len(seeds) == 1:
@@ -114,10 +117,10 @@ def missing(grid: Grid) -> list[Cell]:
 
 
 def cut_down(grid: Grid) -> tuple[dict[Cell, Run], Dropped]:
-    """The grid without the methods or (task, loss) pairs that have holes.
+    """The grid without the methods and (task, loss) pairs that lack runs, and what was left out.
 
-    Whatever lacks the largest share of its cells goes first, and of equals what has the fewest runs, until no hole is
-    left. A grid of one seed has none that can be cut out, and comes back empty.
+    The method or pair that lacks the largest share of its cells is left out first, of equals the one with fewest runs,
+    until no cell is missing. Of a grid of one seed nothing is left.
     """
     rest = dict(grid)
     methods: list[str] = []
@@ -137,13 +140,13 @@ def _in(cell: Cell, part: Method | Pair) -> bool:
 
 
 def _loss(part: Method | Pair, grid: Grid, holes: Sequence[Cell]) -> tuple[float, int, str]:
-    """How a method or a pair ranks for being left out: the smaller the sooner."""
+    """Sort key: the method or pair with the smallest is left out first."""
     there, lost = (sum(_in(cell, part) for cell in cells) for cells in (grid, holes))
     return -lost / (lost + there), there, str(part)
 
 
 def commands(holes: Sequence[Cell], grid: Grid) -> list[str]:
-    """A line for each (task, loss, method) with holes: what is missing, and the command that runs it."""
+    """A line for each (task, loss, method) with missing runs: the seeds, and the command that runs them."""
     seeds: dict[tuple[str, str, Method], list[int]] = defaultdict(list)
     for cell in holes:
         seeds[cell[:3]].append(cell.seed)
@@ -155,12 +158,12 @@ def commands(holes: Sequence[Cell], grid: Grid) -> list[str]:
 
 
 def _overrides(task: str, loss: str, method: Method, grid: Grid) -> list[str]:
-    """The settings of a missing run: its method's from a run of that method, on the same task if there is one."""
+    """The overrides of a missing run, taken from a run of its method, of the same task and loss if there is one."""
     alike = [(cell, run) for cell, run in grid.items() if cell.method == method] or list(grid.items())
-    example = min(alike, key=lambda found: (found[0].task != task, found[0].loss != loss))[1]
-    own = overrides_of(example) if alike[0][0].method == method else _of_method(method)
+    example = min(alike, key=lambda pair: (pair[0].task != task, pair[0].loss != loss))[1]
+    settings = overrides_of(example) if alike[0][0].method == method else _of_method(method)
     other = [f"{key}={example.row[key]}" for key, usual in DEFAULTS.items() if example.row[key] != usual]
-    return [f"task={task}", f"loss={loss}", *own, *other]
+    return [f"task={task}", f"loss={loss}", *settings, *other]
 
 
 def _of_method(method: Method) -> list[str]:
@@ -168,10 +171,16 @@ def _of_method(method: Method) -> list[str]:
 
 
 def matrix(grid: Grid, method: Method, metric: str) -> np.ndarray:
-    """A method's scores, (runs, tasks) with a (task, loss) pair as a task; rows are seeds.
+    """A method's scores.
+
+    Args:
+        metric: column of the result rows.
+
+    Returns:
+        (runs, tasks): a row per seed, a column per (task, loss) pair.
 
     Raises:
-        KeyError: where a run is missing; see `missing`.
+        KeyError: if a run is missing; see `missing`.
     """
     return np.array(
         [

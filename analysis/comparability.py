@@ -1,4 +1,4 @@
-"""Which runs may stand in one figure: those that differ in nothing but task, loss, method and seed."""
+"""Which runs may be compared: those that differ only in task, loss, method and seed."""
 
 import difflib
 from collections import defaultdict
@@ -10,35 +10,35 @@ from analysis.errors import AnalysisError
 from analysis.methods import method_of
 from analysis.runs import TEXTS, Run
 
-# How a run was carried out, not what it is.
+# Settings of how a run is carried out; they do not change its result.
 HOW = ("force", "cache", "device", "checkpoint_every", "evaluate.every", "evaluate.validation_prompts", "F", "seed")
 HOW_GROUPS = (
     "logger", "sampler", "model.rows", "model.tokens", "model.gradient_checkpointing", "reference.from_sampling",
 )  # fmt: skip
-# The same of an oracle or judge behind an endpoint.
+# The same, of an oracle or judge behind an endpoint.
 HOW_ASKED = ("api_key_env", "cache", "concurrency", "retries", "timeout")
 OF_ROW = (*TEXTS[2:], "T", "batch_size", "ensemble", "temperature", "judge_is_oracle", "n_prompts")
-# Of the rows a run was made from. Runs of earlier versions lack it: nothing is known of theirs.
+# Key of the data's fingerprint. Runs of earlier versions lack it, and are not compared in it.
 FINGERPRINT = "data_fingerprint"
 NAMED = 2
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """Everything that can make a run's result another, dotted key -> value: the row's keys and its configuration."""
-    found = {
+    """Everything that can change a run's result: dotted key -> value, from its row and its configuration."""
+    settings = {
         key: value
         for key, value in run.settings.items()
         if key not in HOW and not any(_within(key, group) for group in HOW_GROUPS) and not _asked(key)
     }
     known = (FINGERPRINT,) if FINGERPRINT in run.row else ()
-    return found | {key: run.row[key] for key in (*OF_ROW, *known)}
+    return settings | {key: run.row[key] for key in (*OF_ROW, *known)}
 
 
 def read_where(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Key -> values of `--where key=value[,value]` options.
+    """Reads `--where key=value[,value]` options into key -> values.
 
     Raises:
-        AnalysisError: for a text without key or value, or a key given twice.
+        AnalysisError: for an option without key or value, or a key given twice.
     """
     wanted: dict[str, list[str]] = {}
     problems = []
@@ -55,7 +55,7 @@ def read_where(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[Run]:
-    """The runs whose settings have one of the values wanted.
+    """The runs whose settings have one of the values wanted, for every key.
 
     Raises:
         AnalysisError: for a key that no run has, or a value that none has.
@@ -70,7 +70,7 @@ def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[R
             continue
         absent = [value for value in values if not any(_fits(run, key, [value]) for run in runs)]
         if absent:
-            there = ", ".join(sorted({_text(own) for own in present}))
+            there = ", ".join(sorted({_text(value) for value in present}))
             problems.append(f"--where {key}={','.join(absent)}: no run has that value; there are: {there}")
     if problems:
         raise AnalysisError(problems)
@@ -78,21 +78,24 @@ def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[R
 
 
 def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> list[str]:
-    """What keeps runs from being compared, a line each; keys that always differ together share a line.
+    """What keeps runs from being compared, one line each; keys that always differ together share a line.
 
-    Within a task everything must agree but loss, method and seed, and within a method and a loss their own settings.
-    Across tasks the same holds, but for the task's and the data's details. A key chosen with several values may
-    differ between tasks: whoever chose it knows.
+    Runs may differ in task, loss, method and seed, and in the settings that belong to each: those of a task and its
+    data between tasks, those of a loss between losses, those of a method between methods. All other settings must be
+    equal.
+
+    Args:
+        chosen: key -> values of --where; a key chosen with several values may differ between tasks.
     """
     settings = [settings_of(run) for run in runs]
-    keys = sorted({key for one in settings for key in one}, key=lambda key: (key not in OF_ROW, len(key), key))
+    keys = sorted({key for known in settings for key in known}, key=lambda key: (key not in OF_ROW, len(key), key))
     together: dict[tuple[tuple[int, ...], ...], list[str]] = defaultdict(list)
     for key in keys:
         values: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for number, (run, own) in enumerate(zip(runs, settings, strict=True)):
-            if key == FINGERPRINT and key not in own:
+        for number, (run, known) in enumerate(zip(runs, settings, strict=True)):
+            if key == FINGERPRINT and key not in known:
                 continue
-            values[_scope(key, run, chosen)][_text(own.get(key))].append(number)
+            values[_scope(key, run, chosen)][_text(known.get(key))].append(number)
         for there in values.values():
             if len(there) > 1:
                 together[tuple(sorted(map(tuple, there.values())))].append(key)
@@ -100,17 +103,17 @@ def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> lis
 
 
 def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any, ...]:
-    """Runs of the same scope must agree in a key."""
+    """Runs of the same scope must agree in the key."""
     row = run.row
     if key in ("task", "loss", "reference", "ensemble", "allocation"):
         return (run.where,)
     if _within(key, "loss"):
         return (row["loss"], row["task"]) if len(chosen.get(key, ())) > 1 else (row["loss"],)
     if _within(key, "reference"):
-        # Another loss may have another gold policy; the offline method has two references, which are one policy there.
+        # Each loss may have its own gold policy. Both references of the offline method are the SFT policy.
         return (row["task"], row["loss"], row["reference"], method_of(run))
     if _within(key, "allocation"):
-        # Its choices and numbers make it another method; its class, and where its embedding model lies, must agree.
+        # Its settings make another method; its class and the path of its embedding model must agree.
         another = key.removeprefix("allocation.") not in NO_PART
         return (run.where,) if another else (row["allocation"], run.settings.get("allocation.embedder"))
     if (
@@ -126,8 +129,8 @@ def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any
 def _line(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
     key, *others = dict.fromkeys(keys)
     where: dict[str, list[str]] = defaultdict(list)
-    for run, own in zip(runs, settings, strict=True):
-        where[_text(own.get(key))].append(run.where)
+    for run, known in zip(runs, settings, strict=True):
+        where[_text(known.get(key))].append(run.where)
     parts = [
         f"{value} in {len(places)} ({', '.join(places[:NAMED])}{', ...' if len(places) > NAMED else ''})"
         for value, places in sorted(where.items())
@@ -144,14 +147,14 @@ def _searchable(run: Run) -> dict[str, Any]:
 
 
 def _fits(run: Run, key: str, values: Sequence[str]) -> bool:
-    own = _searchable(run)
+    known = _searchable(run)
     if key == "F" and "T" in values and run.row["F"] == run.row["T"]:
         return True
-    return key in own and any(_means(value, own[key]) for value in values)
+    return key in known and any(_means(value, known[key]) for value in values)
 
 
 def _means(text: str, value: Any) -> bool:
-    """Whether a text on the command line is a value: 0.0003 is 3e-4."""
+    """Whether a text typed on the command line denotes a value: 0.0003 denotes 3e-4."""
     if text == _text(value):
         return True
     if type(value) not in (int, float):

@@ -1,8 +1,8 @@
-"""How often a 95 % interval of few seeds holds the true value: measured on simulated scores, whose means are known.
+"""The coverage of 95 % intervals from few seeds, measured on simulated scores with known means.
 
     python -m analysis.coverage
 
-writes analysis/coverage.csv, which captions quote, and prints it as the table of docs/statistics.md.
+writes analysis/coverage.csv, which captions quote, and prints the table of docs/statistics.md.
 """
 
 import csv
@@ -20,7 +20,7 @@ from analysis.whole_files import write_whole
 
 FILE = Path(__file__).with_name("coverage.csv")
 SEEDS = (2, 3, 5, 10, 20)
-# True means of win rates on six tasks, as far apart as the embedded tasks and losses are; two tasks are the first two.
+# True mean win rates on six tasks, spread like those of the embedded tasks and losses; of two tasks, the first two.
 MEANS = (0.81, 0.69, 0.75, 0.64, 0.86, 0.72)
 TASKS = (1, 2, 6)
 DEVIATION = 0.02
@@ -30,15 +30,15 @@ QUANTITIES = ("median", "IQM", "mean", "difference", "probability of improvement
 
 @dataclass(frozen=True)
 class Coverage:
-    """The share of simulated data sets whose interval held the true value.
+    """The share of simulated data sets whose interval contained the true value.
 
     Attributes:
-        seeds: runs of every method on every task.
-        tasks: (task, loss) pairs.
-        quantity: one of `QUANTITIES`; the last two compare two methods that are equally good, "difference" their means
-            on one task.
+        seeds: runs of each method on each task.
+        tasks: number of (task, loss) pairs.
+        quantity: one of `QUANTITIES`. The last two compare two equally good methods; "difference" is that of their
+            means on one task.
         share: 0 to 1.
-        datasets: how many were simulated.
+        datasets: number of data sets simulated.
     """
 
     seeds: int
@@ -49,15 +49,21 @@ class Coverage:
 
 
 def true_values(means: np.ndarray) -> dict[str, float]:
-    """What the estimates would be with runs without end: scores of a task are normal around its mean."""
-    # The runs of all tasks together, and the middle half of them: quantiles of each task's distribution, evenly spaced.
+    """The estimates for infinitely many runs, whose scores on each task are normal around its mean."""
+    # Evenly spaced quantiles of each task's distribution, pooled; the IQM is the mean of the middle half.
     pooled = np.sort(norm.ppf((np.arange(100_000) + 0.5) / 100_000, means[:, None], DEVIATION), axis=None)
     middle = pooled[pooled.size // 4 : pooled.size - pooled.size // 4]
     return {"median": float(np.median(means)), "IQM": float(middle.mean()), "mean": float(means.mean())}
 
 
 def measure(seeds: int, tasks: int, datasets: int = DATASETS, reps: int = REPS, seed: int = SEED) -> list[Coverage]:
-    """Coverage of every quantity that is estimated from so many seeds and tasks."""
+    """Coverage of every quantity that is estimated from this many seeds and tasks.
+
+    Args:
+        datasets: number of simulated data sets.
+        reps: bootstrap repetitions for each.
+        seed: seed of the simulation.
+    """
     means = np.array(MEANS[:tasks])
     generator = np.random.default_rng([seed, seeds, tasks])
     truth = true_values(means) | {"difference": 0.0, "probability of improvement": 0.5}
@@ -74,14 +80,14 @@ def measure(seeds: int, tasks: int, datasets: int = DATASETS, reps: int = REPS, 
 
 
 def _all_quantities(drawn: np.ndarray) -> np.ndarray:
-    """Every quantity of many resamples of two methods, (reps, 2, runs, tasks) -> (reps, 5); see `QUANTITIES`."""
+    """All `QUANTITIES` of resamples of two methods, (reps, 2, runs, tasks) -> (reps, 5)."""
     first = aggregate_values(drawn[:, 0], None)
     return np.column_stack([first, (drawn[:, 0] - drawn[:, 1]).mean((1, 2)), improvement(drawn[:, 0], drawn[:, 1])])
 
 
 @cache
 def stored() -> tuple[Coverage, ...]:
-    """The measured figures of coverage.csv."""
+    """The coverage in coverage.csv."""
     with FILE.open(newline="", encoding="utf-8") as file:
         return tuple(
             Coverage(int(row["seeds"]), int(row["tasks"]), row["quantity"], float(row["share"]), int(row["datasets"]))
@@ -90,15 +96,18 @@ def stored() -> tuple[Coverage, ...]:
 
 
 def sentence(seeds: int, tasks: int, quantities: tuple[str, ...]) -> str:
-    """What a caption says of intervals from so many seeds: the worst coverage of the quantities shown.
+    """A caption's warning about intervals from few seeds: the worst coverage of the quantities shown.
 
-    Of the numbers measured the next smaller one is taken, or the smallest.
+    The coverage is that of the largest measured numbers of tasks and seeds that are not above the given ones.
+
+    Returns:
+        The sentence; empty if the coverage is at least 90 %.
     """
-    known = [one for one in stored() if one.quantity in quantities]
-    near_tasks = max((one.tasks for one in known if one.tasks <= tasks), default=min(one.tasks for one in known))
-    known = [one for one in known if one.tasks == near_tasks]
-    near = max((one.seeds for one in known if one.seeds <= seeds), default=min(one.seeds for one in known))
-    worst = min((one for one in known if one.seeds == near), key=lambda one: one.share)
+    rows = [row for row in stored() if row.quantity in quantities]
+    near_tasks = max((row.tasks for row in rows if row.tasks <= tasks), default=min(row.tasks for row in rows))
+    rows = [row for row in rows if row.tasks == near_tasks]
+    near = max((row.seeds for row in rows if row.seeds <= seeds), default=min(row.seeds for row in rows))
+    worst = min((row for row in rows if row.seeds == near), key=lambda row: row.share)
     if worst.share >= 0.9:
         return ""
     return (
@@ -108,22 +117,22 @@ def sentence(seeds: int, tasks: int, quantities: tuple[str, ...]) -> str:
 
 
 def markdown(measured: list[Coverage]) -> Iterator[str]:
-    """The figures as a table: a row a number of seeds, a column a quantity."""
-    columns = list(dict.fromkeys((one.tasks, one.quantity) for one in measured))
+    """Coverage as lines of a Markdown table: a row per number of seeds, a column per quantity."""
+    columns = list(dict.fromkeys((row.tasks, row.quantity) for row in measured))
     yield (
         "| seeds | " + " | ".join(f"{quantity}, {tasks} task{'s' * (tasks > 1)}" for tasks, quantity in columns) + " |"
     )
     yield "| ---: |" + " ---: |" * len(columns)
-    share = {(one.seeds, one.tasks, one.quantity): one.share for one in measured}
-    for seeds in dict.fromkeys(one.seeds for one in measured):
+    share = {(row.seeds, row.tasks, row.quantity): row.share for row in measured}
+    for seeds in dict.fromkeys(row.seeds for row in measured):
         yield f"| {seeds} | " + " | ".join(f"{share[seeds, *column]:.1%}" for column in columns) + " |"
 
 
 def main() -> None:
-    """Measures everything, writes the file and prints the table."""
-    measured = [one for seeds in SEEDS for tasks in TASKS for one in measure(seeds, tasks)]
+    """Measures all coverages, writes the file and prints the table."""
+    measured = [row for seeds in SEEDS for tasks in TASKS for row in measure(seeds, tasks)]
     lines = ["seeds,tasks,quantity,share,datasets"]
-    lines += [f"{one.seeds},{one.tasks},{one.quantity},{one.share},{one.datasets}" for one in measured]
+    lines += [f"{row.seeds},{row.tasks},{row.quantity},{row.share},{row.datasets}" for row in measured]
     write_whole(FILE, "\n".join(lines) + "\n")
     sys.stdout.write("\n".join(markdown(measured)) + "\n")
 

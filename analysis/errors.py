@@ -1,14 +1,14 @@
-"""The one error of the analysis: everything that keeps it from a right answer, for the user to mend."""
+"""The one error of the analysis: everything that keeps it from a trustworthy result, for the user to mend."""
 
 import unicodedata
 
 
 class AnalysisError(ValueError):
-    """Runs or choices that give no trustworthy result. Holds every problem found.
+    """Runs or choices that give no trustworthy result, with every problem found.
 
     Args:
-        problems: what is wrong, one text each.
-        hint: a way out of all of them together; below them, and none of them.
+        problems: one text each.
+        hint: a way out of all problems together, printed below them.
     """
 
     def __init__(self, problems: list[str], hint: str = "") -> None:
@@ -19,7 +19,7 @@ class AnalysisError(ValueError):
 
 
 def printable(text: str) -> str:
-    """A text of unknown origin with everything that steers a terminal written out. Lines end at LF."""
+    """Text of unknown origin, with every character that steers a terminal escaped; LF stays."""
     kinds = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return "".join(
         char.encode("unicode_escape").decode() if char != "\n" and unicodedata.category(char) in kinds else char

@@ -1,10 +1,10 @@
 """rliable's estimates and intervals (Agarwal et al. 2021, arXiv:2108.13264), many repetitions at once.
 
-Point estimates are rliable's own functions. Its stratified bootstrap takes one repetition after the other in Python;
-this one takes the same random numbers in blocks, which gives the same intervals in a hundredth of the time, and has
-rliable itself repeat the first repetitions of every call and compares. rliable ignores its `random_state`, draws from
-numpy's global generator, and answers one run with a zero-width interval and a missing one with nan; so the seed is
-set before every call, and such scores are refused.
+Point estimates are rliable's own functions. rliable's stratified bootstrap runs one repetition after another in Python.
+This bootstrap draws the same random numbers in blocks, which gives the same intervals in a hundredth of the time; in
+every call, rliable itself repeats the first repetitions and the results are compared. rliable ignores its
+`random_state` and draws from numpy's global generator, so the seed is set before each call. It answers one run with an
+interval of width zero and a missing run with nan, so such scores are refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from rliable import library, metrics
 
+# Repetitions that rliable repeats in each call.
 CHECKED = 20
+# Most scores resampled at a time.
 BLOCK = 1_000_000
+# Percentiles of a 95 % interval.
 LEVEL = (2.5, 97.5)
 
 Tick = Callable[[int], None]
@@ -37,7 +40,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are computed: repetitions, seed of numpy's generator, and who hears of repetitions done."""
+    """How intervals are computed.
+
+    Attributes:
+        reps: repetitions.
+        seed: seed of numpy's generator.
+        tick: called with the number of repetitions just done.
+    """
 
     reps: int
     seed: int
@@ -45,26 +54,28 @@ class Bootstrap:
 
 
 def aggregates(scores: np.ndarray, bootstrap: Bootstrap, gamma: float | None) -> dict[str, Interval]:
-    """Median, IQM, mean and, where there is a score that counts as solved, optimality gap of (runs, tasks) scores.
+    """Median, IQM and mean of scores, and the optimality gap where `gamma` is given.
 
     Args:
         scores: (runs, tasks).
-        bootstrap: see `Bootstrap`.
-        gamma: the score that the optimality gap is measured to; None for none.
+        gamma: the score that leaves no gap; None: no optimality gap.
+
+    Returns:
+        Name of the aggregate -> its interval.
     """
 
-    def theirs(one: np.ndarray) -> np.ndarray:
-        gap = [metrics.aggregate_optimality_gap(one, gamma)] if gamma is not None else []
-        mean = metrics.aggregate_mean(one)
-        return np.array([metrics.aggregate_median(one), metrics.aggregate_iqm(one), mean, *gap])
+    def theirs(scores: np.ndarray) -> np.ndarray:
+        gap = [metrics.aggregate_optimality_gap(scores, gamma)] if gamma is not None else []
+        mean = metrics.aggregate_mean(scores)
+        return np.array([metrics.aggregate_median(scores), metrics.aggregate_iqm(scores), mean, *gap])
 
     names = ["median", "IQM", "mean", *(["optimality gap"] if gamma is not None else [])]
-    found = estimate([scores], lambda drawn: aggregate_values(drawn[:, 0], gamma), theirs, bootstrap)
-    return dict(zip(names, found, strict=True))
+    intervals = estimate([scores], lambda drawn: aggregate_values(drawn[:, 0], gamma), theirs, bootstrap)
+    return dict(zip(names, intervals, strict=True))
 
 
 def aggregate_values(scores: np.ndarray, gamma: float | None) -> np.ndarray:
-    """Median, IQM, mean and optimality gap of many score matrices at once: (..., runs, tasks) -> (..., 3 or 4)."""
+    """Median, IQM, mean and, with `gamma`, optimality gap of many matrices: (..., runs, tasks) -> (..., 3 or 4)."""
     of_tasks = scores.mean(-2)
     pooled = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
     cut = pooled.shape[-1] // 4
@@ -77,14 +88,13 @@ def aggregate_values(scores: np.ndarray, gamma: float | None) -> np.ndarray:
 
 
 def comparison(x: np.ndarray, y: np.ndarray, bootstrap: Bootstrap) -> tuple[Interval, list[Interval]]:
-    """Method x against method y: the probability of improvement, and the difference of means on every task.
+    """Method x against method y: the probability of improvement, and the difference of means on each task.
 
     Args:
-        x, y: (runs, tasks), the same shape.
-        bootstrap: see `Bootstrap`.
+        x, y: scores of equal shape (runs, tasks).
 
     Returns:
-        P(a run of x scores higher than a run of y), a tie as half, averaged over tasks; and x - y for each task.
+        P(a run of x scores higher than a run of y), a tie counting half, averaged over tasks; and x - y for each task.
     """
 
     def ours(drawn: np.ndarray) -> np.ndarray:
@@ -99,34 +109,33 @@ def comparison(x: np.ndarray, y: np.ndarray, bootstrap: Bootstrap) -> tuple[Inte
 
 
 def improvement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """P(a run of the first scores higher), a tie as half, averaged over tasks: (..., runs, tasks) twice -> (...,)."""
+    """P(a run of the first scores higher), a tie counting half, mean over tasks: (..., runs, tasks) twice -> (...,)."""
     return (np.sign(first[..., :, None, :] - second[..., None, :, :]) / 2 + 0.5).mean((-3, -2, -1))
 
 
 def profile(scores: np.ndarray, thresholds: np.ndarray, bootstrap: Bootstrap) -> list[Interval]:
-    """A performance profile: the share of runs, over all tasks, that score above each threshold."""
+    """A performance profile: for each threshold, the share of runs over all tasks that score above it."""
 
     def ours(drawn: np.ndarray) -> np.ndarray:
         pooled = np.sort(drawn.reshape(len(drawn), -1), axis=1)
-        return 1 - np.array([np.searchsorted(one, thresholds, "right") for one in pooled]) / pooled.shape[1]
+        return 1 - np.array([np.searchsorted(scores, thresholds, "right") for scores in pooled]) / pooled.shape[1]
 
-    return estimate([scores], ours, lambda one: library.score_distributions(one, thresholds), bootstrap)
+    return estimate([scores], ours, lambda given: library.score_distributions(given, thresholds), bootstrap)
 
 
 def estimate(
     scores: Sequence[np.ndarray], ours: Statistic, theirs: Callable[..., np.ndarray], bootstrap: Bootstrap
 ) -> list[Interval]:
-    """Points and 95 % percentile intervals of a statistic of one or two methods, runs resampled within each task.
+    """Point estimates and 95 % percentile intervals of a statistic of one or two methods; runs are resampled per task.
 
     Args:
-        scores: one (runs, tasks) matrix a method, all of one shape.
+        scores: a (runs, tasks) matrix per method, all of one shape.
         ours: the statistic of many resamples at once, (reps, methods, runs, tasks) -> (reps, values).
-        theirs: the same of one resample, a matrix a method -> (values,), from rliable.
-        bootstrap: see `Bootstrap`.
+        theirs: the same statistic of one resample from rliable, a matrix per method -> (values,).
 
     Raises:
-        ValueError: for less than two runs, a score that is not finite, or other shapes.
-        RuntimeError: where rliable's first repetitions are not these.
+        ValueError: for fewer than two runs, a score that is not finite, or another shape.
+        RuntimeError: if rliable's first repetitions give other intervals.
     """
     stacked = np.stack(scores)  # (methods, runs, tasks)
     if stacked.ndim != 3 or stacked.shape[1] < 2 or stacked.size == 0:
@@ -136,21 +145,21 @@ def estimate(
     values = resampled(stacked, ours, bootstrap)
     _compare_with_rliable(scores, values, theirs, bootstrap.seed)
     low, high = np.percentile(values, LEVEL, axis=0)
-    return [Interval(*map(float, one)) for one in zip(theirs(*scores), low, high, strict=True)]
+    return [Interval(*map(float, values)) for values in zip(theirs(*scores), low, high, strict=True)]
 
 
 def resampled(stacked: np.ndarray, statistic: Statistic, bootstrap: Bootstrap) -> np.ndarray:
-    """The statistic of every resample, (reps, values), from the random numbers that rliable would take."""
+    """The statistic of every resample, (reps, values), from the random numbers that rliable would draw."""
     generator = np.random.RandomState(bootstrap.seed)
     methods, runs, tasks = stacked.shape
-    done, found = 0, []
+    done, values = 0, []
     while done < bootstrap.reps:
         block = min(bootstrap.reps - done, max(1, BLOCK // stacked.size))
         drawn = generator.choice(runs, (block, methods, runs, tasks), replace=True)
-        found.append(statistic(stacked[np.arange(methods)[:, None, None], drawn, np.arange(tasks)]))
+        values.append(statistic(stacked[np.arange(methods)[:, None, None], drawn, np.arange(tasks)]))
         done += block
         bootstrap.tick(block)
-    return np.concatenate(found)
+    return np.concatenate(values)
 
 
 def _compare_with_rliable(

@@ -1,4 +1,4 @@
-"""Which method a run is: its name, its place in a legend, its color and its marker, the same in every figure."""
+"""The method of a run: its name, its place in legends, its color and marker, the same in every figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from math import log2
 from zlib import crc32
 
 from analysis import allocations
-from analysis.allocations import UNIFORM, Allocation, allocation_of, between
+from analysis.allocations import UNIFORM, Allocation, allocation_of
+from analysis.colors import between
 from analysis.runs import Run
 
-# From the palette of Okabe and Ito, which stays apart under the common colour blindnesses.
+# From the palette of Okabe and Ito, distinct in the common forms of color blindness.
 OFFLINE, SKY, BLUE, ORANGE, GREEN, VERMILLION, PURPLE, YELLOW = (
     "#4d4d4d", "#56b4e9", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#b3a100",
 )  # fmt: skip
@@ -18,14 +19,14 @@ OF_REFERENCE = {"sft": ORANGE, "gold": VERMILLION, "ema": GREEN}
 
 @dataclass(frozen=True, order=True)
 class Method:
-    """How preferences are collected and what the loss stays close to.
+    """How preferences are collected, and the reference policy of the loss.
 
     Attributes:
         place: position in legends: offline, on-policy, BPO, the rest.
-        F: rounds of collection; 0 stands for F=T, so that runs of other lengths keep the name.
-        reference: the reference policy; "behavior" for offline runs, where it is the SFT policy.
+        F: rounds of collection; 0 means F=T, whatever T is.
+        reference: the reference policy; "behavior" for offline runs, where both are the SFT policy.
         allocation: which prompts are annotated, with how many pairs each.
-        variant: what else sets it apart from other methods here, e.g. "ensemble 5"; empty for nothing.
+        variant: other settings in which methods of this analysis differ, e.g. "ensemble 5"; empty if there are none.
     """
 
     place: int
@@ -46,21 +47,21 @@ class Method:
 
     @property
     def how(self) -> str:
-        """The name of the allocation, with what else sets the method apart from others of its rounds and reference."""
+        """The name of the allocation and the variant: the method among those of its rounds and reference."""
         return f"{self.allocation.name}, {self.variant}" if self.variant else self.allocation.name
 
     @property
     def name(self) -> str:
-        """The name in figures and tables; one pair a prompt goes without saying."""
+        """The name in figures and tables; the default allocation, one pair per prompt, is not named."""
         allocation = "" if self.allocation == UNIFORM else self.allocation.name
         return ", ".join(filter(None, (self.rounds_and_reference, allocation, self.variant)))
 
     @property
     def color(self) -> str:
-        """By rounds and reference: BPO is blue, darker with more rounds, every other reference has a color of its own.
+        """The color, by rounds and reference: BPO is blue, darker with more rounds; every other reference has its own.
 
-        An allocation that is not one pair a prompt has its own, darker with more rounds too, with some of the
-        reference's; variants are darker.
+        An allocation other than one pair per prompt has its own color, darker with more rounds, mixed with the
+        reference's. Variants are darker.
         """
         rounds = 1.0 if self.F == 0 else min(max(log2(self.F) - 1, 0) / 5, 0.9)
         bpo = self.reference == "behavior" and self.F != 1
@@ -72,13 +73,13 @@ class Method:
             of_other_rounds = {"sft": PURPLE} if self.F else {}
             plain = (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)
         if self.allocation != UNIFORM:
-            own = between(self.allocation.look[0], "#ffffff", 0.3 * (1 - rounds))
-            plain = own if bpo else between(own, plain, 0.35)
+            allocation = between(self.allocation.look[0], "#ffffff", 0.3 * (1 - rounds))
+            plain = allocation if bpo else between(allocation, plain, 0.35)
         return between(plain, "#000000", _shade(self.variant))
 
     @property
     def marker(self) -> str:
-        """A matplotlib marker, by the allocation, else by the number of rounds: color is never the only difference."""
+        """A matplotlib marker, by allocation or by rounds, so that color is never the only difference."""
         if self.allocation != UNIFORM:
             return self.allocation.look[1]
         if self.reference == "sft":
@@ -94,7 +95,7 @@ PAPER = (OFFLINE_METHOD, ON_POLICY, BPO_2, BPO_T)
 
 
 def varying(runs: Sequence[Run]) -> frozenset[str]:
-    """Keys beside F, reference and the allocation's name that make methods differ among these runs."""
+    """Keys other than F, reference and the allocation's name in which the methods of these runs differ."""
     ensembles = {run.row["ensemble"] for run in runs}
     return allocations.details(runs) | (frozenset(["ensemble"]) if len(ensembles) > 1 else frozenset())
 
@@ -102,11 +103,11 @@ def varying(runs: Sequence[Run]) -> frozenset[str]:
 def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
     """The method of a run.
 
-    At F=1 the behavior policy is the SFT policy, so both references are the offline method. F=T is written 0, but
-    for T=1 and for T=2, where F=1 and F=2 are the plainer names.
+    At F=1 the behavior policy is the SFT policy, so both references are the offline method. F=T is written 0, except
+    for T=1 and T=2, which stay F=1 and F=2.
 
     Args:
-        varied: keys that tell methods apart besides; see `varying`.
+        varied: further keys in which methods differ; see `varying`.
     """
     row = run.row
     rounds = 0 if row["F"] == row["T"] > 2 else row["F"]
@@ -125,19 +126,19 @@ def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
 
 
 def overrides_of(run: Run) -> list[str]:
-    """The overrides that make a run's method on the command line, shortest first keys first."""
+    """The overrides that give a run's method on the command line."""
     row = run.row
     rounds = "T" if row["F"] == row["T"] > 2 else row["F"]
-    own = [
+    reference = [
         f"{key}={value}"
         for key, value in run.settings.items()
         if key.startswith("reference.") and not key.endswith(("._target_", ".from_sampling"))
     ]
-    return [f"F={rounds}", f"reference={row['reference']}", *own, *allocations.overrides_of(run)]
+    return [f"F={rounds}", f"reference={row['reference']}", *reference, *allocations.overrides_of(run)]
 
 
 def _shade(variant: str) -> float:
-    """How much darker a variant is: more for larger ensembles and other larger numbers, a step of its own a word."""
+    """How much darker a variant is, 0 to 0.6: more for larger numbers; a word adds a fixed amount of its own."""
     shade = 0.0
     for part in filter(None, variant.split(", ")):
         name, _, value = part.rpartition(" ")

@@ -1,17 +1,17 @@
-"""What is measured of a run: a column of the result row, how figures name it and in which unit they show it."""
+"""The metrics that runs are compared by: columns of the result row, with their names and units in figures."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score, higher is better.
+    """A score; higher is better.
 
     Attributes:
         key: the column of the result row.
-        label: its name in figures, with the unit.
-        scale: what rows are multiplied by to be shown: win rates are shown in per cent.
-        gamma: the score that leaves no gap; None where there is none.
+        label: name in figures, with the unit.
+        scale: factor from rows to figures: win rates are shown in per cent.
+        gamma: the score that leaves no optimality gap; None: no gap is shown.
         digits: decimals shown.
     """
 
@@ -22,7 +22,11 @@ class Metric:
     digits: int
 
     def show(self, value: float, signed: bool = False) -> str:
-        """A value as figures and tables show it, in the metric's unit."""
+        """A value as text in the metric's unit.
+
+        Args:
+            signed: whether a positive value gets a plus sign.
+        """
         return f"{value * self.scale:{'+' if signed else ''}.{self.digits}f}"
 
 

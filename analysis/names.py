@@ -1,5 +1,6 @@
 """Names that people type and read, in the order shown."""
 
+# In the order of the page. A figure that is not among them comes after them.
 FIGURES = (
     "fig1", "fig3", "fig4", "fig5", "allocation", "budget", "clusters", "kl", "length", "ensemble", "cost",
     "improvement", "profiles",
@@ -9,6 +10,11 @@ TASKS = {"tldr": "TL;DR", "helpfulness": "Helpfulness", "harmlessness": "Harmles
 LOSSES = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}
 
 
+def title_of(task: str, loss: str) -> str:
+    """The title of a (task, loss) pair's panel."""
+    return f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}"
+
+
 def task_order(task: str) -> tuple[int, str]:
-    """Sorts the paper's tasks as the paper does, others by name after them."""
+    """Sort key: the paper's tasks in the paper's order, then other tasks by name."""
     return (list(TASKS).index(task) if task in TASKS else len(TASKS), task)

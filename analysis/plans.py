@@ -1,4 +1,4 @@
-"""What a run wrote down of its allocation: a plan a round, `pairs/plan_XX.json`."""
+"""The plans of a run's allocation, one per round: `pairs/plan_XXX.json`."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from analysis.runs import Run
 
 @dataclass(frozen=True)
 class PlannedPair:
-    """A candidate of a round: two responses to a prompt.
+    """A candidate pair of a round: two responses to a prompt.
 
     Attributes:
-        prompt: its id.
-        cluster: which cluster of pairs it is in.
-        closeness: how close to the cluster's center, 1 is on it.
-        chosen: whether it was taken for training.
-        x, y: its place along the first two principal directions of all features of the round.
+        prompt: id of the prompt.
+        cluster: number of its cluster of pairs.
+        closeness: closeness to the cluster's center; 1 is on it.
+        chosen: whether it was annotated and trained on.
+        x, y: coordinates along the first two principal directions of the round's features.
     """
 
     prompt: int | str
@@ -37,9 +37,9 @@ class Plan:
 
     Attributes:
         round: from 0.
-        fallback: why the round was allocated uniformly after all; None if it was not.
-        depths: prompt -> its number of pairs.
-        pairs: the candidates that have a cluster and a place; empty where the allocation looks at none.
+        fallback: why the round was allocated uniformly instead; None if it was not.
+        depths: prompt -> its number of chosen pairs.
+        pairs: the candidates that have a cluster and coordinates; empty for allocations without clusters.
     """
 
     round: int
@@ -49,15 +49,15 @@ class Plan:
 
 
 def read_plans(run: Run) -> list[Plan]:
-    """The plans of a run's rounds, in order; none for a run without a folder. What is no plan is left out."""
-    found = [_read(path) for path in plan_files(run)]
-    return sorted((plan for plan in found if plan is not None), key=lambda plan: plan.round)
+    """The plans of a run by round; files that hold no plan are left out. A run without a folder has none."""
+    plans = [_read(path) for path in plan_files(run)]
+    return sorted((plan for plan in plans if plan is not None), key=lambda plan: plan.round)
 
 
 def plan_files(run: Run) -> list[Path]:
-    """Where a run's plans lie; a copy under another name is none."""
-    found = (run.folder / "pairs").glob("plan_*.json") if run.folder is not None else ()
-    return sorted(file for file in found if re.fullmatch(r"plan_\d{3,}\.json", file.name))
+    """The files of a run's plans; a copy under another name is not one of them."""
+    files = (run.folder / "pairs").glob("plan_*.json") if run.folder is not None else ()
+    return sorted(file for file in files if re.fullmatch(r"plan_\d{3,}\.json", file.name))
 
 
 def _read(path: Path) -> Plan | None:

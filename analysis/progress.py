@@ -1,4 +1,4 @@
-"""A progress bar for the bootstrap, shown when it takes longer than a second."""
+"""A progress bar for the bootstrap, shown once it has taken a second."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ PATIENCE = 1.0
 
 
 class Bar:
-    """Counts parts of the work and the repetitions of the bootstrap; hidden until `PATIENCE` seconds have passed."""
+    """Counts parts of the work and bootstrap repetitions; hidden for the first `PATIENCE` seconds."""
 
     def __init__(self, progress: Progress, parts: int) -> None:
         self.progress = progress
@@ -20,15 +20,15 @@ class Bar:
         self.task = progress.add_task("", total=parts, repetitions="")
 
     def part(self, name: str) -> None:
-        """Says what is being worked on."""
+        """Names the part that begins."""
         self.progress.update(self.task, description=name)
 
     def done(self) -> None:
-        """A part is finished."""
+        """Counts a finished part."""
         self.progress.advance(self.task)
 
     def repeated(self, count: int) -> None:
-        """Repetitions of the bootstrap were done."""
+        """Counts bootstrap repetitions, and shows the bar once it is time."""
         self.repetitions += count
         self.progress.update(self.task, repetitions=f"{self.repetitions:,} repetitions")
         if not self.progress.live.is_started and time.monotonic() - self.started > PATIENCE:
@@ -37,7 +37,11 @@ class Bar:
 
 @contextmanager
 def bar(console: Console, parts: int) -> Iterator[Bar]:
-    """A bar on a console while the block runs; a terminal alone shows it."""
+    """A bar on a console while the block runs; only a terminal shows it.
+
+    Args:
+        parts: number of parts of the work.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     counted = TextColumn("{task.fields[repetitions]}")
     progress = Progress(*columns, counted, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""What is said about the runs of an analysis: what is wrong with all of them together, and what to bear in mind."""
+"""Messages about the runs of an analysis as a whole: errors, and notes on the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ NAMED = 5
 
 
 def nothing_found(project: str | None, folders: Sequence[Path], skipped: Sequence[Skipped]) -> str:
-    """What to do where there is no run."""
-    place = project or ", ".join(map(str, folders)) or "outputs"
+    """The error if there is no finished run, with the command that makes some."""
+    source = project or ", ".join(map(str, folders)) or "outputs"
     also = f" ({counted(len(skipped), 'folder')} skipped, named above)" if skipped else ""
-    return f"no finished run in {place}{also}; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
+    return f"no finished run in {source}{also}; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
 
 
 def without(runs: Sequence[Run], metric: str) -> str:
-    """What keeps a metric from being compared, or nothing: a judge that compares gives no scores."""
+    """The error if runs lack a metric, since a judge that compares gives no scores; empty if none does."""
     without = [run.where for run in runs if run.row[metric] is None]
     if not without:
         return ""
@@ -29,7 +29,7 @@ def without(runs: Sequence[Run], metric: str) -> str:
 
 
 def invalid(runs: Sequence[Run]) -> list[str]:
-    """How many answers of the judge count for nothing, if any do."""
+    """A note on unusable answers of the judge, if there are any."""
     lost, asked = (sum(run.row[key] for run in runs) for key in ("n_invalid", "n_prompts"))
     if not lost:
         return []
@@ -37,18 +37,18 @@ def invalid(runs: Sequence[Run]) -> list[str]:
 
 
 def commits(runs: Sequence[Run]) -> list[str]:
-    """A warning where runs were made by several versions of the code."""
-    found: dict[str, list[str]] = {}
+    """A note if the runs were made by several commits of the code."""
+    by_commit: dict[str, list[str]] = {}
     for run in runs:
-        found.setdefault(str(run.row.get("git_sha"))[:10], []).append(run.where)
-    if len(found) < 2:
+        by_commit.setdefault(str(run.row.get("git_sha"))[:10], []).append(run.where)
+    if len(by_commit) < 2:
         return []
-    parts = [f"{sha} in {counted(len(places), 'run')} ({places[0]}, ...)" for sha, places in sorted(found.items())]
-    return [f"runs of {len(found)} commits stand together: {'; '.join(parts)}"]
+    parts = [f"{sha} in {counted(len(places), 'run')} ({places[0]}, ...)" for sha, places in sorted(by_commit.items())]
+    return [f"runs of {len(by_commit)} commits stand together: {'; '.join(parts)}"]
 
 
 def unknown_settings(runs: Sequence[Run]) -> list[str]:
-    """A warning where settings could not be compared."""
+    """A note if runs without config.yaml could only be compared by their rows."""
     without = [run.where for run in runs if not run.settings]
     if not without or len(without) == len(runs):
         return ["no run has a config.yaml: only what stands in the rows could be compared"] if without else []
@@ -56,8 +56,8 @@ def unknown_settings(runs: Sequence[Run]) -> list[str]:
 
 
 def skipped_in_short(skipped: Sequence[Skipped]) -> list[str]:
-    """Which runs were left out, in a sentence."""
+    """A note that names the runs left out, in one sentence."""
     if not skipped:
         return []
-    named = ", ".join(f"{one.where} ({one.why})" for one in skipped[:NAMED])
+    named = ", ".join(f"{run.where} ({run.why})" for run in skipped[:NAMED])
     return [f"{counted(len(skipped), 'run')} left out: {named}{', ...' if len(skipped) > NAMED else ''}."]

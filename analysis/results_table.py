@@ -15,22 +15,22 @@ from analysis.names import LOSSES, TASKS
 
 @dataclass(frozen=True)
 class Text:
-    """A table of finished cells: a header and rows; bold cells stand between double asterisks."""
+    """A table as text: a header and rows of cells; a bold cell is between double asterisks."""
 
     header: list[str]
     rows: list[list[str]]
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method).
+    """A row per (task, loss, method): mean and standard deviation over seeds, and the difference to the best mean.
 
-    `behind` is the difference of the best mean to this one, with its interval `behind_low` to `behind_high`; the best
-    method's is empty. `best` says whether a method is the best and every such interval excludes 0.
+    `behind` is the best mean minus this method's mean, with its interval `behind_low` to `behind_high`; empty for the
+    best method. `best` is true for the best method if every such interval excludes 0.
     """
     rows = []
     for pair in pairs_of(grid):
-        own = subgrid(grid, lambda cell, pair=pair: cell[:2] == pair)  # type: ignore[misc]
-        scores = {method: matrix(own, method, study.metric.key) for method in methods_of(own)}
+        cells = subgrid(grid, lambda cell, pair=pair: cell[:2] == pair)  # type: ignore[misc]
+        scores = {method: matrix(cells, method, study.metric.key) for method in methods_of(cells)}
         leader = max(scores, key=lambda method, scores=scores: scores[method].mean())  # type: ignore[misc]
         behind = {
             method: comparison(scores[leader], other, study.bootstrap)[1][0]
@@ -58,10 +58,10 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def text(table: pd.DataFrame, methods: Sequence[str], metric: Metric) -> Text:
-    """The table as it is shown: a row a (task, loss), a column a method; a dash where nothing was run."""
+    """The table as text: a row per (task, loss), a column per method, a dash where nothing was run."""
     rows = []
-    for (task, loss), own in table.groupby(["task", "loss"], sort=False):
-        by_method = own.set_index("method")
+    for (task, loss), block in table.groupby(["task", "loss"], sort=False):
+        by_method = block.set_index("method")
         cells = [_cell(by_method.loc[name], metric) if name in by_method.index else "-" for name in methods]
         rows.append([TASKS.get(str(task), str(task)), LOSSES.get(str(loss), str(loss)), *cells])
     return Text(["task", "loss", *methods], rows)
@@ -73,7 +73,7 @@ def _cell(row: pd.Series, metric: Metric) -> str:
 
 
 def caption(table: pd.DataFrame, study: Study) -> str:
-    """What stands below the table."""
+    """The text below the table."""
     return (
         "Mean and standard deviation over seeds. Bold: the best mean, where the 95 % interval of its difference to "
         "every other method's mean excludes 0 (unpaired percentile bootstrap over seeds, "
@@ -91,7 +91,7 @@ def markdown(table: Text, caption: str) -> str:
 
 
 def latex(table: Text, caption: str) -> str:
-    """The table in LaTeX, with nothing but the standard classes."""
+    """The table in LaTeX, without any package."""
     body = [" & ".join(map(_latex_cell, line)) + r" \\" for line in (table.header, *table.rows)]
     columns = "ll" + "r" * (len(table.header) - 2)
     lines = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{columns}}}", r"\hline", body[0], r"\hline"]

@@ -1,4 +1,4 @@
-"""Runs as they lie on disk: every finished one as a `Run`, every other one named with the reason."""
+"""Reads run folders: each finished run as a `Run`, each other one as a `Skipped` with the reason."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ RUN_FILES = ("results.jsonl", "identity.json")
 TEXTS = (
     "run_id", "config_hash", "task", "data", "model", "loss", "reference", "allocation", "oracle", "judge", "split",
 )  # fmt: skip
-# Rows of earlier versions lack it.
+# Rows of earlier versions lack this key.
 OPTIONAL_TEXTS = ("data_fingerprint",)
 COUNTS = (
     "F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "wins", "ties", "losses", "n_invalid",
@@ -30,7 +30,7 @@ NUMBERS = (
     "temperature", "win_rate", "win_rate_length_controlled", "judge_score_mean", "response_tokens_mean",
     "label_tokens_mean", "kl_sft", "seconds",
 )  # fmt: skip
-# null where the judge gives no scores, or gave no usable answer.
+# null if the judge gives no scores, or gave no usable answer.
 NULLABLE = ("judge_score_mean", "win_rate", "win_rate_length_controlled")
 IDENTITY = (*TEXTS[:-1], "F", "T", "batch_size", "ensemble", "seed", "temperature", "judge_is_oracle")
 
@@ -40,11 +40,11 @@ class Run:
     """A finished run.
 
     Attributes:
-        where: its folder, or its address on W&B: how messages name it.
+        where: its folder, or its address on W&B, as messages name it.
         row: its result, the last row of results.jsonl.
-        evaluations: its other rows, in the order written: those during training, and the SFT policy's (round -1).
-        settings: its resolved configuration, dotted key -> value; empty if it left none.
-        folder: where its metrics and samples lie; None for a run read from W&B.
+        evaluations: the other rows in the order written: evaluations during training, and of the SFT policy (round -1).
+        settings: its resolved configuration, dotted key -> value; empty if there is none.
+        folder: folder with its metrics and samples; None for a run read from W&B.
     """
 
     where: str
@@ -56,17 +56,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A run that is not read, and why."""
+    """A run that is left out, and why."""
 
     where: str
     why: str
 
 
 def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
-    """Every finished run below the folders, sorted by path, and what was left out.
+    """Every finished run below the folders, sorted by path within a folder, and the runs left out.
 
     Raises:
-        AnalysisError: if a folder is not there.
+        AnalysisError: if a folder does not exist.
     """
     absent = [
         f"{folder}: {'that is a file; expected a folder of runs' if folder.exists() else 'no such folder'}"
@@ -82,25 +82,25 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
         if path.resolve() in seen:
             continue
         seen.add(path.resolve())
-        found = read_run(path)
-        if isinstance(found, Run):
-            runs.append(found)
+        read = read_run(path)
+        if isinstance(read, Run):
+            runs.append(read)
         else:
-            skipped.append(found)
+            skipped.append(read)
     return runs, skipped
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders that hold a run, sorted; what lies inside one is not searched."""
-    for place, below, files in os.walk(folder):
+    """The folders that hold a run, sorted; folders inside a run are not searched."""
+    for path, below, files in os.walk(folder):
         below.sort()
         if any(name in files for name in RUN_FILES):
             below.clear()
-            yield Path(place)
+            yield Path(path)
 
 
 def read_run(path: Path) -> Run | Skipped:
-    """A run's folder: the run if it is finished and its files are sound, else why not."""
+    """The run in a folder, if it is finished and its files are intact; otherwise why it is left out."""
     where = str(path)
     try:
         _check_sums(path)
@@ -118,7 +118,7 @@ def read_run(path: Path) -> Run | Skipped:
 
 
 def row_problem(rows: Sequence[Any]) -> str | None:
-    """Why the rows of results.jsonl are no finished run's, or None if they are."""
+    """Why the rows of results.jsonl are not those of a finished run; None if they are."""
     for row in rows:
         if not isinstance(row, dict) or not {"schema_version", "run_id", "win_rate"} & row.keys():
             return "results.jsonl holds something else than result rows of this project"
@@ -141,7 +141,7 @@ def row_problem(rows: Sequence[Any]) -> str | None:
 
 
 def _wrong_values(row: Mapping[str, Any]) -> list[str]:
-    """What is missing from a row or has a value that it cannot have."""
+    """The keys of a row that are missing or impossible, each with its value."""
     wrong = [f"{key} is {row.get(key)!r}" for key in TEXTS if type(row.get(key)) is not str]
     wrong += [f"{key} is {row.get(key)!r}" for key in COUNTS if type(row.get(key)) is not int or row[key] < 0]
     wrong += [f"{key} is {row.get(key)!r}" for key in NUMBERS if not (_finite(row.get(key)) or _is_null(key, row))]
@@ -177,7 +177,7 @@ def _finite(value: Any) -> bool:
 
 
 class _Unsound(Exception):
-    """A file that is not what its name says."""
+    """A file of a run that is damaged or missing."""
 
 
 def _rows(text: str) -> Iterator[Any]:
@@ -195,7 +195,7 @@ def _rows(text: str) -> Iterator[Any]:
 
 
 def _check_sums(path: Path) -> None:
-    """Compares what is read here with the checksums that a finished run has left; earlier versions left none."""
+    """Compares the files read here with the checksums of a finished run; earlier versions left none."""
     sums = path / "SHA256SUMS"
     if not sums.is_file():
         return
@@ -211,7 +211,7 @@ def _settings(path: Path) -> Mapping[str, Any]:
     if not path.exists():
         return {}
     text = path.read_bytes().decode()
-    # Runs of a sweep share all but the seed, and reading YAML is slow.
+    # Runs of a sweep share everything but the seed, so the rest is parsed once: reading YAML is slow.
     return _parsed(re.sub(r"^seed: \d+\n", "", text, count=1, flags=re.MULTILINE))
 
 
@@ -227,7 +227,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def flattened(node: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Dotted key and value of everything in nested dicts; lists are values."""
+    """(dotted key, value) of everything in nested dicts; a list is a value."""
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
             yield from flattened(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""What the page shows of single runs: training curves from metrics.jsonl, samples of the final evaluation."""
+"""Single runs on the page: training curves from metrics.jsonl, samples of the final evaluation."""
 
 import json
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cells import Cell, Grid
-from analysis.page import Curves, SampleSet
+from analysis.page.contents import Curves, SampleSet
 from analysis.runs import Run
 
 SERIES = (
     "loss", "rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected", "kl/sft", "kl/behavior",
     "grad_norm",
 )  # fmt: skip
-# Of all runs together, so that the page stays a file that a browser opens.
+# Most points and samples of all runs together, so that a browser can open the page.
 POINTS, SAMPLES = 400_000, 20_000
 BLOCK = 1 << 18
 
 
 def curves(grid: Grid) -> list[Curves]:
-    """Training curves of every run on disk, thinned evenly where all of them would be too many points."""
+    """Training curves of every run on disk, thinned evenly to `POINTS` points in all."""
     most = max(POINTS // (len(SERIES) * max(len(grid), 1)), 10)
     return [_curves(cell, run, most) for cell, run in ordered(grid) if run.folder is not None]
 
@@ -28,16 +28,15 @@ def sample_sets(grid: Grid, wanted: int) -> list[SampleSet]:
     """The first samples of every run on disk.
 
     Args:
-        grid: the runs.
-        wanted: samples a run; fewer where the page would hold more than `SAMPLES`. What is left out is counted.
+        wanted: samples per run; fewer if the page would hold more than `SAMPLES`. The rest is counted as left out.
     """
     first = min(wanted, max(SAMPLES // max(len(grid), 1), 1))
     return [_samples(cell, run, first) for cell, run in ordered(grid) if run.folder is not None]
 
 
 def ordered(grid: Grid) -> list[tuple[Cell, Run]]:
-    """Cells and runs by loss, task, method and seed."""
-    return sorted(grid.items(), key=lambda one: (one[0].loss, one[0].task, one[0].method, one[0].seed))
+    """(cell, run) sorted by loss, task, method and seed."""
+    return sorted(grid.items(), key=lambda item: (item[0].loss, item[0].task, item[0].method, item[0].seed))
 
 
 def _curves(cell: Cell, run: Run, most: int) -> Curves:
@@ -74,20 +73,20 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _last_lines(path: Path, count: int) -> list[bytes]:
-    """The last lines of a file, read from its end: a file of samples holds every evaluation, the final one last."""
+    """The last `count` lines, read from the end: a file of samples holds every evaluation, the final one last."""
     if not path.is_file():
         return []
     with path.open("rb") as file:
-        place, tail = file.seek(0, 2), b""
-        while place and tail.count(b"\n") <= count:
-            place, size = max(place - BLOCK, 0), min(BLOCK, place)
-            file.seek(place)
+        position, tail = file.seek(0, 2), b""
+        while position and tail.count(b"\n") <= count:
+            position, size = max(position - BLOCK, 0), min(BLOCK, position)
+            file.seek(position)
             tail = file.read(size) + tail
     return tail.rstrip(b"\n").split(b"\n")[-count:]
 
 
 def _readable(lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
-    """Rows of the lines that hold one; a torn line is nobody's result here."""
+    """The rows in lines of JSON; a torn line is passed over, as nothing here depends on it."""
     for line in lines:
         try:
             row = json.loads(line)

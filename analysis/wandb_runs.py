@@ -1,4 +1,4 @@
-"""Runs of a W&B project as the same records that folders give: the summary is the result row."""
+"""Runs of a W&B project, as the same records as from folders; the summary is the result row."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.runs import NULLABLE, Run, Skipped, flattened, row_problem
 
-# What an evaluation during training needs to stand on a curve; in the history it is validation/win_rate and so on.
+# Keys of an evaluation during training that curves need; in the history they are validation/win_rate and so on.
 SPLIT = "validation"
 EVALUATION = (
     "n_prompts", "annotated_pairs", "generated_responses", "seconds", "win_rate", "win_rate_length_controlled",
@@ -15,7 +15,7 @@ EVALUATION = (
 
 
 def read_project(path: str) -> tuple[list[Run], list[Skipped]]:
-    """Every finished run of a project, and what was left out.
+    """Every finished run of a project, and the runs left out.
 
     Args:
         path: ENTITY/PROJECT. The server and the key are W&B's own settings (WANDB_BASE_URL, WANDB_API_KEY).
@@ -24,7 +24,7 @@ def read_project(path: str) -> tuple[list[Run], list[Skipped]]:
         AnalysisError: if the project cannot be read.
     """
     try:
-        import wandb  # Slow to load, and not needed for runs on disk.
+        import wandb  # slow to load, and not needed for runs on disk
     except ImportError:
         raise AnalysisError(["--wandb needs the package wandb; pip install wandb"]) from None
     try:
@@ -38,25 +38,25 @@ def read_project(path: str) -> tuple[list[Run], list[Skipped]]:
 def read_runs(found: Iterable[Any]) -> tuple[list[Run], list[Skipped]]:
     """Runs from the objects of W&B's API (`state`, `path`, `config`, `summary`, `scan_history`), sorted by address."""
     runs, skipped = [], []
-    for one in found:
-        where = "/".join(one.path) if isinstance(one.path, list | tuple) else str(one.path)
-        row = _plain(one.summary)
+    for run in found:
+        where = "/".join(run.path) if isinstance(run.path, list | tuple) else str(run.path)
+        row = _plain(run.summary)
         if "schema_version" in row:
             row = dict.fromkeys(NULLABLE) | row  # W&B keeps no null
-        if one.state != "finished":
-            skipped.append(Skipped(where, f"unfinished: its state is {one.state}"))
+        if run.state != "finished":
+            skipped.append(Skipped(where, f"unfinished: its state is {run.state}"))
         elif problem := row_problem([row]):
             skipped.append(Skipped(where, problem.replace("results.jsonl", "the summary")))
         else:
-            runs.append(Run(where, row, _evaluations(one, row), dict(flattened(_plain(one.config))), None))
+            runs.append(Run(where, row, _evaluations(run, row), dict(flattened(_plain(run.config))), None))
     return sorted(runs, key=lambda run: run.where), sorted(skipped, key=lambda run: run.where)
 
 
-def _evaluations(one: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The evaluations during training in a run's history; that of the SFT policy on the final prompts is not there."""
-    # A judge that gives no scores has logged none, and a scan finds only lines that have all of its keys.
+def _evaluations(run: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The evaluations during training from a run's history, which lacks that of the SFT policy on the final prompts."""
+    # A scan returns only lines that have all of its keys; a judge without scores has logged none.
     logged = [key for key in EVALUATION if row[key] is not None]
-    lines = one.scan_history(keys=["_step", *(f"{SPLIT}/{key}" for key in logged)])
+    lines = run.scan_history(keys=["_step", *(f"{SPLIT}/{key}" for key in logged)])
     return tuple(
         {**row, "split": SPLIT, "round": 0, "step": line["_step"]} | {key: line[f"{SPLIT}/{key}"] for key in logged}
         for line in lines
@@ -64,7 +64,7 @@ def _evaluations(one: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], .
 
 
 def _plain(mapping: Any) -> dict[str, Any]:
-    """A mapping of W&B's without what stands there besides: `_step`, metrics by step such as `kl/sft`, the identity."""
+    """A W&B mapping without W&B's own keys (`_step`), metrics by step (`kl/sft`) and the identity (`run`)."""
     return {
         key: value
         for key, value in dict(mapping).items()

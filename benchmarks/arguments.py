@@ -1,10 +1,10 @@
-"""The command line of a benchmark: keys of conf/bench.yaml and of conf/train.yaml, and where the result goes."""
+"""The command line of a benchmark: keys of conf/bench.yaml and of conf/train.yaml, and the file for the result."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from src.build import quiet_libraries
 from src.cli.arguments import own_arguments, refuse_flags
@@ -16,16 +16,18 @@ from src.config import RunConfig
 from src.runtime.errors import ConfigError, RunError, require
 from src.storage.files import local_path
 
-# Keys of src.train that mean something here.
+# Keys of src.train that every benchmark takes.
 RUN = ("task", "data", "source", "model", "optimizer", "learning_rate", "ensemble", "seed", "device", "cache")
 # Keys of conf/bench.yaml that every benchmark takes.
 COMMON = ("pairs", "repeats", "warmup", "precision", "threads")
 PRECISIONS = ("float32", "bfloat16", "both")
 
+Keys = TypeVar("Keys")
+
 
 @dataclass(frozen=True)
 class BenchKeys:
-    """The keys of conf/bench.yaml that are not train.yaml's; explained there."""
+    """The keys of conf/bench.yaml that conf/train.yaml does not have; conf/bench.yaml explains them."""
 
     pairs: int
     repeats: int
@@ -57,11 +59,11 @@ class BenchKeys:
 
 @dataclass(frozen=True)
 class Bench:
-    """A command as checked.
+    """A command as read and checked.
 
     Attributes:
-        plain: the configuration as dicts, what this benchmark takes of it.
-        json: where the result goes; None: it is printed alone.
+        plain: the keys that this benchmark takes, as plain values.
+        json: file for the result; None: the result is only printed.
     """
 
     config: RunConfig
@@ -70,22 +72,22 @@ class Bench:
     json: Path | None
 
     def precisions(self) -> tuple[str, ...]:
-        """Those to measure in."""
+        """The precisions to measure in."""
         return PRECISIONS[:2] if self.keys.precision == "both" else (self.keys.precision,)
 
 
 def read_bench(arguments: Sequence[str], taken: Sequence[str]) -> Bench:
-    """Reads a command. A given `data.path` means data=files, unless data= says otherwise.
+    """Reads a command. `data.path=DIR` implies data=files unless data= is given.
 
     Args:
         arguments: key=value.
-        taken: keys that this benchmark takes beside the common ones, of conf/bench.yaml and of conf/train.yaml.
+        taken: keys of conf/bench.yaml and conf/train.yaml that this benchmark takes besides `RUN` and `COMMON`.
 
     Raises:
-        ConfigError: with everything that is wrong with it.
+        ConfigError: with everything that is wrong with the command.
     """
-    own, others, problems = own_arguments(arguments, ("json",))
-    if any(one.startswith("data.path=") for one in others) and not any(one.startswith("data=") for one in others):
+    values, others, problems = own_arguments(arguments, ("json",))
+    if any(word.startswith("data.path=") for word in others) and not any(word.startswith("data=") for word in others):
         others = ["data=files", *others]
     names = (*RUN, *COMMON, *taken)
     job = compose_one(
@@ -93,47 +95,80 @@ def read_bench(arguments: Sequence[str], taken: Sequence[str]) -> Bench:
         Taken("bench", keys=(*names, "experiment"), own=("json",), problems_in=lambda plain: _read(plain, taken)[2]),
     )
     problems += job.problems
-    place = local_path(own["json"]) if "json" in own else None
-    if place is not None and place.is_dir():
-        problems.append(f"json={place}: that is a folder; expected a file, or a name for one")
+    file, wrong_file = result_file(values)
+    problems += wrong_file
     config, keys, _ = _read(job.plain, taken) if job.plain else (None, None, [])
     if problems or config is None or keys is None:
         raise ConfigError(list(dict.fromkeys(problems)))
-    return Bench(config, keys, {key: job.plain[key] for key in names if key in job.plain}, place)
+    return Bench(config, keys, {key: job.plain[key] for key in names if key in job.plain}, file)
 
 
 def _read(plain: dict[str, Any], taken: Sequence[str]) -> tuple[RunConfig | None, BenchKeys | None, list[str]]:
-    """Both parts of a composed configuration, and everything wrong with it."""
-    names = BenchKeys.__dataclass_fields__
-    run = (*RUN, *(key for key in taken if key not in names))
-    config, problems = read_config({key: value for key, value in plain.items() if key not in names}, run)
-    parts, found = read_fields(BenchKeys, {key: value for key, value in plain.items() if key in names})
-    keys = None
-    if not found:
-        try:
-            keys = BenchKeys(**parts)
-        except ValueError as error:
-            found = str(error).splitlines()
+    used = (*RUN, *(key for key in taken if key not in BenchKeys.__dataclass_fields__))
+    config, keys, problems = read_parts(plain, BenchKeys, used)
     if config is not None and keys is not None and keys.precision != "float32" and config.model.lora is None:
-        found.append(
+        problems.append(
             f"precision={keys.precision}: without adapters (model.lora=null) all weights are trained, in float32; "
             "use model=tiny_lora or another model with adapters"
         )
-    return config, keys, problems + found
+    return config, keys, problems
 
 
-def command(help: str, taken: Sequence[str], run: Callable[[Bench], object]) -> None:
-    """A benchmark's main: reads the command and runs it; a user's mistake is a message.
+def read_parts(
+    plain: Mapping[str, Any], kind: type[Keys], used: Sequence[str] | None = None
+) -> tuple[RunConfig | None, Keys | None, list[str]]:
+    """Both parts of a composed configuration: the run's, and the command's own keys.
 
     Args:
-        help: for --help.
-        taken: as in `read_bench`.
-        run: measures, prints and writes.
+        plain: the configuration as plain values.
+        kind: dataclass of the command's own keys.
+        used: the run's keys that matter to the command; None: all.
+
+    Returns:
+        The run's configuration and the own keys, None where something is wrong; and everything that is wrong.
+    """
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    config, problems = read_config({key: value for key, value in plain.items() if key not in names}, used)
+    parts, wrong = read_fields(kind, {key: value for key, value in plain.items() if key in names})
+    keys = None
+    if not wrong:
+        try:
+            keys = kind(**parts)
+        except ValueError as error:
+            wrong = str(error).splitlines()
+    return config, keys, problems + wrong
+
+
+def result_file(values: Mapping[str, str]) -> tuple[Path | None, list[str]]:
+    """The file that `json=` names, None if it is not given; and what is wrong with it."""
+    file = local_path(values["json"]) if "json" in values else None
+    if file is not None and file.is_dir():
+        return file, [f"json={file}: that is a folder; expected a file, or a name for one"]
+    return file, []
+
+
+def carry_out(help: str, run: Callable[[list[str]], object]) -> None:
+    """Runs a command on the words typed; a user's mistake ends it with a message.
+
+    Args:
+        help: text for --help.
+        run: carries out the command, given its key=value arguments.
     """
     arguments = sys.argv[1:]
     try:
         refuse_flags(arguments, help)
         quiet_libraries()
-        run(read_bench(arguments, taken))
+        run(arguments)
     except (ConfigError, RunError) as error:
         sys.exit(f"error: {error}")
+
+
+def command(help: str, taken: Sequence[str], run: Callable[[Bench], object]) -> None:
+    """The main function of a benchmark.
+
+    Args:
+        help: text for --help.
+        taken: as in `read_bench`.
+        run: measures, prints and writes.
+    """
+    carry_out(help, lambda arguments: run(read_bench(arguments, taken)))

@@ -1,14 +1,14 @@
-"""What gradient features of responses cost, beside a learning step over the same tokens.
+"""The cost of gradient features of responses, compared with a learning step over the same tokens.
 
     python -m benchmarks.features pairs=500 json=FILE
 
-ratio_step             time of the features of 2 x `pairs` responses to that of a learning step on these pairs
-bytes_a_response       by how much the peak grows for a response more, measured with four times as many
-sketch_bytes           what is kept of a response
+ratio_step         time of the features of 2 x `pairs` responses, relative to a learning step on these pairs
+bytes_a_response   growth of the peak memory per additional response, measured with four times as many
+sketch_bytes       bytes kept of each response
 
-Features in 512 numbers, as allocation=balanced has them, through the scorer of the training step. The step is one
-update on all pairs, in passes of `model.tokens`. Own keys, with their values: conf/bench.yaml; the others: src.train
---help.
+The features are sketches of 512 numbers, as allocation=balanced uses them, computed by the scorer of the training step.
+The step is one update on all pairs, in passes of `model.tokens`. Keys of benchmarks, with their values:
+conf/bench.yaml; the others: src.train --help.
 """
 
 import statistics
@@ -16,15 +16,13 @@ from typing import Any
 
 from benchmarks.arguments import Bench, command
 from benchmarks.figures import ratio
-from benchmarks.machine import thread_count
 from benchmarks.material import Material, Pair, material
 from benchmarks.ours import learn, new_policy
 from benchmarks.outcome import finish
-from benchmarks.sides import Turns, alternate
+from benchmarks.sides import Turns, alternate_as_asked
 from src.allocation.features import gradient_sketches
 from src.allocation.sketch import CountSketch
 from src.inference.scorer import scorer_for
-from src.runtime.device import choose_device
 from src.runtime.report import Report
 
 SIZE = 512
@@ -32,12 +30,12 @@ MORE = 4
 
 
 def features(turns: Turns, given: Material) -> None:
-    """The features of a turn's pairs, both responses of each."""
+    """Features of a turn's pairs, both responses of each."""
     _features(turns, given, given.pairs)
 
 
 def features_of_more(turns: Turns, given: Material) -> None:
-    """Those of each turn's pairs, four times over: for the memory they take."""
+    """Features of each turn's pairs repeated `MORE` times, to see how memory grows."""
     _features(turns, given, [MORE * pairs for pairs in given.pairs])
 
 
@@ -53,27 +51,23 @@ def _features(turns: Turns, given: Material, batches: list[list[Pair]]) -> None:
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Measures, prints and writes; what is written."""
+    """Measures, prints and writes; returns the result as written."""
     report = Report()
-    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
     sides = {"step": learn, "features": features, "features of more": features_of_more}
     with report.live(), material(bench, report) as given:
         given = given.at(bench.precisions()[0])
-        found = alternate(
-            {name: (work, given) for name, work in sides.items()},
-            device, threads, bench.keys.warmup, bench.keys.repeats, report,
-        )  # fmt: skip
-    once, more = found["features"], found["features of more"]
-    grown = statistics.median(turn["peak_bytes"] for turn in more.turns) - statistics.median(
-        turn["peak_bytes"] for turn in once.turns
+        done = alternate_as_asked({name: (work, given) for name, work in sides.items()}, bench, report)
+    once = done["features"]
+    once_peak, more_peak = (
+        statistics.median(turn["peak_bytes"] for turn in done[name].turns) for name in ("features", "features of more")
     )
     figures = {
         "seconds": statistics.median(once.seconds()),
-        **ratio(once.seconds(), found["step"].seconds()).named("ratio_step"),
-        "bytes_a_response": grown / (2 * (MORE - 1) * bench.keys.pairs),
+        **ratio(once.seconds(), done["step"].seconds()).named("ratio_step"),
+        "bytes_a_response": (more_peak - once_peak) / (2 * (MORE - 1) * bench.keys.pairs),
         "sketch_bytes": 4 * SIZE,
     }
-    return finish("features", bench, figures, [(given.config.model.dtype, side) for side in found.values()], report)
+    return finish("features", bench, figures, [(given.config.model.dtype, side) for side in done.values()], report)
 
 
 if __name__ == "__main__":

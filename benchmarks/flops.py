@@ -1,11 +1,11 @@
 """The floating-point operations that a learning step cannot do without.
 
-A multiplication and an addition are two. The prompt is encoded once for both responses, their last tokens predict
-nothing and are not encoded, logits are made at the places that predict response tokens, attention is causal. There is
-no reference pass and nothing is computed twice. Norms, activations and the optimizer are left out: below 1 %.
+A multiplication and an addition are two operations. The prompt is encoded once for both responses; the last token of a
+response predicts nothing and is not encoded; logits are computed only where response tokens are predicted; attention is
+causal. No reference pass, and nothing is computed twice. Norms, activations and the optimizer, below 1 %, are left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -17,13 +17,13 @@ from benchmarks.material import Pair
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model the count depends on.
+    """The sizes of a model that the count depends on.
 
     Attributes:
-        linear: weights of its linear layers, without the head; of dense layers, all of which every token passes.
-        adapters: weights of one member's adapters; 0 without.
-        layers: of attention.
-        attention: heads x their dimension.
+        linear: weights of all linear layers except the head; layers are dense, so every token passes all of them.
+        adapters: weights of one member's adapters; 0 where all weights are trained.
+        layers: number of attention layers.
+        attention: heads x head dimension.
         head: hidden size x vocabulary.
     """
 
@@ -35,34 +35,47 @@ class Shape:
 
 
 def shape_of(model: PreTrainedModel, rank: int | None) -> Shape:
-    """The shape of a plain model, adapters of a rank on all of its linear layers to come."""
+    """The shape of a loaded model without adapters.
+
+    Args:
+        rank: LoRA rank of the adapters that will be put on all linear layers; None: all weights are trained.
+    """
     config, head = model.config.get_text_config(), model.get_output_embeddings()
-    layers = [one for one in model.modules() if isinstance(one, nn.Linear | Conv1D) and one is not head]
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear | Conv1D) and module is not head]
     heads = config.num_attention_heads
     dimension = getattr(config, "head_dim", None) or config.hidden_size // heads
     return Shape(
-        linear=sum(layer.weight.numel() for layer in layers),
-        adapters=(rank or 0) * sum(sum(layer.weight.shape) for layer in layers),
+        linear=sum(layer.weight.numel() for layer in linear),
+        adapters=(rank or 0) * sum(sum(layer.weight.shape) for layer in linear),
         layers=config.num_hidden_layers,
         attention=heads * dimension,
         head=head.weight.numel(),
     )
 
 
-def step_flops(shape: Shape, pairs: Iterable[Pair], members: int = 1) -> int:
-    """Operations of one step, forward and backward, for all members.
+def attention_scores(prompt: int, responses: Sequence[int]) -> int:
+    """Causal attention scores of a head over a prompt and its responses, each without its last token.
 
-    A trained weight takes part in three products a token (forward, its own gradient, its input's), a frozen one in two,
-    an attention score in three passes of two products.
+    Args:
+        prompt: tokens of the prompt, encoded once.
+        responses: tokens of each response, which attends to the prompt and to itself.
+    """
+    behind = [max(tokens - 1, 0) for tokens in responses]
+    return prompt * (prompt + 1) // 2 + sum(m * prompt + m * (m + 1) // 2 for m in behind)
+
+
+def step_flops(shape: Shape, pairs: Iterable[Pair], members: int = 1) -> int:
+    """Operations of one step, forward and backward, of all members.
+
+    A trained weight takes part in three products per token (forward, gradient of the weight, gradient of the input), a
+    frozen weight in two. An attention score takes part in two products forward and four backward.
     """
     trained = shape.adapters == 0
     total = 0
     for prompt, *responses in pairs:
-        P, behind = len(prompt), [max(len(response) - 1, 0) for response in responses]
-        tokens = P + sum(behind)
-        looks = P * (P + 1) // 2 + sum(m * P + m * (m + 1) // 2 for m in behind)
-        places = sum(map(len, responses))
-        total += (6 if trained else 4) * (shape.linear * tokens + shape.head * places)
+        lengths = [len(response) for response in responses]
+        tokens = len(prompt) + sum(max(length - 1, 0) for length in lengths)
+        total += (6 if trained else 4) * (shape.linear * tokens + shape.head * sum(lengths))
         total += 6 * shape.adapters * tokens
-        total += 3 * 4 * shape.layers * shape.attention * looks
+        total += 3 * 4 * shape.layers * shape.attention * attention_scores(len(prompt), lengths)
     return members * total

@@ -1,15 +1,14 @@
-"""How our learning step's time and memory grow with the work.
+"""How the time and memory of our learning step grow with the work.
 
     python -m benchmarks.growth model=smollm2_135m model.path=DIR data.path=DIR json=FILE
 
-One quantity is changed at a time: pairs, prompt tokens, response tokens, vocabulary, members. Tokens are random, all
-prompts of one length and all responses of one length; every point has a process of its own. For each quantity, b of
-cost = a size^b as it fits best: 1 is proportional growth, 0 none.
+One quantity is varied at a time: pairs, prompt tokens, response tokens, vocabulary, members. Tokens are random; all
+prompts have one length, and all responses. Each point has a process of its own.
 
-exponents   quantity -> of seconds, and of the memory that the step took beyond what was there before it; null where
-            there was none
+exponents   quantity -> b of the fit cost = a size^b, for seconds and for the memory that the step took beyond what was
+            in use before: 1 is proportional growth, 0 none; null where the step took no memory
 
-Own keys, with their values: conf/bench.yaml; the others: src.train --help.
+Keys of benchmarks, with their values: conf/bench.yaml; the others: src.train --help.
 """
 
 import statistics
@@ -22,45 +21,40 @@ import torch
 from benchmarks import ours
 from benchmarks.arguments import Bench, command
 from benchmarks.figures import exponent
-from benchmarks.machine import thread_count
 from benchmarks.material import Material, Pair, material
 from benchmarks.outcome import finish
-from benchmarks.sides import Side, alternate
+from benchmarks.sides import Side, alternate_as_asked
 from src.models.pretrained import load_tokenizer
-from src.runtime.device import choose_device
 from src.runtime.report import Report
 from src.runtime.seeding import torch_stream
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Measures, prints and writes; what is written."""
+    """Measures, prints and writes; returns the result as written."""
     report = Report()
-    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
-    found: list[tuple[str, Side]] = []
+    sides: list[tuple[str, Side]] = []
     rows: dict[str, list[dict[str, Any]]] = {}
     with report.live(), material(bench, report) as given:
         given = given.at(bench.precisions()[0])
         for quantity, size, changed in points(bench, given):
             name = f"{quantity} {size}"
-            side = alternate(
-                {name: (ours.learn, changed)}, device, threads, bench.keys.warmup, bench.keys.repeats, report
-            )[name]
-            found.append((quantity, side))
-            taken = max(side.peak() - side.facts["resident_bytes"], 0)
+            side = alternate_as_asked({name: (ours.learn, changed)}, bench, report)[name]
+            sides.append((quantity, side))
+            step_bytes = max(side.peak() - side.facts["resident_bytes"], 0)
             seconds = statistics.median(side.seconds())
-            rows.setdefault(quantity, []).append({"size": size, "seconds": seconds, "step_bytes": taken})
+            rows.setdefault(quantity, []).append({"size": size, "seconds": seconds, "step_bytes": step_bytes})
     exponents = {
         quantity: {
-            cost: exponent([row["size"] for row in of_one], [row[cost] for row in of_one])
+            cost: exponent([point["size"] for point in line], [point[cost] for point in line])
             for cost in ("seconds", "step_bytes")
         }
-        for quantity, of_one in rows.items()
+        for quantity, line in rows.items()
     }
-    return finish("growth", bench, {"exponents": exponents, "points": rows}, found, report)
+    return finish("growth", bench, {"exponents": exponents, "points": rows}, sides, report)
 
 
 def points(bench: Bench, given: Material) -> Iterator[tuple[str, int, Material]]:
-    """(quantity, size, what our side is given), each quantity at sizes that double, the others in the middle."""
+    """(quantity, size, material) of each point: one quantity at sizes that double, the others at their middle size."""
     keys = bench.keys
     vocabulary = len(load_tokenizer(given.base))
     middle = {
@@ -73,14 +67,14 @@ def points(bench: Bench, given: Material) -> Iterator[tuple[str, int, Material]]
     for quantity, value in middle.items():
         if quantity == "ensemble" and bench.config.model.lora is None:
             continue
-        # From below the middle to one above it; members only grow.
+        # From below the middle size to twice it; the number of members starts at it.
         lowest = value if quantity == "ensemble" else max(1, value >> (keys.sizes - 2))
         for size in (lowest << doubled for doubled in range(keys.sizes)):
             yield quantity, size, _at(given, middle | {quantity: size})
 
 
 def _at(given: Material, sizes: dict[str, int]) -> Material:
-    """Random pairs of given sizes, the same ones every turn."""
+    """Material with random pairs of these sizes, the same in every turn."""
     generator = torch_stream(given.config.seed, "growth")
 
     def ids(count: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The machine that is measured: its name, its settings, how fast it multiplies, how much memory was taken."""
+"""The machine that is measured: its name and settings, its rate of matrix products, the memory in use."""
 
 import importlib.metadata
 import os
@@ -15,14 +15,14 @@ import torch
 from src.runtime.memory import peak_gib
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "numpy")
-# Side of the square matrices whose product is taken for the machine's best.
+# Side of the square matrices whose product gives the machine's best rate.
 RATE_SIZE = {"cpu": 2048, "cuda": 8192}
-# And of those that show, before each turn, whether something else is running.
+# Side of the square matrices whose product, before each turn, shows whether something else is running.
 CHECK_SIZE = {"cpu": 1024, "cuda": 4096}
 
 
 def thread_count(asked: int | None) -> int:
-    """Threads of each side: as asked, else OMP_NUM_THREADS, else every core that this process may use."""
+    """Threads of each side: `asked`, else OMP_NUM_THREADS, else one for each core that this process may use."""
     return asked or int(os.environ.get("OMP_NUM_THREADS", 0)) or len(_cores())
 
 
@@ -32,21 +32,22 @@ def _cores() -> list[int]:
 
 
 def process_settings(threads: int) -> dict[str, str]:
-    """Environment variables of every side's process, the same for all.
+    """Environment variables of the processes of all sides.
 
-    With every core in use each thread gets one of its own: two on one core take twice the time. Large buffers stay with
-    the process, or every step has their pages given to it anew; TRL's, which are the largest, gain most from that.
+    If the threads fill the machine, each is pinned to its own core: two threads on one core take twice the time. Large
+    buffers are kept by the process; otherwise each step faults their pages in again. TRL, with the largest buffers,
+    gains most from that.
     """
     pinned = {"GOMP_CPU_AFFINITY": " ".join(map(str, _cores()))} if threads == len(_cores()) else {}
     kept = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
     quiet = {"TOKENIZERS_PARALLELISM": "false", "TRL_EXPERIMENTAL_SILENCE": "1", "TQDM_DISABLE": "1"}
     quiet["KINETO_LOG_LEVEL"] = "99"
-    quiet["PYTHONWARNINGS"] = "ignore::FutureWarning"  # of transformers, about names that TRL uses
+    quiet["PYTHONWARNINGS"] = "ignore::FutureWarning"  # transformers warns about names that TRL uses
     return {"OMP_NUM_THREADS": str(threads), **pinned, **kept, **quiet}
 
 
 def facts(device: torch.device, threads: int) -> dict[str, Any]:
-    """What the figures depend on, for the report."""
+    """The facts about machine and packages that the figures depend on, as they are written in the result."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "cpu": _cpu_name(),
@@ -72,37 +73,37 @@ def _version(package: str) -> str | None:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done what it was given."""
+    """Waits until the device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def product_seconds(device: torch.device, size: int, dtype: torch.dtype = torch.float32, times: int = 3) -> float:
-    """Seconds that the product of two square matrices takes, the best of so many; fewer once they took a second."""
+    """Seconds of a product of two square matrices: the best of `times`, or of fewer once they took a second."""
     left, right = (torch.full((size, size), 0.5, dtype=dtype, device=device) for _ in range(2))
-    taken: list[float] = []
-    while len(taken) < times and (len(taken) < 2 or sum(taken) < 1):
+    seconds: list[float] = []
+    while len(seconds) < times and (len(seconds) < 2 or sum(seconds) < 1):
         synchronize(device)
         start = time.perf_counter()
         torch.mm(left, right)
         synchronize(device)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def product_rate(device: torch.device, dtype: torch.dtype, times: int = 5) -> float:
-    """Floating-point operations a second of large matrix products, the best of so many."""
+    """Floating-point operations a second of large matrix products, the best of `times`."""
     size = RATE_SIZE[device.type]
     return 2 * size**3 / product_seconds(device, size, dtype, times)
 
 
 def resident_bytes(device: torch.device) -> int:
-    """The memory that is taken now: of the GPU by tensors, or by the process on the CPU."""
+    """Bytes in use now: by tensors on a GPU, by the process on a CPU."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
 def forget_peak(device: torch.device) -> None:
-    """Lets `peak_bytes` begin anew, where the system can do that."""
+    """Resets the peak that `peak_bytes` reports, where the system can."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -111,10 +112,10 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory taken since `forget_peak`: of the GPU by tensors, or by the process on the CPU."""
+    """Most bytes in use since `forget_peak`: by tensors on a GPU, by the process on a CPU."""
     status = Path("/proc/self/status")
     if device.type == "cpu" and status.is_file():
-        # Not getrusage: a process starts there with the peak of the one that started it.
+        # Not getrusage: there a process starts with the peak of its parent.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 2**10
     return round(peak_gib(device) * 2**30)

@@ -1,4 +1,4 @@
-"""What the sides work on: the same model, and the same pairs or prompts as token ids."""
+"""The material that all sides work on: one model, and the same pairs or prompts as token ids."""
 
 import itertools
 import tempfile
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Pair(NamedTuple):
-    """Token ids."""
+    """A pair as token ids."""
 
     prompt: Ids
     chosen: Ids
@@ -32,14 +32,14 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """What a side is given.
+    """The input of a side.
 
     Attributes:
-        config: `model.dtype` is the precision.
-        base: the model under the adapters, a folder or hub name.
-        batches: prompts of every turn, in order.
-        pairs: of the same prompts.
-        vocabulary: to which the model's is cut or grown; None: as it is.
+        config: the configuration; `model.dtype` is the precision.
+        base: folder or hub name of the model under the adapters.
+        batches: prompts of each turn, in order.
+        pairs: pairs of each turn, on the same prompts.
+        vocabulary: size to which the embeddings are resized; None: they stay as they are.
     """
 
     config: RunConfig
@@ -49,15 +49,17 @@ class Material:
     vocabulary: int | None = None
 
     def at(self, precision: str) -> "Material":
-        """The same in another precision."""
+        """The same material in another precision."""
         model = replace(self.config.model, dtype=precision)
         return replace(self, config=replace(self.config, model=model))
 
 
 @contextmanager
 def material(bench: Bench, report: Report) -> Iterator[Material]:
-    """The model, made where it has to be, and real prompts: `pairs` a turn, the chosen response is the prompt's label,
-    the rejected one the label of another prompt."""
+    """The model, trained first if start=sft needs it, and real prompts in random order, `pairs` of them a turn.
+
+    In a pair the chosen response is the prompt's label, the rejected response the label of the prompt before.
+    """
     config = bench.config
     splits = config.data.load(config.task.name)
     cache = build_sft_cache(config, splits, report)
@@ -65,30 +67,31 @@ def material(bench: Bench, report: Report) -> Iterator[Material]:
         if bench.keys.start == "sft":
             base = _folded(cache, Path(folder) / "sft")
         else:
-            # A base from scratch as it is before any training: how it was trained takes no part in what it costs.
+            # An untrained base from scratch: training does not change what a model costs.
             base = replace(cache, spec=replace(config.model, pretrain=None, lora=None, dtype="float32")).base()
         template = Template(load_tokenizer(base), config.model.template)
         turns = bench.keys.warmup + bench.keys.repeats
-        rows = [splits.train[place] for place in numpy_stream(config.seed, "bench").permutation(len(splits.train))]
+        rows = [splits.train[index] for index in numpy_stream(config.seed, "bench").permutation(len(splits.train))]
         prompts = tokenize(
             rows, template, config.task.max_prompt_tokens, "train", turns * bench.keys.pairs,
             config.task.max_label_tokens,
         )  # fmt: skip
-        # The label of the prompt before is the rejected response.
-        pairs = [Pair(one.ids, one.label_ids, prompts[place - 1].label_ids) for place, one in enumerate(prompts)]
+        pairs = [
+            Pair(prompt.ids, prompt.label_ids, prompts[index - 1].label_ids) for index, prompt in enumerate(prompts)
+        ]
         yield Material(
             config, base, _batches(prompts, turns, bench.keys.pairs), _batches(pairs, turns, bench.keys.pairs)
         )
 
 
 def _batches(items: list[T], count: int, size: int) -> list[list[T]]:
-    """So many lists, from the beginning again where the items do not suffice."""
+    """`count` lists of `size` items, starting over when the items run out."""
     endless = itertools.cycle(items)
     return [list(itertools.islice(endless, size)) for _ in range(count)]
 
 
 def _folded(cache: SftCache, folder: Path) -> str:
-    """The SFT policy as a model folder."""
+    """Saves the SFT policy, adapters folded in, as a model folder."""
     policy = cache.policy(1)
     model = load_model(policy.base, policy.model.dtype)
     model.load_state_dict(policy.mean(), strict=False)

@@ -19,13 +19,13 @@ from src.runtime.report import Report
 
 
 def learn(turns: Turns, given: Material) -> None:
-    """A step of all members at a time."""
+    """A turn is one step of all members together."""
     learner = new_learner(given, given.config.ensemble)
     _steps(turns, given, learner, times=1)
 
 
 def learn_singly(turns: Turns, given: Material) -> None:
-    """As many steps of one member, one after the other."""
+    """A turn is a step of one member, repeated for as many members as the ensemble has."""
     _steps(turns, given, new_learner(given, 1), times=given.config.ensemble)
 
 
@@ -37,27 +37,27 @@ def _steps(turns: Turns, given: Material, learner: Learner, times: int) -> None:
         rate=product_rate(device, dtype),
         shape=asdict(shape_of(learner.policy.model, spec.rank if spec else None)),
         tokens=[token_counts(pairs) for pairs in given.pairs],
-        reference=[[one.logps["reference"] for one in batch] for batch in batches],
+        reference=[[comparison.logps["reference"] for comparison in batch] for batch in batches],
     )
     turn = 0
     while True:
         turns.wait()
         for _ in range(times):
-            # Step 0 each time: the schedule stands still, and its end is never reached.
+            # Always step 0, so that the learning rate stays the same however many turns there are.
             learner.step(0, batches[turn % len(batches)])
         turns.done()
         turn += 1
 
 
 def new_learner(given: Material, members: int) -> Learner:
-    """A learner with fresh adapters on the base, or of all weights."""
+    """A learner on the base: with fresh adapters, or of all weights."""
     policy = new_policy(given, members)
     scorer = scorer_for(policy.model, given.config.model.tokens, Report().warn)
     return Learner(policy, given.config.loss, scorer, given.config.optimizer, given.config.learning_rate, 1)
 
 
 def new_policy(given: Material, members: int) -> Policy:
-    """The base with fresh adapters, so many members."""
+    """The base with fresh adapters of `members` members."""
     spec = given.config.model
     policy = Policy(
         plain_model(given).to(choose_device(given.config.device)),  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def new_policy(given: Material, members: int) -> Policy:
 
 
 def plain_model(given: Material) -> PreTrainedModel:
-    """The model as every side loads it."""
+    """The model without adapters, as every side loads it."""
     model = load_model(given.base, getattr(torch, given.config.model.dtype))
     if given.vocabulary is not None:
         model.resize_token_embeddings(given.vocabulary, mean_resizing=False)
@@ -80,23 +80,23 @@ def plain_model(given: Material) -> PreTrainedModel:
 
 
 def token_counts(pairs: list[Pair]) -> tuple[int, int]:
-    """Tokens of the rows of a usual step (every response behind a copy of its prompt), and of the responses in them."""
+    """Tokens in a conventional batch, where each response follows a copy of its prompt; and response tokens in it."""
     responses = sum(len(pair.chosen) + len(pair.rejected) for pair in pairs)
     return 2 * sum(len(pair.prompt) for pair in pairs) + responses, responses
 
 
 def compared(learner: Learner, pairs: list[Pair]) -> list[Comparison]:
-    """Pairs with the log-probs of the base as reference, as a round leaves them."""
+    """Pairs with the base's log-probs as reference, as the learner receives them after a collection round."""
     with learner.policy.using(learner.policy.mean()) as model:
         prompts, responses = [pair.prompt for pair in pairs], [pair[1:] for pair in pairs]
         scored = learner.scorer.all_logps(model, prompts, responses).tolist()
     return [
         Comparison(
-            prompt=Prompt(place, Row("", ""), pair.prompt, ()),
+            prompt=Prompt(index, Row("", ""), pair.prompt, ()),
             responses=(Response(pair.chosen, ""), Response(pair.rejected, "")),
             scores=None,
             chosen=0,
             logps=dict.fromkeys(("behavior", "reference", "sft"), tuple(logps)),
         )
-        for place, (pair, logps) in enumerate(zip(pairs, scored, strict=True))
+        for index, (pair, logps) in enumerate(zip(pairs, scored, strict=True))
     ]

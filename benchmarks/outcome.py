@@ -1,8 +1,9 @@
-"""The result of a benchmark: a table for a person, a file for whatever comes after."""
+"""The result of a benchmark: a table for a person, a JSON file for programs."""
 
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -19,26 +20,26 @@ from src.storage.files import write_text
 def finish(
     name: str, bench: Bench, figures: Mapping[str, Any], sides: Sequence[tuple[str, Side]], report: Report
 ) -> dict[str, Any]:
-    """Prints the figures, and writes them whole with everything they depend on.
+    """Prints the figures, and writes them with everything they depend on.
 
     Args:
-        name: of the benchmark.
+        name: the benchmark's name.
         figures: name -> value, at the top of the file.
-        sides: setting and side, in the order measured.
+        sides: (setting, side), in the order measured.
 
     Returns:
-        What is written.
+        The result as written.
     """
-    measured = Table("setting", "side", "median s", "from", "to", "peak GiB", title=f"benchmarks.{name}")
+    table = Table("setting", "side", "median s", "from", "to", "peak GiB", title=f"benchmarks.{name}")
     for setting, side in sides:
         seconds = side.seconds()
-        measured.add_row(
+        table.add_row(
             setting,
             side.name,
             *(f"{value:.4g}" for value in (statistics.median(seconds), min(seconds), max(seconds))),
             f"{side.peak() / 2**30:.2f}",
         )
-    report.console.print(measured)
+    report.console.print(table)
     for key, value in figures.items():
         if value is not None:
             report.say(f"{key}: {shown(value)}")
@@ -50,14 +51,19 @@ def finish(
         "git_sha": git_sha(),
         "config": bench.plain,
     }
-    if bench.json is not None:
-        write_text(bench.json, json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
-        report.say(f"Written: {bench.json}")
+    write_result(row, bench.json, report)
     return row
 
 
+def write_result(row: Mapping[str, Any], file: Path | None, report: Report) -> None:
+    """Writes a result as JSON, if a file was given."""
+    if file is not None:
+        write_text(file, json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+        report.say(f"Written: {file}")
+
+
 def shown(value: Any) -> str:
-    """A figure for a person."""
+    """A figure as text for a person; a list is a range."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):

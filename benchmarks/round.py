@@ -1,17 +1,18 @@
-"""A whole round at F=T: sample two responses to each prompt, annotate, score the reference, take one step.
+"""A whole round at F=T: sample two responses to each prompt, annotate them, score the reference, take one step.
 
     python -m benchmarks.round model=smollm2_135m model.path=DIR data.path=DIR json=FILE
 
-ratio_trl_online              pairs a second of ours to those of TRL's experimental OnlineDPOTrainer, best settings
-ratio_trl_online_as_it_comes  to the same with gradient checkpointing, its default, so that it samples without a cache
+ratio_trl_online              our pairs a second relative to TRL's experimental OnlineDPOTrainer at its best settings
+ratio_trl_online_as_it_comes  relative to its default settings: gradient checkpointing, so it samples without a cache
 pairs_per_second              of ours
-seconds_collect, ...          of ours, by stage: fold makes the policies' weights
+seconds_collect, ...          of ours, by stage; fold computes the policies' weights
 
-The same prompts in the same order, temperature 1, the same limit on tokens, the same reward, which costs nothing. TRL's
-reference is the policy at the start; ours is behavior's unless reference=sft is given, which costs the same, for the KL
-to the start is a metric of both. reference.from_sampling=true spares a pass over the pairs. start=sft begins with the
-SFT policy, whose responses are as long as labels. as_it_comes=false leaves out TRL as it comes, by far the slowest. Own
-keys, with their values: conf/bench.yaml; the others: src.train --help.
+Both sides have the same prompts in the same order, temperature 1, the same limit on tokens, and the same reward, which
+costs nothing. TRL's reference is the policy at the start. Ours is the behavior policy unless reference=sft is given;
+both cost the same, because the KL to the start is a metric either way. reference.from_sampling=true saves a pass over
+the pairs. start=sft begins with the SFT policy, whose responses are as long as labels. as_it_comes=false leaves out
+TRL's default settings, by far the slowest. Keys of benchmarks, with their values: conf/bench.yaml; the others:
+src.train --help.
 """
 
 import statistics
@@ -24,11 +25,10 @@ from rich.console import Console
 from benchmarks import trl_peer
 from benchmarks.arguments import Bench, command
 from benchmarks.figures import ratio
-from benchmarks.machine import thread_count
 from benchmarks.material import Material, material
 from benchmarks.ours import new_learner
 from benchmarks.outcome import finish
-from benchmarks.sides import Side, Turns, Work, alternate
+from benchmarks.sides import Side, Turns, Work, alternate_as_asked
 from src.allocation.base import Allocated
 from src.allocation.uniform import Uniform
 from src.collection.round import CollectionRound
@@ -39,7 +39,6 @@ from src.loop import STAGES
 from src.models.template import template_of
 from src.oracles.comparer import Comparer
 from src.records import Prompt
-from src.runtime.device import choose_device
 from src.runtime.errors import RunError
 from src.runtime.report import Report
 from src.runtime.stopwatch import Stopwatch
@@ -65,8 +64,8 @@ class CheapOracle:
 
 
 @dataclass
-class Given:
-    """A stream of these prompts in their order."""
+class FixedStream:
+    """A prompt stream that gives these prompts in their order."""
 
     prompts: list[Prompt]
 
@@ -77,7 +76,7 @@ class Given:
 
 @dataclass(frozen=True)
 class InOrder:
-    """One pair a prompt, the prompts of every turn as they are given."""
+    """An allocation of one pair per prompt, on the prompts of each turn in their order."""
 
     batches: list[list[Prompt]]
     samples: ClassVar[bool] = False
@@ -87,11 +86,11 @@ class InOrder:
 
     def allocate(self, offer: Any) -> Allocated:
         batch = self.batches[offer.stream.position // offer.budget]
-        return Uniform(depth=1).allocate(replace(offer, stream=Given(list(batch))))
+        return Uniform(depth=1).allocate(replace(offer, stream=FixedStream(list(batch))))
 
 
 def ours(turns: Turns, given: Material) -> None:
-    """A round of ours, pairs not written to disk."""
+    """A turn is one of our rounds; pairs are not written to disk."""
     take = rounds(given)
     turns.ready(tokens=[sum(len(prompt.ids) for prompt in batch) for batch in given.batches])
     for turn in range(len(given.batches)):
@@ -100,7 +99,7 @@ def ours(turns: Turns, given: Material) -> None:
 
 
 def rounds(given: Material) -> Callable[[int], dict[str, Any]]:
-    """What takes the round of a turn, all of it ready; it gives the tokens sampled, and the seconds of each stage."""
+    """Loads everything; returns a function from turn number to the tokens sampled and the seconds of each stage."""
     config, batches = given.config, given.batches
     learner = new_learner(given, config.ensemble)
     policy, template = learner.policy, template_of(learner.policy, config.model.template)
@@ -136,7 +135,7 @@ def rounds(given: Material) -> Callable[[int], dict[str, Any]]:
 
 
 def pace(side: Side, pairs: int) -> dict[str, float]:
-    """Pairs a second, and the median seconds of each stage."""
+    """Figures of our side: pairs a second, and median seconds of each stage."""
     stages = {
         f"seconds_{name.removeprefix('time/')}": statistics.median(turn["stages"][name] for turn in side.turns)
         for name in side.turns[0]["stages"]
@@ -145,15 +144,14 @@ def pace(side: Side, pairs: int) -> dict[str, float]:
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Measures, prints and writes; what is written."""
+    """Measures, prints and writes; returns the result as written."""
     report = Report()
-    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
     skipped = trl_peer.skipped(bench, report)
     rivals: dict[str, Work | None] = {"": None}
     if skipped is None:
         rivals = {"trl_online": trl_peer.online}
         rivals |= {"trl_online_as_it_comes": trl_peer.online_as_it_comes} if bench.keys.as_it_comes else {}
-    found: list[tuple[str, Side]] = []
+    measured: list[tuple[str, Side]] = []
     figures: dict[str, Any] = {}
     with report.live(), material(bench, report) as given:
         given = given.at(bench.precisions()[0])
@@ -161,14 +159,14 @@ def measure(bench: Bench) -> dict[str, Any]:
             sides: dict[str, tuple[Work, Any]] = {"ours": (ours, given)}
             if work is not None:
                 sides[rival] = work, given
-            done = alternate(sides, device, threads, bench.keys.warmup, bench.keys.repeats, report)
-            found += [(bench.precisions()[0], side) for side in done.values()]
+            done = alternate_as_asked(sides, bench, report)
+            measured += [(bench.precisions()[0], side) for side in done.values()]
             figures = pace(done["ours"], bench.keys.pairs) | figures
             if work is not None:
                 if done[rival].facts["tokens"] != done["ours"].facts["tokens"]:
-                    raise RunError(f"{rival} read other tokens than ours in the same prompts: not the same work")
+                    raise RunError(f"{rival} tokenized the prompts differently from ours: not the same work")
                 figures |= ratio(done[rival].seconds(), done["ours"].seconds()).named(f"ratio_{rival}")
-    return finish("round", bench, figures | {"skipped": skipped}, found, report)
+    return finish("round", bench, figures | {"skipped": skipped}, measured, report)
 
 
 if __name__ == "__main__":

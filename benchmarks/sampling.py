@@ -1,15 +1,15 @@
-"""Sampling two responses to each prompt: ours against `generate` of transformers, the same prompts in the same order.
+"""Sampling two responses to each prompt: ours against `generate` of transformers, on the same prompts in order.
 
     python -m benchmarks.sampling model=smollm2_135m model.path=DIR data.path=DIR pairs=16 json=FILE
 
-ratio_generate       tokens a second of ours to theirs, every response of task.max_new_tokens tokens
-ratio_generate_ends  the same with responses that end where the model ends them; their lengths are random
-tokens_per_second    of ours; .._ends as above
+ratio_generate                            our tokens a second relative to theirs, all responses task.max_new_tokens long
+ratio_generate_ends                       the same with responses that end where the model ends them, at random lengths
+tokens_per_second, tokens_per_second_ends of ours, for both kinds of responses
 
-Ours folds the adapters into the weights within its time; generate has a plain model, as if they were folded already,
-which is its best, its key-value cache, num_return_sequences=2, and batches of as many responses (model.rows). start=sft
-samples from the SFT policy, whose responses are as long as labels. Own keys, with their values: conf/bench.yaml; the
-others: src.train --help.
+Our time includes folding the adapters into the weights. generate runs at its best: on a plain model, as if adapters
+were folded already, with its key-value cache, num_return_sequences=2, and batches of as many responses (model.rows).
+start=sft samples from the SFT policy, whose responses are as long as labels. Keys of benchmarks, with their values:
+conf/bench.yaml; the others: src.train --help.
 """
 
 import statistics
@@ -19,11 +19,10 @@ import torch
 
 from benchmarks.arguments import Bench, command
 from benchmarks.figures import ratio
-from benchmarks.machine import thread_count
 from benchmarks.material import Material, material
 from benchmarks.ours import new_policy, plain_model
 from benchmarks.outcome import finish
-from benchmarks.sides import Side, Turns, Work, alternate
+from benchmarks.sides import Side, Turns, Work, alternate_as_asked
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for
 from src.models.pretrained import load_tokenizer
@@ -36,12 +35,12 @@ K = 2
 
 
 def ours_fixed(turns: Turns, given: Material) -> None:
-    """Nothing ends a response."""
+    """Our sampling, responses of a fixed length: no token ends a response."""
     _ours(turns, given, ends=False)
 
 
 def ours_ends(turns: Turns, given: Material) -> None:
-    """The template's end tokens do."""
+    """Our sampling, responses ended by the template's end tokens."""
     _ours(turns, given, ends=True)
 
 
@@ -60,12 +59,12 @@ def _ours(turns: Turns, given: Material, ends: bool) -> None:
 
 
 def generate_fixed(turns: Turns, given: Material) -> None:
-    """As `ours_fixed`."""
+    """`generate`, responses of a fixed length."""
     _generate(turns, given, ends=False)
 
 
 def generate_ends(turns: Turns, given: Material) -> None:
-    """As `ours_ends`."""
+    """`generate`, responses ended by the template's end tokens."""
     _generate(turns, given, ends=True)
 
 
@@ -85,8 +84,10 @@ def _generate(turns: Turns, given: Material, ends: bool) -> None:
         for start in range(0, len(batch), size):
             prompts = [prompt.ids for prompt in batch[start : start + size]]
             longest = max(map(len, prompts))
-            ids = torch.tensor([[pad] * (longest - len(one)) + list(one) for one in prompts], device=device)
-            mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts], device=device)
+            ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+            mask = torch.tensor(
+                [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device
+            )
             with torch.no_grad():
                 out = model.generate(
                     input_ids=ids,
@@ -104,7 +105,7 @@ def _generate(turns: Turns, given: Material, ends: bool) -> None:
 
 
 def _response_tokens(drawn: torch.Tensor, end_ids: list[int] | None) -> int:
-    """Tokens up to and with the first that ends each response, (rows, length)."""
+    """Tokens of all responses (rows, length), each up to its first end token, that token included."""
     if end_ids is None:
         return drawn.numel()
     ended = torch.isin(drawn, torch.tensor(end_ids, device=drawn.device)).int()
@@ -118,24 +119,23 @@ VARIANTS: dict[str, dict[str, Work]] = {
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Measures, prints and writes; what is written."""
+    """Measures, prints and writes; returns the result as written."""
     report = Report()
-    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
-    found: list[tuple[str, Side]] = []
+    measured: list[tuple[str, Side]] = []
     figures: dict[str, Any] = {}
     with report.live(), material(bench, report) as given:
         for suffix, sides in VARIANTS.items():
             chosen = {
                 name: (work, given) for name, work in sides.items() if name == "ours" or bench.keys.peer != "none"
             }
-            done = alternate(chosen, device, threads, bench.keys.warmup, bench.keys.repeats, report)
-            found += [("ends" if suffix else "fixed lengths", side) for side in done.values()]
-            # Seconds a token: those of theirs to ours are the tokens a second of ours to theirs.
+            done = alternate_as_asked(chosen, bench, report)
+            measured += [("ends" if suffix else "fixed lengths", side) for side in done.values()]
+            # Seconds a token: their ratio, theirs to ours, is that of tokens a second, ours to theirs.
             costs = {name: [turn["seconds"] / turn["tokens"] for turn in side.turns] for name, side in done.items()}
             figures[f"tokens_per_second{suffix}"] = 1 / statistics.median(costs["ours"])
             if "generate" in costs:
                 figures |= ratio(costs["generate"], costs["ours"]).named(f"ratio_generate{suffix}")
-    return finish("sampling", bench, figures, found, report)
+    return finish("sampling", bench, figures, measured, report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Sides of a comparison: each in a process of its own that stays alive, told in turn to do one unit of work.
+"""Sides of a comparison: each has a process that stays alive and does one unit of work when it is its turn.
 
-Taking turns (A B A B ...) shows both sides the same machine, and in processes of their own neither finds the other's
-memory, caches or threads.
+Taking turns (A B A B ...) shows both sides the same machine; separate processes share no memory, caches or threads.
 """
 
 import multiprocessing
@@ -15,6 +14,7 @@ from unittest import mock
 
 import torch
 
+from benchmarks.arguments import Bench
 from benchmarks.machine import (
     CHECK_SIZE,
     forget_peak,
@@ -23,38 +23,40 @@ from benchmarks.machine import (
     product_seconds,
     resident_bytes,
     synchronize,
+    thread_count,
 )
 from src.build import quiet_libraries
+from src.runtime.device import choose_device
 from src.runtime.errors import RunError
 from src.runtime.report import Report
 
-# A quick matrix product that takes so much longer than the fastest one says that something else is running.
+# A quick matrix product that takes this many times the fastest one shows that something else is running.
 BUSY = 1.25
-# What one turn showed: "seconds", "peak_bytes", "check_seconds", and what the side adds.
+# The record of one turn: "seconds", "peak_bytes", "check_seconds", and what the side adds.
 Turn = dict[str, Any]
-# A process started afresh: settings such as the allocator's are read when one starts.
+# A freshly started process, since settings such as the allocator's are read at its start.
 Worker: Callable[..., Any] = multiprocessing.get_context("spawn").Process
 
 
 class Over(Exception):
-    """No more turns are wanted."""
+    """Ends a side's work: the driver wants no more turns."""
 
 
 class Turns:
-    """A side's own end: it is ready, waits for its turn, and says when the turn's work is done."""
+    """The side's end of the connection: ready once, then wait and done for each turn."""
 
     def __init__(self, connection: Connection, device: torch.device) -> None:
         self._connection, self._device, self._started = connection, device, 0.0
 
     def ready(self, **facts: Any) -> None:
-        """Everything is loaded; `facts` are for the driver."""
+        """Tells the driver that everything is loaded, and the facts it asks for."""
         self._connection.send({**facts, "resident_bytes": resident_bytes(self._device)})
 
     def wait(self) -> None:
-        """Returns when it is this side's turn, the clock started.
+        """Waits for this side's turn, then starts the clock.
 
         Raises:
-            Over: if there is no other turn.
+            Over: if there are no more turns.
         """
         try:
             if not self._connection.recv():
@@ -66,24 +68,25 @@ class Turns:
         forget_peak(self._device)
         self._started = time.perf_counter()
 
-    def done(self, **found: Any) -> None:
-        """The turn's work is done; `found` goes with its time."""
+    def done(self, **record: Any) -> None:
+        """Stops the clock and sends the turn's record to the driver."""
         synchronize(self._device)
         seconds = time.perf_counter() - self._started
         memory = peak_bytes(self._device)
-        self._connection.send({"seconds": seconds, "peak_bytes": memory, "check_seconds": self._check, **found})
+        self._connection.send({"seconds": seconds, "peak_bytes": memory, "check_seconds": self._check, **record})
 
 
-# The work of a side: makes ready, then takes turns until `Over`. A function of a module, for it goes to a process.
+# The work of a side: loads, calls `ready`, then takes turns until `Over`. A module's function, so that it can be sent
+# to a process.
 Work = Callable[[Turns, Any], None]
 
 
 class Side:
-    """The driver's end of a side.
+    """The driver's end of the connection to a side.
 
     Attributes:
-        facts: what it said when it was ready.
-        turns: what every turn showed, warm-up left out.
+        facts: sent by the side when it was ready.
+        turns: records of the turns after warm-up.
     """
 
     def __init__(self, name: str, worker: Any, connection: Connection) -> None:
@@ -92,50 +95,54 @@ class Side:
         self.facts = self._answer()
 
     def turn(self) -> Turn:
-        """One unit of work."""
-        with suppress(OSError):  # of a process that is gone, which the answer says
+        """Lets the side take a turn, and returns its record."""
+        with suppress(OSError):  # the process is gone: `_answer` reports it
             self._connection.send(True)
         return self._answer()
 
     def _answer(self) -> Turn:
-        """What the side says next.
+        """The side's next message.
 
         Raises:
-            RunError: if it failed.
+            RunError: if the side failed.
         """
         try:
             answer = self._connection.recv()
         except (EOFError, OSError):
             self._worker.join()
             raise RunError(
-                f"{self.name}: its process ended ({getattr(self._worker, 'exitcode', None)}; -9 is most likely the "
-                "system's answer to memory that has run out: lower pairs)"
+                f"{self.name}: its process ended ({getattr(self._worker, 'exitcode', None)}; with -9, the system most "
+                "likely ended it because memory ran out: lower pairs)"
             ) from None
         if isinstance(answer, str):
             raise RunError(f"{self.name}: {answer}")
         return dict(answer)
 
     def seconds(self) -> list[float]:
-        """Of every turn."""
+        """Seconds of each turn."""
         return [turn["seconds"] for turn in self.turns]
 
     def peak(self) -> int:
-        """Bytes, the most of any turn."""
+        """Peak memory of all turns, in bytes."""
         return max(turn["peak_bytes"] for turn in self.turns)
 
 
 @contextmanager
 def side(name: str, work: Work, task: Any, device: torch.device, threads: int) -> Iterator[Side]:
-    """A side that is ready; its process ends with the block."""
+    """A side that is ready to take turns; its process ends with the block.
+
+    Args:
+        task: argument of `work`.
+    """
     ours, theirs = multiprocessing.Pipe()
     worker = Worker(target=_serve, args=(theirs, work, task, str(device), threads), daemon=True)
     with mock.patch.dict(os.environ, process_settings(threads)):
         worker.start()
     if hasattr(worker, "kill"):
-        theirs.close()  # so that its end is noticed
+        theirs.close()  # else the driver never learns that the process ended
     try:
         yield Side(name, worker, ours)
-        with suppress(OSError):  # a side that has no more turns of its own is gone already
+        with suppress(OSError):  # a side whose own turns are over is gone already
             ours.send(False)
         worker.join(timeout=20)
     finally:
@@ -146,14 +153,14 @@ def side(name: str, work: Work, task: Any, device: torch.device, threads: int) -
 
 
 def _serve(connection: Connection, work: Work, task: Any, device: str, threads: int) -> None:
-    """What runs in a side's process."""
+    """The main function of a side's process."""
     torch.set_num_threads(threads)
     quiet_libraries()
     try:
         work(Turns(connection, torch.device(device)), task)
     except Over:
         pass
-    except Exception as error:  # whatever it is, the driver has to hear of it
+    except Exception as error:  # the driver must hear of every failure
         connection.send(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
@@ -167,35 +174,41 @@ def alternate(
     repeats: int,
     report: Report,
 ) -> dict[str, Side]:
-    """Runs sides in turn.
+    """Lets sides take turns.
 
     Args:
-        sides: name -> work, and what it is given.
-        warmup, repeats: turns of each side, not kept and kept.
+        sides: name -> (work, its argument).
+        warmup, repeats: turns of each side that are dropped, and turns that are kept.
 
     Returns:
-        The sides by name, with their turns; their processes are gone.
+        The sides by name, with their turns; their processes have ended.
     """
     with ExitStack() as stack, report.stage(" against ".join(sides), (warmup + repeats) * len(sides)) as tick:
         ready = {
             name: stack.enter_context(side(name, work, task, device, threads)) for name, (work, task) in sides.items()
         }
         for number in range(warmup + repeats):
-            for one in ready.values():
-                turn = one.turn()
+            for current in ready.values():
+                turn = current.turn()
                 if number >= warmup:
-                    one.turns.append(turn)
-                tick(note=f"{one.name} {turn['seconds']:.3f} s")
+                    current.turns.append(turn)
+                tick(note=f"{current.name} {turn['seconds']:.3f} s")
     warn_if_busy(list(ready.values()), report)
     return ready
 
 
+def alternate_as_asked(sides: Mapping[str, tuple[Work, Any]], bench: Bench, report: Report) -> dict[str, Side]:
+    """`alternate` with the device, threads and number of turns of a command."""
+    device, threads = choose_device(bench.config.device), thread_count(bench.keys.threads)
+    return alternate(sides, device, threads, bench.keys.warmup, bench.keys.repeats, report)
+
+
 def warn_if_busy(sides: Sequence[Side], report: Report) -> None:
-    """Says so where quick matrix products before the turns took very different times."""
-    checks = [turn["check_seconds"] for one in sides for turn in one.turns]
+    """Warns if the quick matrix products before the turns took very different times."""
+    checks = [turn["check_seconds"] for side in sides for turn in side.turns]
     slow = sum(check > BUSY * min(checks) for check in checks)
     if slow:
         report.warn(
             f"the machine is busy: before {slow} of {len(checks)} turns a matrix product took more than {BUSY} times "
-            f"as long as at best ({max(checks) / min(checks):.1f} times at worst); trust no time of this run"
+            f"its best time ({max(checks) / min(checks):.1f} times at worst); do not trust the times of this run"
         )

@@ -1,9 +1,9 @@
-"""TRL's side: its trainers at their best settings for the same work, one optimizer step a turn.
+"""TRL's side: its trainers at their best settings for the same work; a turn is one optimizer step.
 
-Ours and theirs: the same model and type of weights, LoRA of the same rank, scale and layers, no dropout while learning,
-the same token ids in the same order, AdamW, clipping, a constant learning rate, no evaluation, no logging, nothing
-saved. Gradient checkpointing, TRL's default, is off; so is padding_free, which TRL 1.16 does not do. A turn begins when
-the batch is collated and ends after the optimizer's step: what TRL does between two steps is not counted.
+Both sides have the same model and type of weights, LoRA of the same rank, scale and layers, no dropout while learning,
+the same token ids in the same order, AdamW, clipping, a constant learning rate; no evaluation, no logging, nothing
+saved. Gradient checkpointing, TRL's default, is off; so is padding_free, which TRL 1.16 refuses. A turn begins when the
+batch is collated and ends after the optimizer's step: what TRL does between two steps is not counted.
 """
 
 import importlib.util
@@ -27,48 +27,49 @@ ENDLESS = 1_000_000
 
 
 def missing() -> str | None:
-    """Why TRL cannot take part; None if it can."""
+    """Why TRL cannot be measured; None if it can."""
     if importlib.util.find_spec("trl") is None:
         return "TRL is not installed: pip install -e '.[bench]' brings it, peer=none leaves it out"
     return None
 
 
 def skipped(bench: Bench, report: Report) -> str | None:
-    """Why ours alone is measured; None if TRL takes its turns too."""
+    """Why only ours is measured, with a warning unless peer=none asked for it; None if TRL is measured too."""
     if bench.keys.peer == "none":
         return "peer=none"
-    if reason := missing():
-        report.warn(f"ours alone is measured: {reason}")
-    return missing()
+    reason = missing()
+    if reason is not None:
+        report.warn(f"only ours is measured: {reason}")
+    return reason
 
 
 def cheap_reward(text: str) -> float:
-    """A reward that costs nothing and hardly ever ties, for both sides of a round."""
+    """A reward for both sides of a round that costs nothing and hardly ever ties."""
     return zlib.crc32(text.encode()) / 2**32
 
 
 class InTurn(TrainerCallback):
-    """Holds the trainer before each step until it is its turn."""
+    """Holds the trainer before each step until it is this side's turn."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
     def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
-        """Waits."""
+        """Waits for the turn."""
         self._turns.wait()
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        """Says that the step is done."""
+        """Ends the turn."""
         self._turns.done()
 
 
 def dpo(turns: Turns, given: Material) -> None:
-    """DPOTrainer, the reference's log-probs from a second forward pass with the adapters off."""
+    """DPOTrainer that scores the reference in each step, by a forward pass with the adapters off."""
     _dpo(turns, given, precompute=False)
 
 
 def dpo_precomputed(turns: Turns, given: Material) -> None:
-    """DPOTrainer with the reference's log-probs computed before the first step, and that not counted."""
+    """DPOTrainer that scores the reference before the first step, which is not counted."""
     _dpo(turns, given, precompute=True)
 
 
@@ -79,7 +80,7 @@ def _dpo(turns: Turns, given: Material, precompute: bool) -> None:
     disable_progress_bars()
 
     class OnIds(DPOTrainer):
-        """Takes token ids as they are."""
+        """Takes rows of token ids without tokenizing them."""
 
         def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
             return dataset
@@ -107,32 +108,32 @@ def _dpo(turns: Turns, given: Material, precompute: bool) -> None:
             peft_config=_lora(given),
             callbacks=[InTurn(turns)],
         )
-        batches = [trainer.data_collator(rows[i : i + len(pairs)]) for i, pairs in _places(given)]
+        batches = [trainer.data_collator(rows[i : i + len(pairs)]) for i, pairs in _starts(given)]
         turns.ready(
-            tokens=[(int(one["attention_mask"].sum()), int(one["completion_mask"].sum())) for one in batches],
+            tokens=[(int(batch["attention_mask"].sum()), int(batch["completion_mask"].sum())) for batch in batches],
             reference=_references(trainer.train_dataset, given) if precompute else None,
         )
         trainer.train()
 
 
-def _places(given: Material) -> list[tuple[int, list[Any]]]:
-    """Where each batch begins in the rows, and the batch."""
+def _starts(given: Material) -> list[tuple[int, list[Any]]]:
+    """The index of each batch's first row, and the batch."""
     size = len(given.pairs[0])
     return [(turn * size, pairs) for turn, pairs in enumerate(given.pairs)]
 
 
 def _references(dataset: Any, given: Material) -> list[list[tuple[float, float]]]:
     each = list(zip(dataset["ref_chosen_logps"], dataset["ref_rejected_logps"], strict=True))
-    return [each[start : start + len(pairs)] for start, pairs in _places(given)]
+    return [each[start : start + len(pairs)] for start, pairs in _starts(given)]
 
 
 def online(turns: Turns, given: Material) -> None:
-    """The experimental OnlineDPOTrainer, sampling with a key-value cache."""
+    """The experimental OnlineDPOTrainer without gradient checkpointing, so that it samples with a key-value cache."""
     _online(turns, given, gradient_checkpointing=False)
 
 
 def online_as_it_comes(turns: Turns, given: Material) -> None:
-    """The same with gradient checkpointing, its default, which keeps it from using a cache while it samples."""
+    """The experimental OnlineDPOTrainer with gradient checkpointing, its default: it samples without a cache."""
     _online(turns, given, gradient_checkpointing=True)
 
 
@@ -171,7 +172,7 @@ def _online(turns: Turns, given: Material, gradient_checkpointing: bool) -> None
         )
         turns.ready(
             tokens=[
-                sum(len(tokenizer(one.row.prompt.strip(), add_special_tokens=False).input_ids) for one in batch)
+                sum(len(tokenizer(prompt.row.prompt.strip(), add_special_tokens=False).input_ids) for prompt in batch)
                 for batch in given.batches
             ]
         )
@@ -179,7 +180,7 @@ def _online(turns: Turns, given: Material, gradient_checkpointing: bool) -> None
 
 
 def _common(given: Material, device: torch.device, folder: str) -> dict[str, Any]:
-    """Arguments of every trainer."""
+    """Arguments that both trainers take."""
     config, spec = given.config, given.config.optimizer
     return {
         "output_dir": folder,
@@ -213,7 +214,7 @@ def _model(given: Material) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, t
 
 
 def _lora(given: Material) -> Any:
-    """The same adapters as PEFT has them; None where all weights are trained."""
+    """Our adapters as a PEFT configuration; None where all weights are trained."""
     from peft import LoraConfig
 
     spec = given.config.model.lora

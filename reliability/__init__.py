@@ -1,1 +1,1 @@
-"""Trials of what the project promises: kills, damage, fuzzing and mutants by the hundred. See docs/reliability.md."""
+"""Trials of what the project promises: kills, damage, crowds, fuzzing, a long run, mutants. See docs/reliability.md."""

@@ -1,9 +1,9 @@
-"""A long run of the smallest model: does memory grow, do open files pile up, does a step get slower?
+"""A long run of the smallest model: does memory grow, do open files accumulate, do steps get slower?
 
-    python -m reliability.long_run                    # 20,000 steps, on-policy: every stage at every step
+    python -m reliability.long_run                    # 20,000 steps, on-policy: every step has every stage
     python -m reliability.long_run steps=2000 F=2
 
-The run is `python -m src.train` in a process of its own, which is looked at from outside once a second.
+The run is `python -m src.train` in a separate process, observed from outside once a second.
 """
 
 import json
@@ -27,14 +27,14 @@ SMALLEST = (
     "model.scratch.intermediate=32", "task.max_new_tokens=6", "batch_size=1", "evaluate.every=0",
     "evaluate.prompts=4", "checkpoint_every=100",
 )  # fmt: skip
-# What is loaded, compiled and cached in the first steps is no growth.
+# Steps in which libraries are still loaded, compiled and cached; they do not count as growth.
 SETTLED = 1_000
 GROWTH, SLOWER = 0.01, 0.10
 
 
 @dataclass(frozen=True)
 class Look:
-    """A process at a moment: steps taken, seconds of processor time, bytes of memory that are its own, open files."""
+    """A process at one moment: steps taken, seconds of processor time, bytes of unshared memory, open files."""
 
     step: int
     cpu: float
@@ -44,12 +44,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a long run showed.
+    """The figures of a long run.
 
     Attributes:
-        growth: of memory between the first steps and the last, as a share; medians of a twentieth of the run each.
-        files: the fewest and the most that were open.
-        first, last: processor milliseconds a step in the first and the last quarter.
+        steps: steps of the whole run.
+        memory: bytes at the end.
+        growth: growth of memory from the first twentieth of the run to the last, as a share of medians.
+        files: fewest and most open files.
+        first, last: milliseconds of processor time a step, in the first and in the last quarter.
     """
 
     steps: int
@@ -60,7 +62,7 @@ class Finding:
     last: float
 
     def problems(self) -> list[str]:
-        """What is not as it should be, a line each."""
+        """Everything that grew, one line each."""
         slower = self.last / self.first - 1
         return [
             *[f"memory grew by {self.growth:.1%}"] * (self.growth >= GROWTH),
@@ -70,11 +72,11 @@ class Finding:
 
 
 def finding(looks: Sequence[Look], steps: int) -> Finding:
-    """Reads what was seen.
+    """The figures of a run.
 
     Args:
-        looks: in order.
-        steps: of the whole run; the first `SETTLED` of them are left out, or a twentieth of a shorter run.
+        looks: observations in order.
+        steps: steps of the whole run. The first `SETTLED` steps are left out, of a shorter run the first twentieth.
     """
     start = min(SETTLED, steps // 20)
     settled = [look for look in looks if look.step >= start]
@@ -96,10 +98,18 @@ def finding(looks: Sequence[Look], steps: int) -> Finding:
 
 
 def watched(folder: Path, steps: int, F: str, every: float = 1.0) -> list[Look]:
-    """Trains in a process, and what was seen of it while it learned.
+    """Trains in a separate process.
+
+    Args:
+        folder: holds the run, its cache and its log.
+        F: as typed.
+        every: seconds between observations.
+
+    Returns:
+        Observations during learning.
 
     Raises:
-        RuntimeError: if the run fails, with the end of what it said.
+        RuntimeError: if the run fails, with the end of its output.
     """
     command = [sys.executable, "-m", "src.train", *SMALLEST, f"T={steps}", f"F={F}", f"cache={folder / 'cache'}"]
     metrics, seen = folder / "run" / "metrics.jsonl", 0
@@ -119,7 +129,7 @@ def watched(folder: Path, steps: int, F: str, every: float = 1.0) -> list[Look]:
                     fresh = rows.read()
                 seen += len(fresh)
                 taken = fresh.count(b"\n") + (looks[-1].step if looks else 0)
-                if taken == steps:  # what follows is the final evaluation
+                if taken == steps:  # only the final evaluation is left
                     break
                 try:
                     with watch.oneshot():
@@ -136,24 +146,24 @@ def watched(folder: Path, steps: int, F: str, every: float = 1.0) -> list[Look]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; 0 if nothing grew."""
-    own, others, problems = own_arguments(arguments, ("steps", "F", "looks"))
-    steps, wrong = whole_number(own, "steps", 20_000)
-    if problems := [*problems, *wrong, *(f"{one}: expected steps=N, F=N or looks=FILE" for one in others)]:
+    """The command; exit status 0 if nothing grew."""
+    values, others, problems = own_arguments(arguments, ("steps", "F", "looks"))
+    steps, wrong = whole_number(values, "steps", 20_000)
+    if problems := [*problems, *wrong, *(f"{word}: expected steps=N, F=N or looks=FILE" for word in others)]:
         sys.exit(f"error: {ConfigError(problems)}")
     with tempfile.TemporaryDirectory(prefix="long-run-") as folder:
-        looks = watched(Path(folder), steps, own.get("F", "T"))
-    if "looks" in own:
-        write_text(Path(own["looks"]), "".join(json.dumps(vars(look)) + "\n" for look in looks))
-    found = finding(looks, steps)
+        looks = watched(Path(folder), steps, values.get("F", "T"))
+    if "looks" in values:
+        write_text(Path(values["looks"]), "".join(json.dumps(vars(look)) + "\n" for look in looks))
+    result = finding(looks, steps)
     sys.stdout.write(
-        f"{found.steps} steps, {found.memory / 2**20:.0f} MiB, growth {found.growth:+.2%} after the first "
-        f"{min(SETTLED, steps // 20)}; open files {found.files[0]} to {found.files[1]}; processor time a step "
-        f"{found.first:.1f} ms in the first quarter, {found.last:.1f} ms in the last\n"
+        f"{result.steps} steps, {result.memory / 2**20:.0f} MiB, growth {result.growth:+.2%} after the first "
+        f"{min(SETTLED, steps // 20)}; open files {result.files[0]} to {result.files[1]}; processor time a step "
+        f"{result.first:.1f} ms in the first quarter, {result.last:.1f} ms in the last\n"
     )
-    for line in found.problems():
+    for line in result.problems():
         sys.stdout.write(f"WRONG: {line}\n")
-    return int(bool(found.problems()))
+    return int(bool(result.problems()))
 
 
 if __name__ == "__main__":

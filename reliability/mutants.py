@@ -1,11 +1,11 @@
-"""Mutation testing: one small change at a time to a module whose numbers matter; do its fast tests notice?
+"""Mutation testing: each mutant is one small change to a module whose numbers matter; do its fast tests notice?
 
     python -m reliability.mutants                          # all modules, about an hour on one core
     python -m reliability.mutants module=src/evaluation/win_rate.py
 
-A mutant is the module with one operator, comparison, number, truth value or condition changed. Each is tried in a fork
-of one warm process, which has the libraries loaded, and is killed by the first test that fails. Survivors are printed
-as a diff; those that are known to compute the same are listed, with the reason, in docs/reliability.md.
+A mutant has one operator, comparison, number, truth value or condition changed. Its tests run in a fork of one process
+that has the libraries loaded; the first failing test kills it. Survivors are printed. docs/reliability.md lists the
+survivors that are known to compute the same, with the reason.
 """
 
 import ast
@@ -47,7 +47,7 @@ LIBRARIES = (
     "scipy.optimize",
     "transformers.models.llama",
 )
-# Seconds of processor time that a mutant may take; one that loops for ever is killed by it.
+# Most seconds of processor time for a mutant; ends mutants that loop forever.
 LIMIT = 30
 BINARY: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
@@ -64,8 +64,8 @@ class Mutant:
     """A module with one change.
 
     Attributes:
-        line: where.
-        before, after: the line's statement or expression.
+        line: line of the change.
+        before, after: the expression or statement that was changed.
         source: the whole module.
     """
 
@@ -78,8 +78,7 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module.
 
-    Left alone: decorators (`frozen=True` forbids what nobody does), annotations, and `strict=True`, which finds
-    errors that no caller makes.
+    Decorators, annotations and `strict=True` are not changed: no caller does what `frozen` and `strict` forbid.
     """
     tree = ast.parse(source)
     alone = set()
@@ -91,16 +90,16 @@ def mutants(source: str) -> Iterator[Mutant]:
         ]
         parts += [node.value] if isinstance(node, ast.keyword) and node.arg == "strict" else []
         alone |= {id(below) for part in parts if part is not None for below in ast.walk(part)}
-    for place, node in enumerate(ast.walk(tree)):
+    for index, node in enumerate(ast.walk(tree)):
         for number in range(0 if id(node) in alone else _changes(node)):
             changed = copy.deepcopy(tree)
-            other = next(one for at, one in enumerate(ast.walk(changed)) if at == place)
+            other = next(copied for i, copied in enumerate(ast.walk(changed)) if i == index)
             _change(other, number)
             yield Mutant(node.lineno, ast.unparse(node), ast.unparse(other), ast.unparse(changed))  # type: ignore[attr-defined]
 
 
 def _changes(node: ast.AST) -> int:
-    """How many mutants a node makes."""
+    """The number of mutants of a node."""
     match node:
         case ast.BinOp() | ast.AugAssign():
             return int(type(node.op) in BINARY)
@@ -111,7 +110,7 @@ def _changes(node: ast.AST) -> int:
         case ast.comprehension():
             return 0
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            return sum(len(one.ifs) for one in node.generators)
+            return sum(len(generator.ifs) for generator in node.generators)
         case ast.UnaryOp():
             return int(isinstance(node.op, ast.USub | ast.Not | ast.Invert))
         case ast.Constant():
@@ -120,7 +119,7 @@ def _changes(node: ast.AST) -> int:
 
 
 def _change(node: ast.AST, number: int) -> None:
-    """Makes a node its mutant, in place."""
+    """Turns a node into its mutant `number`, in place."""
     match node:
         case ast.BinOp() | ast.AugAssign():
             node.op = BINARY[type(node.op)]()
@@ -131,9 +130,9 @@ def _change(node: ast.AST, number: int) -> None:
         case ast.If() | ast.IfExp() | ast.While():
             node.test = ast.UnaryOp(ast.Not(), node.test)
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            places = [(one, at) for one in node.generators for at in range(len(one.ifs))]
-            one, at = places[number]
-            one.ifs[at] = ast.UnaryOp(ast.Not(), one.ifs[at])
+            conditions = [(generator, i) for generator in node.generators for i in range(len(generator.ifs))]
+            generator, i = conditions[number]
+            generator.ifs[i] = ast.UnaryOp(ast.Not(), generator.ifs[i])
         case ast.UnaryOp():
             node.op = (
                 ast.UAdd()
@@ -154,7 +153,7 @@ def _change(node: ast.AST, number: int) -> None:
 
 
 class Source(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Gives Python a module's source in place of its file."""
+    """Imports a module from a source text instead of its file."""
 
     def __init__(self, name: str, path: str, source: str) -> None:
         self.name, self.path, self.source = name, path, source
@@ -169,7 +168,13 @@ class Source(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 
 def passes(module: str, source: str, tests: Sequence[str]) -> bool:
-    """Whether the tests pass on a module with this source, in a fork."""
+    """Whether the tests pass when a module has this source; they run in a fork.
+
+    Args:
+        module: path of the module's file.
+        source: its text for this run.
+        tests: paths for pytest.
+    """
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -192,11 +197,11 @@ def passes(module: str, source: str, tests: Sequence[str]) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; 0 if at least 90 % of the mutants are killed."""
-    own, others, problems = own_arguments(arguments, ("module",))
-    wanted = [own["module"]] if "module" in own else list(TESTS)
-    problems += [f"{one}: expected module=PATH" for one in others]
-    problems += [f"module={one}: expected one of {', '.join(TESTS)}" for one in wanted if one not in TESTS]
+    """The command; exit status 0 if at least 90 % of the mutants are killed."""
+    values, others, problems = own_arguments(arguments, ("module",))
+    wanted = [values["module"]] if "module" in values else list(TESTS)
+    problems += [f"{word}: expected module=PATH" for word in others]
+    problems += [f"module={name}: expected one of {', '.join(TESTS)}" for name in wanted if name not in TESTS]
     if problems:
         sys.exit(f"error: {ConfigError(problems)}")
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -19,7 +19,7 @@ from src.samplers.base import SamplerOption
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What is asked: the task's name, and its longest prompts, responses and labels (None: any) in tokens."""
+    """The task: its name, and its longest prompts, responses and labels (None: any) in tokens."""
 
     name: str
     max_prompt_tokens: int
@@ -67,7 +67,7 @@ class Data(typing.Protocol):
     def has_preferences(self) -> bool: ...
 
     def problems(self, task: str) -> list[str]:
-        """What keeps it from serving a task."""
+        """What keeps the source from being used for a task, a line each."""
         ...
 
     def load(self, task: str) -> Any:
@@ -75,7 +75,7 @@ class Data(typing.Protocol):
         ...
 
     def rows(self, task: str) -> Any:
-        """The task's `Splits` as the source has them, before any row is left out."""
+        """The task's `Splits` before any row is left out."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""Grids of runs, one file a figure, and the command that runs one on this machine."""
+"""Grids of runs, one yaml per figure, and the command that runs a grid on this machine."""

@@ -13,10 +13,10 @@ Grid = dict[str, list[str]]
 
 
 def read_grid(file: Path) -> Grid:
-    """The parameters of a sweep file, in its order: key -> values as one types them.
+    """The parameters of a sweep file in their order: key -> values as typed on the command line.
 
     Raises:
-        ConfigError: if it is no sweep file, or anything but a grid of given values.
+        ConfigError: if the file is not a sweep file, or is anything but a grid of listed values.
     """
     try:
         sweep = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ def read_grid(file: Path) -> Grid:
         raise ConfigError([f"{file}: has no parameters; expected a sweep file as W&B reads it"])
     problems = []
     if sweep.get("method") != "grid":
-        problems.append(f"{file}: method={sweep.get('method')}: only grid runs here; `wandb agent` runs the others")
+        problems.append(f"{file}: method={sweep.get('method')}: only grid runs here; `wandb agent` runs others")
     grid: Grid = {}
     for name, given in sweep["parameters"].items():
         values = _values(given)
@@ -44,14 +44,14 @@ def read_grid(file: Path) -> Grid:
 
 
 def narrowed(grid: Grid, overrides: Iterable[str]) -> list[str]:
-    """The grid as Hydra's overrides, with those of the command line in place of parameters of the same key."""
+    """The grid as Hydra's overrides; an override of the command line replaces the parameter of the same key."""
     given = list(overrides)
     keys = {override.partition("=")[0] for override in given}
     return [f"{key}={','.join(values)}" for key, values in grid.items() if key not in keys] + given
 
 
 def covering(jobs: Sequence[Job]) -> list[str]:
-    """The smallest grid that has all of the given jobs, as Hydra's overrides."""
+    """The smallest grid that contains all of these jobs, as Hydra's overrides."""
     axes: Grid = {}
     for job in jobs:
         for override in job.overrides:
@@ -62,7 +62,7 @@ def covering(jobs: Sequence[Job]) -> list[str]:
 
 
 def _values(given: Any) -> list[str] | None:
-    """The values of a parameter, or None if it is not a list of given ones."""
+    """The values of a parameter as typed; None if they are not listed."""
     if not isinstance(given, dict) or set(given) not in ({"value"}, {"values"}):
         return None
     values = given["values"] if "values" in given else [given["value"]]
@@ -74,7 +74,7 @@ def _values(given: Any) -> list[str] | None:
 
 
 def _typed(value: str | int | float | None) -> str:
-    """A value as one types it on the command line."""
+    """A value as typed on the command line."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Run the grid of a sweep file on this machine, several jobs at a time; finished runs are left alone.
+"""Run the grid of a sweep file on this machine, several jobs at a time; finished runs are not run again.
 
 python -m sweeps.run sweeps/fig1.yaml
 python -m sweeps.run sweeps/fig4.yaml --jobs 4 seed=0,1,2
@@ -6,7 +6,6 @@ python -m sweeps.run sweeps/fig5.yaml --dry-run
 """
 
 import argparse
-import contextlib
 import os
 import shlex
 import signal
@@ -18,41 +17,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-import torch
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from src.cli.checks import launcher_problem
 from src.cli.compose import Job, compose_jobs
-from src.cli.conf import CONF
 from src.runtime.cpu_threads import cores
 from src.runtime.errors import ConfigError, RunError
 from src.storage.files import read_rows
 from src.storage.run_name import config_hash
 from sweeps.grid import covering, narrowed, read_grid
+from sweeps.launcher import check_launcher, room_for, stop
 
-# What a run of the tiny model needs, with room to spare (measured: 0.75 GiB; 0.85 with five LoRA members).
-JOB_BYTES = 1.5 * 2**30
 POLL_SECONDS = 0.5
-# A job takes so long at most to write a checkpoint.
-GRACE_SECONDS = 10.0
 
 
 @dataclass
 class Sweep:
-    """The jobs of a sweep on their way.
+    """The jobs of a sweep while they run.
 
     Args:
-        jobs: all of them.
-        launcher: the name of a Hydra launcher.
+        jobs: all jobs of the grid.
+        launcher: name of a Hydra launcher.
         at_once: jobs at a time.
-        settings: Hydra's own overrides, handed on.
-        log: file for what the jobs print.
-        progress: shows the bar and the lines.
+        settings: overrides of Hydra itself, passed on.
+        log: file for the jobs' output.
+        progress: shows the bar and a line per finished job.
+        finished: run folder -> its last row.
     """
 
     jobs: list[Job]
@@ -64,19 +55,19 @@ class Sweep:
     finished: dict[Path, dict[str, Any]] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Runs what is not finished: first the jobs that others start from, then all."""
+        """Runs the jobs that are not finished: first those whose policy other jobs need, then all."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
         bar = self.progress.add_task(self.log.stem, total=len(self.jobs))
         self.look(bar, say=False)
         for wave in (needed(self.jobs), self.jobs):
             self.launch(self.open(wave), bar, self.launcher)
-            # A job without a result and without a word was cut off with its process, by its own fault or another's.
+            # A job without a result and without an error died with its process, perhaps because of another job.
             for job in self.open(wave):
                 self.launch([job], bar, "basic")
 
     def launch(self, jobs: list[Job], bar: Any, launcher: str) -> None:
-        """One Hydra multirun of the smallest grid that has the jobs, watched until its end."""
+        """Runs the smallest grid that contains the jobs as one Hydra multirun, and waits for its end."""
         if not jobs:
             return
         settings = [f"hydra/launcher={launcher}", *self.settings]
@@ -84,7 +75,7 @@ class Sweep:
             settings.append(f"hydra.launcher.n_jobs={self.at_once}")
         threads = {"OMP_NUM_THREADS": str(max(1, cores() // self.at_once))}
         with self.log.open("a") as log:
-            # The jobs were checked, so straight to Hydra: to check them again takes a minute for a large grid.
+            # The jobs are checked already; src.train's main would check them again, a minute for a large grid.
             process = subprocess.Popen(
                 [sys.executable, "-c", "from src.train import job; job()", "-m", *covering(jobs), *settings],
                 stdout=log, stderr=subprocess.STDOUT, env=threads | dict(os.environ),
@@ -102,7 +93,7 @@ class Sweep:
         return [job for job in jobs if job.folder not in self.finished and self.error(job) is None]
 
     def look(self, bar: Any, say: bool = True) -> None:
-        """Takes note of jobs that have finished since the last look."""
+        """Records the jobs that have finished since the last call, with a line for each if `say`."""
         for job in self.jobs:
             row = None if job.folder in self.finished else result(job)
             if row is not None and job.folder is not None:
@@ -113,33 +104,15 @@ class Sweep:
         self.progress.update(bar, completed=len(self.finished))
 
     def short(self, job: Job) -> str:
-        """What sets a job apart from the others."""
-        return " ".join(one for one in job.overrides if any(one not in other.overrides for other in self.jobs))
+        """The overrides that not all jobs share."""
+        return " ".join(word for word in job.overrides if any(word not in other.overrides for other in self.jobs))
 
     def error(self, job: Job) -> str | None:
-        """What a failed job has said."""
+        """The error that a failed job has logged; None if there is none."""
         assert job.folder is not None
         start = f"{job.folder.absolute()}: "
         lines = self.log.read_text(errors="replace").splitlines()
         return next((line.removeprefix(start) for line in reversed(lines) if line.startswith(start)), None)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and the workers it has started, which would otherwise finish their jobs first.
-
-    A job that is told to leave writes a checkpoint before it does; a worker without one waits for others, and is ended.
-    """
-    try:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.terminate()
-    process.wait()
-    for one in psutil.wait_procs(family[1:], timeout=GRACE_SECONDS)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
 
 
 def needed(jobs: Sequence[Job]) -> list[Job]:
@@ -149,69 +122,61 @@ def needed(jobs: Sequence[Job]) -> list[Job]:
 
 
 def result(job: Job) -> dict[str, Any] | None:
-    """The last row of a job's run, if that is finished."""
+    """The last row of a job's run; None if the run is not finished."""
     assert job.folder is not None
     try:
         row = next(iter(read_rows(job.folder / "results.jsonl")[-1:]), None)
-    except RunError:  # the job itself says which file is damaged
+    except RunError:  # a damaged file: the job names it when it runs
         return None
     fits = row is not None and row.get("step") == job.plain["T"] and row.get("config_hash") == config_hash(job.plain)
     return row if fits else None
 
 
 def command(job: Job, settings: Sequence[str] = ()) -> str:
-    """What one types to run one job alone."""
-    place = [f"hydra.run.dir={job.folder}"] if any(one.startswith("hydra.sweep.") for one in settings) else []
-    return shlex.join(["python", "-m", "src.train", *job.overrides, *place])
+    """The command that runs one job alone."""
+    folder = [f"hydra.run.dir={job.folder}"] if any(word.startswith("hydra.sweep.") for word in settings) else []
+    return shlex.join(["python", "-m", "src.train", *job.overrides, *folder])
 
 
 def checked_jobs(arguments: list[str]) -> list[Job]:
     """The jobs of a multirun.
 
     Raises:
-        ConfigError: with everything that is wrong with any of them. That a policy is not there yet is not wrong if
-            another of the jobs makes it.
+        ConfigError: with everything that is wrong with any job. A missing policy is not wrong if another job makes it.
     """
     jobs, problems = compose_jobs(["-m", *arguments])
-    coming = [str(job.folder) for job in (needed(jobs) if all(job.plain for job in jobs) else ())]
+    made_here = [str(job.folder) for job in (needed(jobs) if all(job.plain for job in jobs) else ())]
     for job in jobs:
-        own = job.plain.get("reference", {}).get("path")
-        problems += [line for line in job.problems if own not in coming or f"path={own}: no policy there" not in line]
+        path = job.plain.get("reference", {}).get("path")
+        missing = f"path={path}: no policy there"
+        problems += [line for line in job.problems if path not in made_here or missing not in line]
         if job.plain.get("force"):
-            problems.append("force=true: a sweep leaves finished runs alone; remove their folders to run them again")
+            problems.append("force=true: a sweep never runs finished runs again; to do so, remove their folders")
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return jobs
 
 
-def check_launcher(name: str) -> None:
-    """Raises ConfigError if Hydra has no such launcher here."""
-    if problem := launcher_problem("hydra/launcher", name):
-        raise ConfigError([problem.replace("hydra/launcher=", "--launcher ")])
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
-    if name not in known:
-        raise ConfigError([f"--launcher {name}: Hydra has {', '.join(sorted(known))} here"])
-
-
-def room_for(jobs: Sequence[Job]) -> int:
-    """How many jobs fit at a time: by cores and free memory for models from scratch, 1 on a GPU or for other models."""
-    cuda = torch.cuda.is_available() and any(job.plain["device"] != "cpu" for job in jobs)
-    if cuda or any(job.plain["model"]["scratch"] is None for job in jobs):
-        return 1
-    return max(1, min(cores(), len(jobs), int(psutil.virtual_memory().available // JOB_BYTES)))
-
-
 def run(file: Path, overrides: list[str], launcher: str | None, at_once: int | None, dry_run: bool) -> int:
-    """Runs a sweep and says what came of it; the exit status.
+    """Runs a sweep and prints its outcome.
+
+    Args:
+        file: a sweep file.
+        overrides: key=value for every job; a parameter's key narrows the grid.
+        launcher: name of a Hydra launcher; None: joblib for several jobs at a time, else basic.
+        at_once: jobs at a time; None: as many as there is room for.
+        dry_run: prints the commands and runs none.
+
+    Returns:
+        Exit status: 0 if all jobs finished, 1 if some failed, 130 if the sweep was stopped.
 
     Raises:
-        ConfigError: if anything is wrong with the file or a job; nothing was started then.
+        ConfigError: if anything is wrong with the file or a job; nothing is started then.
     """
     console = Console(soft_wrap=True)
-    settings = [one for one in overrides if one.startswith("hydra.")]
-    if any(one.startswith("hydra/") for one in overrides):
-        raise ConfigError([f"{one}: expected --launcher NAME" for one in overrides if one.startswith("hydra/")])
+    settings = [word for word in overrides if word.startswith("hydra.")]
+    if launchers := [word for word in overrides if word.startswith("hydra/")]:
+        raise ConfigError([f"{word}: expected --launcher NAME" for word in launchers])
     jobs = checked_jobs(narrowed(read_grid(file), overrides))
     if at_once is None:
         at_once = room_for(jobs)
@@ -228,7 +193,7 @@ def run(file: Path, overrides: list[str], launcher: str | None, at_once: int | N
         log = jobs[0].folder.parent / f"{file.stem}.log"
         sweep = Sweep(jobs, launcher, at_once, settings, log, progress)
         console.print(
-            escape(f"{len(jobs)} jobs, {at_once} at a time ({launcher}); what they say: {log}"), highlight=False
+            escape(f"{len(jobs)} jobs, {at_once} at a time ({launcher}); their output: {log}"), highlight=False
         )
         try:
             sweep.run()
@@ -244,7 +209,7 @@ def run(file: Path, overrides: list[str], launcher: str | None, at_once: int | N
 
 
 def at_least_one(text: str) -> int:
-    """A number of jobs."""
+    """Parses a number of jobs."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
@@ -265,7 +230,7 @@ def main() -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="list the commands and run none")
     given = parser.parse_intermixed_args()
-    # A scheduler's polite end is the user's Ctrl-C: the jobs stop with it.
+    # SIGTERM from a scheduler stops the jobs as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(run(given.file, given.overrides, given.launcher, given.jobs, given.dry_run))

@@ -177,6 +177,7 @@ def test_commands_of_every_kind_were_found() -> None:
     assert {mark for command in COMMANDS for mark in command.needs} == NEEDS | {"text"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_every_command_is_one_that_its_program_takes(command: Command, desk: Path) -> None:
     assert command.needs <= NEEDS | {"text"}, "an unknown mark behind ```bash"

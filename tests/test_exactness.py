@@ -166,6 +166,7 @@ def test_a_step_makes_one_forward_pass_for_all_members_a_micro_batch(
 # 5. Every margin at the first step after a collection is 0.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "start"), [("dpo", math.log(2)), ("slic", 1.0), ("ipo", 25.0)])
 @pytest.mark.parametrize("model", [(), LORA])
 def test_margins_are_zero_after_a_collection(experiment: Build, loss: str, start: float, model: tuple) -> None:
@@ -295,6 +296,7 @@ def test_the_test_split_is_read_at_the_end_alone(experiment: Build) -> None:
 # 11. One seed, named streams.
 
 
+@pytest.mark.slow
 def test_evaluating_more_often_changes_nothing_else(experiment: Build) -> None:
     often, never = experiment("evaluate.every=1"), experiment("evaluate.every=0")
     often.run(), never.run()
@@ -305,6 +307,7 @@ def test_evaluating_more_often_changes_nothing_else(experiment: Build) -> None:
     assert first["results"][-1]["step"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("F=2",), ("F=T", "reference=ema"), (*LORA, "ensemble=2", "loss=ipo")])
 def test_two_runs_are_identical_to_the_bit(experiment: Build, overrides: tuple) -> None:
     first, second = experiment(*overrides), experiment(*overrides)
@@ -312,6 +315,7 @@ def test_two_runs_are_identical_to_the_bit(experiment: Build, overrides: tuple) 
     assert left_behind(first.folder.path) == left_behind(second.folder.path)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(experiment: Build) -> None:
     first, second = experiment("seed=0"), experiment("seed=1")
     first.run(), second.run()
@@ -321,6 +325,7 @@ def test_another_seed_gives_another_run(experiment: Build) -> None:
 # Identities between runs.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
 def test_offline_behavior_and_sft_references_are_one_run(experiment: Build, loss: str) -> None:
     first = experiment("F=1", "reference=behavior", f"loss={loss}")
@@ -333,6 +338,7 @@ def test_offline_behavior_and_sft_references_are_one_run(experiment: Build, loss
     assert one == other
 
 
+@pytest.mark.slow
 def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build) -> None:
     """With pi_ref = pi at every step both gradients are multiples of one vector, and Adam divides by its size."""
     overrides = ("F=T", "reference=behavior", "optimizer.max_grad_norm=null", "optimizer.eps=1e-16", "evaluate.every=0")

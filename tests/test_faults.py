@@ -48,6 +48,7 @@ def check_goes_on(run: Callable[[], Experiment], tmp_path: Path, whole: Path) ->
 # The disk ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 5, 15, 25])
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     run: Callable[[], Experiment], tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, room: int
@@ -74,6 +75,7 @@ def largest_file() -> Iterator[Callable[[int], None]]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2_000, 20_000, 200_000])
 def test_files_that_may_not_grow(
     run: Callable[[], Experiment], tmp_path: Path, whole: Path, size: int, largest_file: Callable[[int], None]
@@ -117,6 +119,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
 # Memory, clock, oracle -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -163,6 +166,7 @@ def test_a_clock_that_jumps_back_changes_nothing(
     assert all(row["seconds"] >= 0 for row in read_rows(tmp_path / "run" / "results.jsonl"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", [lambda n: [float("nan")] * n, lambda n: [[1.0]] * n, lambda n: [1.0], lambda n: None]
 )
@@ -212,6 +216,7 @@ def flip(file: Path, place: int = -40) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_the_last_two_checkpoints_are_kept_and_the_sound_one_is_used(
     killed: Callable[[], Experiment], tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -243,6 +248,7 @@ def test_a_checkpoint_under_another_step_is_refused(killed: Callable[[], Experim
         killed().run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metrics.jsonl", "results.jsonl", "samples.jsonl", "pairs/round_000.jsonl"])
 def test_damaged_rows_before_the_checkpoints_are_refused_by_name(
     killed: Callable[[], Experiment], tmp_path: Path, name: str
@@ -252,6 +258,7 @@ def test_damaged_rows_before_the_checkpoints_are_refused_by_name(
         killed().run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.yaml", "identity.json"])
 @pytest.mark.parametrize(
     "harm",
@@ -292,6 +299,7 @@ def test_a_damaged_finished_run_is_refused_by_name_and_sound_ones_left_alone(
     assert not isinstance(read, Run) or read.row == read_rows(whole / "results.jsonl")[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "made.json"])
 def test_a_damaged_sft_policy_is_named_and_made_again(
     tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str], name: str

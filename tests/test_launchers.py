@@ -18,7 +18,7 @@ from src.cli.checks import LAUNCHERS, launcher_problem
 from src.cli.compose import problems_of
 from src.run_folder.checkpoint import newest_step
 from src.runtime.errors import ConfigError
-from sweeps.run import check_launcher
+from sweeps.launcher import check_launcher
 from tests.experiments import SMOKE, built, left_behind
 
 ROOT = Path(__file__).parents[1]

@@ -20,6 +20,7 @@ def run(finished_run: Callable[..., Path]) -> Path:
     return finished_run("F=2,seed=0", "evaluate.temperature=0")
 
 
+@pytest.mark.slow
 def test_several_policies_and_the_json_of_it(run: Path, tmp_path: Path, capsys) -> None:
     shutil.copytree(run / "policy", tmp_path / "model")
     file = tmp_path / "said" / "all.json"

@@ -68,7 +68,8 @@ def test_a_module_has_a_test_file_of_its_name_or_a_line_that_says_where_it_is_te
 def test_the_lines_that_say_where_a_module_is_tested_are_true() -> None:
     wrong = []
     for package in (file.parent for file in python_files("tests") if file.name == "__init__.py"):
-        modules = ROOT / "src" / package.relative_to(ROOT / "tests")
+        name = package.relative_to(ROOT / "tests")
+        modules = next((folder for folder in (ROOT / "src" / name, ROOT / name) if folder.is_dir()), ROOT)
         for module, files in where_tested(package).items():
             wrong += [f"{module}.py"] * (not (modules / f"{module}.py").is_file())
             wrong += [file for file in files if not ((package / file).is_file() or (ROOT / "tests" / file).is_file())]

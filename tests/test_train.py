@@ -12,15 +12,14 @@ import torch
 from src import train
 from src.runtime.errors import RunError
 from src.storage.files import read_rows
-from tests.commands import started
 from tests.experiments import SMOKE, built, left_behind
 from tests.forked import Forked
 
 
 @pytest.mark.slow
 def test_the_readme_line_runs_as_written(tmp_path: Path) -> None:
-    process = started(tmp_path, *SMOKE, "loss=ipo", "F=2", "-m", "seed=0,1,2")
-    output = process.communicate(timeout=300)[0]
+    process = Forked(train.main, tmp_path, *SMOKE, "loss=ipo", "F=2", "-m", "seed=0,1,2")
+    output = process.communicate()[0]
     assert process.returncode == 0, output
     folders = sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir())
     assert len(folders) == 3
@@ -73,6 +72,7 @@ class Killed(BaseException):
     """Stands for a kill between two instructions."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -129,6 +129,7 @@ def test_stopping_at_any_write_and_going_on_gives_the_same_result(
     assert left_behind(tmp_path / "cut") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_dropped(tmp_path: Path, cache: Path) -> None:
     whole, torn = built(tmp_path / "whole", cache), built(tmp_path / "torn", cache)
     whole.run()
@@ -138,6 +139,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, cache: Path) -> None:
     assert left_behind(tmp_path / "torn") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_loads(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,1 +1,1 @@
-"""The figures, one file each: which runs it is about, its numbers, and how they are drawn from the numbers alone."""
+"""The figures, one file each: the runs it is about, its numbers, and its drawing from the numbers alone."""

@@ -15,7 +15,7 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a method and aggregate."""
+    """A row per method and aggregate: the point estimate and its interval."""
     rows = []
     for method in methods_of(grid):
         scores = matrix(grid, method, study.metric.key)
@@ -26,7 +26,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A panel an aggregate, a line a method."""
+    """A panel per aggregate, a line per method."""
     names = list(dict.fromkeys(table["aggregate"]))
     figure = Figure(figsize=(2.2 * len(names) + 1.2, 0.42 * len(methods) + 1.0), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
@@ -48,7 +48,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     seeds, tasks = len(seeds_of(grid)), len(pairs_of(grid))
     shown = tuple(name for name in dict.fromkeys(table["aggregate"]) if name != "optimality gap")
     alone = " With fewer than three of them the median over tasks is their mean." if tasks < 3 else ""
@@ -61,7 +61,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     return "" if len(methods_of(grid)) > 1 else (
         "needs two of its methods: F=1, F=2, F=T reference=sft, F=T; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
     )  # fmt: skip

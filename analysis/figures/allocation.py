@@ -1,4 +1,4 @@
-"""What the allocation of one annotation budget is worth: every allocation of the same rounds and reference."""
+"""Allocations of one annotation budget compared: those with the same rounds and reference."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,24 +14,24 @@ from analysis.figures.figure import GREY, Kind, Study, by_pair
 from analysis.intervals import Interval, aggregates, comparison
 from analysis.methods import Method
 from analysis.metrics import Metric
-from analysis.names import LOSSES, TASKS
+from analysis.names import title_of
 from analysis.plans import read_plans
 
 BUDGETS = ("annotated_pairs", "generated_responses")
-# Identical responses are sampled again, so that no two runs generate quite the same number.
+# Budgets within 5 % count as equal: identical responses are sampled again, so the numbers always differ a little.
 SLACK = 1.05
-# What stands beside a line, and the right ends of it, as shares of the width.
+# The columns of numbers beside the lines, and their right ends as shares of the width.
 HEADINGS = ("minus uniform", "annotated", "generated")
 COLUMNS = (0.5, 0.74, 0.99)
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method): the final mean over seeds with its interval, and what was spent on it.
+    """A row per (task, loss, method): the final mean over seeds with its interval, and the budget spent.
 
-    `over_uniform` is the difference to one pair a prompt with the same rounds and reference. `annotated_pairs` and
-    `generated_responses` are means over seeds, and `equal_...` says whether that is within 5 % of the least that any
-    method of the same rounds and reference spent. `fallback` is the share of planned rounds that were uniform after
-    all; empty where no plan was found.
+    `over_uniform` is the difference to one pair per prompt with the same rounds and reference. `annotated_pairs` and
+    `generated_responses` are means over seeds; `equal_...` tells whether that is within 5 % of the smallest budget of
+    any method with the same rounds and reference. `fallback` is the share of planned rounds that were allocated
+    uniformly instead; empty if there are no plans.
     """
     rows = []
     for (task, loss, uniform), methods in facts.by_uniform(grid).items():
@@ -67,12 +67,12 @@ def _over(uniform: Method, method: Method, scores: Mapping[Method, np.ndarray], 
 
 
 def _fallback(grid: Grid, task: str, loss: str, method: Method) -> float:
-    plans = [plan for cell, run in grid.items() if cell[:3] == (task, loss, method) for plan in read_plans(run)]
+    plans = [plan for run in facts.runs_of(grid, task, loss, method) for plan in read_plans(run)]
     return sum(plan.fallback is not None for plan in plans) / len(plans) if plans else float("nan")
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A line a method, in groups of the same rounds and reference; beside it, as numbers, what it spent."""
+    """A line per method, in groups of the same rounds and reference; beside it, its budget in numbers."""
     pairs = by_pair(table)
     lines = [len(rows) + rows["group"].nunique() for _, rows in pairs]
     figure = Figure(figsize=(7.6, 0.26 * sum(lines) + 0.8 * len(pairs)), layout="constrained")
@@ -97,7 +97,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         panel.set_ylim(place - 0.4, -0.6)
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", visible=False)
-        panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+        panel.set_title(title_of(task, loss))
         for x, heading in zip(COLUMNS, HEADINGS, strict=True):
             beside.text(x, 0.1, heading, ha="right", va="center", fontsize=8, color=GREY)
         beside.set_xlim(0, 1)
@@ -107,7 +107,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def _draw_score(panel: Axes, row: Mapping, place: int, method: Method, metric: Metric) -> None:
-    """Interval, mean and seeds; hollow where more was spent than by others."""
+    """Interval, mean and seeds; a hollow mark if the method spent more than others."""
     mean, low, high = (row[name] * metric.scale for name in ("mean", "low", "high"))
     equal = all(row[f"equal_{budget}"] for budget in BUDGETS)
     dots = np.array([float(score) for score in row["scores"].split()]) * metric.scale
@@ -119,7 +119,7 @@ def _draw_score(panel: Axes, row: Mapping, place: int, method: Method, metric: M
 
 
 def _write_numbers(panel: Axes, row: Mapping, place: int, metric: Metric) -> None:
-    """The difference to uniform and both budgets; bold where more was spent than by others."""
+    """The difference to uniform, and both budgets; a budget is bold if the method spent more than others."""
     over, low, high = (metric.show(row[f"over_{name}"], True) for name in ("uniform", "low", "high"))
     known = np.isfinite(row["over_uniform"])
     panel.text(COLUMNS[0], place, f"{over} [{low}, {high}]".replace("-", "−") if known else "–", ha="right",
@@ -130,7 +130,7 @@ def _write_numbers(panel: Axes, row: Mapping, place: int, metric: Metric) -> Non
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} of the final policy by allocation of the annotation budget: mean over seeds and its "
         f"95 % percentile bootstrap interval ({study.bootstrap.reps:,} repetitions); dots are seeds. Uniform is one "
@@ -143,7 +143,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def _spending(table: pd.DataFrame) -> str:
-    """Which methods are compared at an equal budget, and which spent more."""
+    """The sentences on equal budgets, and on methods that spent more."""
     words = {"annotated_pairs": "pairs annotated", "generated_responses": "responses generated"}
     equal = [name for budget, name in words.items() if table[f"equal_{budget}"].all()]
     parts = [f"All are at equal numbers of {' and of '.join(equal)} (within 5 %)."] if equal else []
@@ -154,9 +154,9 @@ def _spending(table: pd.DataFrame) -> str:
 
 
 def _fallbacks(table: pd.DataFrame) -> str:
-    """Which methods were uniform in some of their rounds after all."""
-    found = table[table["fallback"] > 0].groupby("method", sort=False)["fallback"].mean()
-    each = ", ".join(f"{name} in {share:.0%} of them" for name, share in found.items())
+    """The sentence on methods that were allocated uniformly in some rounds; empty if there are none."""
+    shares = table[table["fallback"] > 0].groupby("method", sort=False)["fallback"].mean()
+    each = ", ".join(f"{name} in {share:.0%} of them" for name, share in shares.items())
     return f"Rounds too small for it were allocated uniformly: {each}." if each else ""
 
 
@@ -166,7 +166,7 @@ def _without_uniform(table: pd.DataFrame) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     return "" if grid else (
         "needs two allocations with the same rounds and reference; run: "
         "python -m src.train -m allocation=uniform,balanced seed=0,1,2,3,4"
@@ -174,7 +174,7 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """Methods of which there is another that differs in the allocation alone."""
+    """The methods from which another one differs only in the allocation."""
     several = {(task, loss, method) for (task, loss, _), methods in facts.by_uniform(grid).items() if len(methods) > 1
                for method in methods}  # fmt: skip
     return subgrid(grid, lambda cell: cell[:3] in several)

@@ -1,4 +1,4 @@
-"""Win rate against what had been spent so far: annotated pairs, and generated responses, by allocation."""
+"""Win rate against the budget spent so far, in annotated pairs and in generated responses, by allocation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,28 +16,28 @@ from analysis.figures.figure import Kind, Study, by_pair, legend_below
 from analysis.intervals import aggregates
 from analysis.methods import Method
 from analysis.metrics import Metric
-from analysis.names import LOSSES, TASKS
+from analysis.names import title_of
 
 AXES = dict(zip(BUDGETS, ("annotated pairs", "generated responses"), strict=True))
-# Methods stand beside each other by this share of the axis, so that their intervals do not lie on each other.
+# Horizontal distance between methods, as a share of the axis, so that their intervals do not overlap.
 BESIDE = 0.011
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method, pairs annotated so far): the last evaluation before more were annotated.
+    """A row per (task, loss, method, pairs annotated so far): the last evaluation before more pairs were annotated.
 
-    Mean over seeds of both budgets and of the score, with its interval. The final evaluation is one of them only where
-    its prompts are the same.
+    Both budgets and the score are means over seeds, the score with its interval. The final evaluation counts only if
+    its prompts are those of the evaluations during training.
     """
     rows = []
     for task, loss, method in facts.present(grid):
-        runs = [run for cell, run in grid.items() if cell[:3] == (task, loss, method)]
+        runs = facts.runs_of(grid, task, loss, method)
         by_step: dict[int, list] = {}
         for run in runs:
             for row in (*run.evaluations, run.row):
                 if row["round"] >= 0 and _same_prompts(row, run.evaluations) and row[study.metric.key] is not None:
                     by_step.setdefault(row["step"], []).append(row)
-        last = {}  # of a round's evaluations the last replaces the others, which had spent the same
+        last = {}  # pairs annotated -> the round's last evaluation; the earlier ones had spent the same
         for step, found in sorted(by_step.items()):
             if len(found) == len(runs):
                 last[round(float(np.mean([row["annotated_pairs"] for row in found])), 3)] = (step, found)
@@ -56,12 +56,12 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def _same_prompts(row: Mapping, evaluations: Sequence[Mapping]) -> bool:
-    during = next(one for one in evaluations if one["round"] >= 0)
+    during = next(evaluation for evaluation in evaluations if evaluation["round"] >= 0)
     return all(row[key] == during[key] for key in ("split", "n_prompts"))
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A row a (task, loss), a column a budget, a line a method."""
+    """A row per (task, loss), a column per budget, a line per method."""
     pairs = by_pair(table)
     figure = Figure(figsize=(7.2, 2.9 * len(pairs) + 0.7), layout="constrained")
     grid = figure.subplots(len(pairs), 2, squeeze=False, sharey="row", sharex="col")
@@ -78,7 +78,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
                     color=method.color, markersize=4.5, elinewidth=1.1, linewidth=1.1, label=method.name,
                 )  # fmt: skip
-            panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+            panel.set_title(title_of(task, loss))
             panel.margins(x=0.04)
             panel.locator_params(axis="x", nbins=5)
         panels[0].set_ylabel(metric.label)
@@ -89,7 +89,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} against pairs annotated and against responses generated so far, by allocation: each "
         "point is the last evaluation before more were collected, the mean over seeds with its 95 % percentile "
@@ -104,7 +104,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     if reason := no_allocations(grid):
         return reason
     return "" if evaluated_during_training(grid) else (

@@ -8,28 +8,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.allocations import between
 from analysis.cells import Cell, Grid, subgrid
+from analysis.colors import PALETTE, between
 from analysis.figures import facts
 from analysis.figures.figure import GREY, Kind, Study, by_pair
 from analysis.methods import Method
 from analysis.metrics import Metric
-from analysis.names import LOSSES, TASKS
+from analysis.names import title_of
 from analysis.plans import Plan, plan_files, read_plans
 from analysis.runs import Run
 
-HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a68b3", "#8c6d31")
-COLORS = (*HUES, *(between(hue, "#000000", 0.45) for hue in HUES))
+COLORS = (*PALETTE, *(between(color, "#000000", 0.45) for color in PALETTE))
 COLUMNS = 3
-# Of a panel; what a table and a picture of a page can hold.
+# Most points in a panel, for the size of the table and of the page.
 POINTS = 6_000
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a candidate pair of the first round that has clusters, of one run a (task, loss, method).
+    """A row per candidate pair of the first round with clusters, of one run per (task, loss, method).
 
-    `depth` is the number of pairs that were chosen of the pair's prompt, `of` how many candidates the round had; of
-    more than `POINTS` every second, third, ... is a row.
+    `depth` is the number of pairs chosen from the pair's prompt, `of` the number of candidates in the round. Of more
+    than `POINTS` candidates, every second, third, ... is a row.
     """
     rows: list[dict] = []
     for task, loss, method in facts.present(grid):
@@ -49,12 +48,12 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def _first(run: Run) -> Plan | None:
-    """The first of a run's rounds that has clusters."""
+    """The plan of a run's first round that has clusters."""
     return next((plan for plan in read_plans(run) if plan.pairs), None)
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A panel a (task, loss, method): chosen pairs in their cluster's color and as large as deep, the others light."""
+    """A panel per (task, loss, method): chosen pairs in their cluster's color, larger for larger depths."""
     panels = [(pair, list(rows.groupby("method", sort=False))) for pair, rows in by_pair(table)]
     columns = min(COLUMNS, max(len(own) for _, own in panels))
     lines = [-(-len(own) // columns) for _, own in panels]
@@ -64,7 +63,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         holders = grid[sum(lines[:place]) : sum(lines[: place + 1])].ravel()
         for holder, (method, rows) in zip(holders, own, strict=False):
             _draw_panel(holder, rows)
-            holder.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}\n{method}", fontsize=8.5)
+            holder.set_title(f"{title_of(task, loss)}\n{method}", fontsize=8.5)
         for holder in holders[len(own) :]:
             holder.set_axis_off()
     depths = sorted({int(depth) for depth in table.loc[table["chosen"], "depth"]})
@@ -79,7 +78,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
     clusters = sorted(set(rows["cluster"]))
     colors = dict(zip(clusters, islice(cycle(COLORS), len(clusters)), strict=True))
     left = rows[~rows["chosen"]]
-    # Points are a picture within the drawing: thousands of them as shapes would be a file of megabytes.
+    # Points are rasterized: as thousands of vector shapes they would take megabytes.
     panel.scatter(
         left["x"], left["y"], s=_size(0), c=[between(colors[cluster], "#ffffff", 0.6) for cluster in left["cluster"]],
         linewidths=0, rasterized=True,
@@ -101,7 +100,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _size(depth: int) -> float:
-    """The area of a point, in square points: a prompt with more pairs is larger; 0 is what was not chosen."""
+    """The area of a mark in square points, larger for a larger depth; depth 0 is a candidate that was not chosen."""
     return 3.0 + 5.0 * depth
 
 
@@ -110,7 +109,7 @@ def _mark(label: str, size: float, color: str) -> Line2D:
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     first = table.groupby(["task", "loss", "method"], sort=False).first()
     thinned = " Of more candidates than can be shown, every second, third, ... is there." if (
         table.groupby(["task", "loss", "method"], sort=False).size() < first["of"]
@@ -129,7 +128,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     return "" if grid else (
         "needs runs on disk that clustered pairs (pairs/plan_*.json with a cluster and xy); run: "
         "python -m src.train allocation=balanced -m seed=0,1,2,3,4"

@@ -10,13 +10,13 @@ from analysis.figures.curves import curves, evaluated_during_training, prompts_o
 from analysis.figures.figure import Kind, Study, by_pair, legend_below, whole
 from analysis.methods import Method
 from analysis.metrics import Metric
-from analysis.names import LOSSES, TASKS
+from analysis.names import title_of
 
 AXES = {"annotated_pairs": "annotated pairs", "seconds": "seconds"}
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A row a (task, loss), a column a kind of cost."""
+    """A row per (task, loss), a column per kind of cost, a line per method."""
     pairs = by_pair(table)
     figure = Figure(figsize=(7.0, 2.7 * len(pairs) + 0.5), layout="constrained")
     grid = figure.subplots(len(pairs), 2, squeeze=False, sharey="row")
@@ -31,14 +31,14 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 panel.plot(line[column], line["mean"] * metric.scale, markersize=4, label=method.name, **style)
                 panel.plot(final[column], final["mean"] * metric.scale, markeredgecolor="black", linewidth=0, **style)
             panel.set_xlabel(label)
-            panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+            panel.set_title(title_of(task, loss))
         panels[0].set_ylabel(metric.label)
     legend_below(figure, list(grid.ravel()), columns=3)
     return figure
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     outlined = " (outlined)" if (table[table["final"]]["split"].iloc[0] != table["split"].iloc[0]) else ""
     return (
         f"{study.metric.label} against pairs annotated so far and against seconds since the run began, evaluations "
@@ -48,7 +48,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     enough = evaluated_during_training(grid)
     return "" if enough else "needs evaluations during training; run: python -m src.train evaluate.every=8"
 

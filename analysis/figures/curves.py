@@ -1,4 +1,4 @@
-"""Evaluations during training, by step: what figure 5 and the cost figure are drawn from."""
+"""Evaluations during training by step, for figure 5 and the cost figure."""
 
 from collections import defaultdict
 
@@ -11,20 +11,20 @@ from analysis.figures.figure import Study
 
 
 def curves(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method, step): mean and standard deviation over seeds, pairs annotated, seconds.
+    """A row per (task, loss, method, step): mean and standard deviation over seeds, pairs annotated, seconds.
 
-    The final evaluation is a row with `final`: its prompts may be others than those during training, and then it is no
-    point of the same curve. Steps at which not every seed has a win rate are left out.
+    `final` marks the final evaluation: if its prompts are not those of the evaluations during training, it is not a
+    point of their curve. Steps at which some seed has no win rate are left out.
     """
     rows = []
     for task, loss, method in facts.present(grid):
-        runs = [run for cell, run in grid.items() if cell[:3] == (task, loss, method)]
-        found = defaultdict(list)
+        runs = facts.runs_of(grid, task, loss, method)
+        by_step = defaultdict(list)
         for run in runs:
             for row in (*run.evaluations, run.row):
                 if row["round"] >= 0 and row[study.metric.key] is not None:
-                    found[row["step"], row["split"], row["n_prompts"], row is run.row].append(row)
-        for (step, split, prompts, final), evaluations in sorted(found.items(), key=lambda one: one[0][0]):
+                    by_step[row["step"], row["split"], row["n_prompts"], row is run.row].append(row)
+        for (step, split, prompts, final), evaluations in sorted(by_step.items(), key=lambda item: item[0][0]):
             if len(evaluations) == len(runs):
                 scores = np.array([row[study.metric.key] for row in evaluations], dtype=float)
                 rows.append(
@@ -47,14 +47,14 @@ def evaluated_during_training(grid: Grid) -> bool:
 
 
 def split_by_final(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The points of a curve, and the final evaluation where it is not one of them: then it was on other prompts."""
+    """The points of a curve; and the final evaluation, if it was on other prompts and so is not one of them."""
     final, during = rows[rows["final"]], rows[~rows["final"]]
     same = len(during) and (during[["split", "n_prompts"]].iloc[0] == final[["split", "n_prompts"]].iloc[0]).all()
     return (rows, final.iloc[:0]) if same else (during, final)
 
 
 def prompts_of(table: pd.DataFrame) -> str:
-    """Which prompts curves and final marks were measured on, in words."""
+    """The words on the prompts of curves and of final marks."""
     during, final = table[~table["final"]], table[table["final"]]
     lines = f"{facts.values(during['n_prompts'])} {facts.values(during['split'])} prompts"
     marks = f"{facts.values(final['n_prompts'])} {facts.values(final['split'])} prompts"

@@ -13,11 +13,11 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method, size): mean and standard deviation over seeds."""
+    """A row per (task, loss, method, ensemble size): mean and standard deviation over seeds."""
     rows = []
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, study.metric.key)
-        run = next(run for cell, run in grid.items() if cell[:3] == (task, loss, method))
+        run = facts.runs_of(grid, task, loss, method)[0]
         name = facts.without_ensemble(method).name
         rows.append({"task": task, "loss": loss, "method": name, "ensemble": run.row["ensemble"],
                      "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1)})  # fmt: skip
@@ -25,7 +25,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A line a method."""
+    """A line per method."""
     pairs = by_pair(table)
     figure, axes = panels([pair for pair, _ in pairs])
     sizes = sorted(set(table["ensemble"]))
@@ -48,7 +48,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} over the number of LoRA members that are trained on the same pairs and averaged: mean "
         "over seeds, error bars one standard deviation over seeds, no interval of the mean."
@@ -56,7 +56,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     return "" if grid else (
         "needs one method with two ensemble sizes; run: python -m src.train model=tiny_lora -m ensemble=1,2,5 "
         "seed=0,1,2,3,4"
@@ -64,7 +64,7 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """Methods that were run with more than one size."""
+    """The methods that were run with more than one ensemble size."""
     sizes: dict[Method, set[int]] = {}
     for cell, run in grid.items():
         sizes.setdefault(facts.without_ensemble(cell.method), set()).add(run.row["ensemble"])

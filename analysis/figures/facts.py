@@ -1,4 +1,4 @@
-"""What captions and tables are computed from: the runs behind a figure, in words and in numbers."""
+"""Facts about the runs behind a figure, in words for captions and in numbers for tables."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,10 +12,11 @@ import yaml
 from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of, subgrid
 from analysis.methods import Method
 from analysis.names import LOSSES, TASKS, task_order
+from analysis.runs import Run
 
 
 def basis(grid: Grid) -> str:
-    """The runs behind a figure: how many, of what, judged by whom."""
+    """The sentences on the runs behind a figure: how many, of which settings, judged by whom."""
     rows = [run.row for run in grid.values()]
     tasks = sorted({cell.task for cell in grid}, key=task_order)
     losses = [LOSSES.get(loss, loss) for loss in sorted({cell.loss for cell in grid})]
@@ -42,7 +43,7 @@ def basis(grid: Grid) -> str:
 
 
 def values(found: Iterable[Any]) -> str:
-    """The different values, sorted: "64" or "32 or 64"."""
+    """The distinct values, sorted, as text: "64" or "32 or 64"."""
     return " or ".join(str(value) for value in sorted(set(found)))
 
 
@@ -52,42 +53,47 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def spans(numbers: list[int]) -> str:
-    """Whole numbers in short: 0-4, or 0, 1, 7."""
+    """Sorted whole numbers as text: "0-4" for three and more in a row, otherwise "0, 1, 7"."""
     whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
     return f"{numbers[0]}-{numbers[-1]}" if whole else ", ".join(map(str, numbers))
 
 
 def scores(grid: Grid, task: str, loss: str, method: Method, key: str) -> np.ndarray:
-    """A column of the result rows of one (task, loss, method), by seed; empty if there is none."""
+    """A column of the result rows of one (task, loss, method), by seed: (seeds,), empty if there are no runs."""
     cells = [Cell(task, loss, method, seed) for seed in seeds_of(grid)]
     return np.array([grid[cell].row[key] for cell in cells if cell in grid], dtype=float)
 
 
+def runs_of(grid: Grid, task: str, loss: str, method: Method) -> list[Run]:
+    """The runs of one (task, loss, method), in the order of the grid."""
+    return [run for cell, run in grid.items() if cell[:3] == (task, loss, method)]
+
+
 def present(grid: Grid) -> list[tuple[str, str, Method]]:
     """Every (task, loss, method) that has runs, in the order of panels and legends."""
-    having = {cell[:3] for cell in grid}
+    triples = {cell[:3] for cell in grid}
     return [
         (task, loss, method)
         for task, loss in pairs_of(grid)
         for method in methods_of(grid)
-        if (task, loss, method) in having
+        if (task, loss, method) in triples
     ]
 
 
 def sft_score(grid: Grid, task: str, loss: str, key: str) -> float:
-    """The SFT policy's mean score on the prompts of the final evaluation; nan where no run has it."""
-    found = [
+    """The SFT policy's mean score on the prompts of the final evaluation; nan if no run has it."""
+    scores = [
         row[key]
         for cell, run in grid.items()
         if (cell.task, cell.loss) == (task, loss)
         for row in run.evaluations
         if row["round"] == -1 and row["split"] == run.row["split"] and row[key] is not None
     ]
-    return float(np.mean(found)) if found else float("nan")
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def published(task: str, loss: str, method: Method, key: str) -> float:
-    """What the paper reports, as a fraction; nan where that is not known."""
+    """The score that the paper reports, as a fraction; nan if it is not known."""
     document = yaml.safe_load(files("analysis").joinpath("published.yaml").read_text(encoding="utf-8"))
     for cell in document["cells"]:
         plain = method == base_of(method)
@@ -98,35 +104,35 @@ def published(task: str, loss: str, method: Method, key: str) -> float:
 
 
 def published_label() -> tuple[str, str]:
-    """How the paper's numbers are named in a legend, and their source."""
+    """The legend's name for the paper's numbers, and their source."""
     document = yaml.safe_load(files("analysis").joinpath("published.yaml").read_text(encoding="utf-8"))
     return document["label"], document["source"]
 
 
 def stars(table: pd.DataFrame) -> str:
-    """The sentence about the paper's marks, if the table has any."""
+    """The sentence on the paper's marks; empty if the table has none."""
     return f" Stars: {published_label()[1]}, a larger model on other data." if table["published"].notna().any() else ""
 
 
 def absent(grid: Grid, methods: Iterable[Method]) -> str:
-    """A sentence on the methods that a figure should have and that were not run at all; empty if there is none."""
+    """The sentence on methods that the figure should show but that have no runs; empty if there are none."""
     there = {base_of(cell.method) for cell in grid}
     names = [method.name for method in methods if method not in there]
     return f"Not there, because never run: {', '.join(names)}." if names else ""
 
 
 def base_of(method: Method) -> Method:
-    """A method's rounds and reference alone, one pair a prompt."""
+    """The method with the same rounds and reference, one pair per prompt and no variant."""
     return Method(method.place, method.F, method.reference)
 
 
 def without_ensemble(method: Method) -> Method:
-    """A method without the size of its ensemble."""
+    """The method without its ensemble size."""
     return replace(method, variant=", ".join(part for part in _parts(method) if not part.startswith("ensemble ")))
 
 
 def uniform_of(method: Method) -> Method:
-    """The method of the same rounds, reference and ensemble that takes one pair a prompt."""
+    """The method with the same rounds, reference and ensemble size, and one pair per prompt."""
     ensemble = ", ".join(part for part in _parts(method) if part.startswith("ensemble "))
     return replace(base_of(method), variant=ensemble)
 
@@ -136,15 +142,15 @@ def _parts(method: Method) -> list[str]:
 
 
 def by_uniform(grid: Grid) -> dict[tuple[str, str, Method], list[Method]]:
-    """Methods that differ in the allocation alone, by task, loss and the uniform one among them."""
-    found: dict[tuple[str, str, Method], list[Method]] = {}
+    """(task, loss, uniform method) -> the methods that differ from it only in the allocation, itself included."""
+    groups: dict[tuple[str, str, Method], list[Method]] = {}
     for task, loss, method in present(grid):
-        found.setdefault((task, loss, uniform_of(method)), []).append(method)
-    return found
+        groups.setdefault((task, loss, uniform_of(method)), []).append(method)
+    return groups
 
 
 def one_allocation(grid: Grid) -> Grid:
-    """The runs of one allocation, for figures about rounds and references: one pair a prompt if there are such runs."""
+    """The runs of one allocation, for figures on rounds and references: of one pair per prompt, if there are any."""
     if not grid:
         return grid
     first = min(cell.method.allocation for cell in grid)

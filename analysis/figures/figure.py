@@ -1,4 +1,4 @@
-"""What a figure is made of, and how all of them look."""
+"""The parts that a figure consists of, and the look that all figures share."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,14 +15,14 @@ from analysis.cells import Grid, Pair
 from analysis.intervals import Bootstrap
 from analysis.methods import Method
 from analysis.metrics import Metric
-from analysis.names import LOSSES, TASKS, task_order
+from analysis.names import task_order, title_of
 
 GREY = "#767676"
 
 
 @dataclass(frozen=True)
 class Study:
-    """What all figures of one analysis share."""
+    """The settings that all figures of one analysis share."""
 
     metric: Metric
     bootstrap: Bootstrap
@@ -33,15 +33,15 @@ class Kind:
     """A figure of the analysis.
 
     Attributes:
-        name: what `--figures` calls it.
-        title: above the figure on the page.
-        cells: the runs it is about.
-        lacking: what has to be run before it can be drawn; empty if nothing.
-        numbers: the table it is drawn from.
-        draw: the figure, from the table and the methods in it.
-        caption: what is shown and how it was computed; `facts.basis` is added.
-        across_losses: whether it needs every method on every (task, loss) pair, or loss by loss.
-        of_single_runs: whether it shows runs one by one, so that it lacks nothing where others are missing.
+        name: its name in `--figures`.
+        title: heading on the page.
+        cells: selects the runs that the figure is about.
+        lacking: the runs that the figure still needs, with the command; empty if none.
+        numbers: computes the table that the figure is drawn from.
+        draw: draws the figure from the table and the methods in it.
+        caption: what the figure shows and how it was computed; `facts.basis` is added.
+        across_losses: whether every method needs runs on every (task, loss) pair; otherwise on every task of a loss.
+        of_single_runs: whether the figure shows single runs, so that missing runs do not matter.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Kind:
 
 
 def look() -> AbstractContextManager[None]:
-    """Settings of matplotlib under which figures are made and saved: the same bytes for the same numbers."""
+    """Matplotlib settings for drawing and saving figures; the same numbers give the same bytes."""
     return matplotlib.rc_context(
         {
             "svg.hashsalt": "bpo-lab",
@@ -82,17 +82,25 @@ def look() -> AbstractContextManager[None]:
 
 
 def rendered(figure: Figure, format: str) -> bytes:
-    """A figure as the bytes of a file, without dates."""
+    """A figure as the bytes of a file without a date.
+
+    Args:
+        format: "svg", "png" or "pdf".
+    """
     metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     buffer = BytesIO()
-    # Of an SVG it is the resolution of points that are drawn as a picture, and decides the size of the file.
+    # In an SVG, dpi is the resolution of rasterized points, which make up most of the file.
     dpi = 120 if format == "svg" else matplotlib.rcParams["savefig.dpi"]
     figure.savefig(buffer, format=format, metadata=metadata[format], dpi=dpi)
     return buffer.getvalue()
 
 
 def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tuple[Figure, dict[Pair, Axes]]:
-    """A figure with a panel for every (task, loss) pair: a column a task, a row a loss; y axes shared within a row."""
+    """A figure with a panel for each (task, loss) pair: a column per task, a row per loss.
+
+    Args:
+        width, height: of a panel, in inches.
+    """
     tasks = sorted({task for task, _ in pairs}, key=task_order)
     losses = sorted({loss for _, loss in pairs})
     figure = Figure(figsize=(width * len(tasks) + 0.4, height * len(losses) + 0.5), layout="constrained")
@@ -102,7 +110,7 @@ def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tu
         for column, task in enumerate(tasks):
             panel = grid[row][column]
             if (task, loss) in pairs:
-                panel.set_title(f"{TASKS.get(task, task)}, {LOSSES.get(loss, loss)}")
+                panel.set_title(title_of(task, loss))
                 axes[task, loss] = panel
             else:
                 panel.set_axis_off()
@@ -110,23 +118,23 @@ def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tu
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
-    """One legend for all panels, below them, in as many columns as fit; a name of several panels is listed once."""
-    found: dict[str, Artist] = {}
+    """One legend below all panels, each name once, in as many columns as fit, at most `columns`."""
+    handles: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(str(label), handle)
-    for ncols in range(min(columns, len(found)), 0, -1):
-        legend = figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=ncols)
+            handles.setdefault(str(label), handle)
+    for ncols in range(min(columns, len(handles)), 0, -1):
+        legend = figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=ncols)
         if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
             break
         legend.remove()
 
 
 def by_pair(numbers: pd.DataFrame) -> list[tuple[Pair, pd.DataFrame]]:
-    """The rows of a table for each (task, loss) pair."""
+    """The rows of a table by (task, loss) pair."""
     return [((str(task), str(loss)), rows) for (task, loss), rows in numbers.groupby(["task", "loss"], sort=False)]
 
 
 def whole(cells: Grid) -> Grid:
-    """Every run: for figures that take whatever there is."""
+    """Every run, for figures that show all runs."""
     return cells

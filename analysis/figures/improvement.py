@@ -1,4 +1,4 @@
-"""Probability of improvement between every two methods."""
+"""The probability of improvement for every pair of methods."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -15,7 +15,7 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row two methods: the probability that a run of the one scores higher than a run of the other."""
+    """A row per pair of methods: the probability that a run of the later one scores higher than a run of the other."""
     rows = []
     for first, second in combinations(methods_of(grid), 2):
         x, y = (matrix(grid, method, study.metric.key) for method in (second, first))
@@ -26,7 +26,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A line two methods."""
+    """A line per pair of methods."""
     figure = Figure(figsize=(6.2, 0.36 * len(table) + 1.0), layout="constrained")
     panel = figure.subplots()
     of = {method.name: method for method in methods}
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"Probability that a run of one method has a higher {study.metric.label.split(' (')[0]} than a run of another, "
         f"a tie as half, averaged over {len(pairs_of(grid))} (task, loss) pairs, with 95 % percentile intervals from "
@@ -55,13 +55,13 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     enough = len(methods_of(grid)) > 1
     return "" if enough else "needs two methods on the same tasks; run: python -m src.train -m F=1,2 seed=0,1,2,3,4"
 
 
 def cells(grid: Grid) -> Grid:
-    """Methods that were run on every (task, loss) pair."""
+    """The methods that were run on every (task, loss) pair."""
     everywhere = {
         method
         for method in methods_of(grid)

@@ -17,7 +17,7 @@ POINTS = 101
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a method and threshold."""
+    """A row per method and threshold: the share of runs above it, with its interval."""
     scores = {method: matrix(grid, method, study.metric.key) for method in methods_of(grid)}
     lowest, highest = min(map(np.min, scores.values())), max(map(np.max, scores.values()))
     margin = 0.03 * (highest - lowest) or 0.01
@@ -31,7 +31,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A step line a method, shaded by its interval."""
+    """A step line per method, its interval shaded."""
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     panel = figure.subplots()
     for place, method in enumerate(methods):
@@ -50,7 +50,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"Performance profiles: the share of runs, over all {len(pairs_of(grid))} (task, loss) pairs, that score above "
         f"a value; shaded: pointwise 95 % percentile intervals from the stratified bootstrap "

@@ -14,11 +14,11 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method): F as a number and its mean and standard deviation over seeds."""
+    """A row per (task, loss, method): F as a number, mean and standard deviation over seeds."""
     rows = []
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, study.metric.key)
-        run = next(run for cell, run in grid.items() if cell[:3] == (task, loss, method))
+        run = facts.runs_of(grid, task, loss, method)[0]
         rows.append(
             {
                 "task": task, "loss": loss, "method": method.name, "F": run.row["F"], "T": run.row["T"],
@@ -67,7 +67,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} over the number of collection rounds F, all with the same annotation budget, "
         f"T={facts.values(table['T'])} steps: mean over seeds, error bars and bands one standard deviation over seeds, "
@@ -76,7 +76,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     rounds = {run.row["F"] for cell, run in grid.items() if cell.method.reference == "behavior"}
     return "" if len(rounds - {1}) > 1 else (
         "needs two values of F above 1 with reference=behavior; run: python -m src.train -m F=1,2,4,8,T seed=0,1,2,3,4"
@@ -84,7 +84,7 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """BPO at every F, offline, on-policy, of one allocation."""
+    """BPO at every F, offline and on-policy, of one allocation."""
     return subgrid(
         facts.one_allocation(grid),
         lambda cell: cell.method.reference == "behavior" or facts.base_of(cell.method) == ON_POLICY,

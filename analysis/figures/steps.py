@@ -14,7 +14,7 @@ from analysis.metrics import Metric
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A line a reference, shaded by one standard deviation; the final evaluation as a mark of its own."""
+    """A line per reference, one standard deviation shaded; the final evaluation as a separate mark."""
     pairs = by_pair(table)
     figure, axes = panels([pair for pair, _ in pairs])
     for pair, rows in pairs:
@@ -40,7 +40,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} over training steps at F=T by reference policy: mean over seeds, shaded (final marks: "
         f"error bars) one standard deviation over seeds, no interval of the mean; {prompts_of(table)}."
@@ -48,7 +48,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     if len({cell.method.reference for cell in grid}) < 2:
         return "needs F=T with two references; run: python -m src.train F=T -m reference=sft,behavior seed=0,1,2,3,4"
     if not evaluated_during_training(grid):

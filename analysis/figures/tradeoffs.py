@@ -1,4 +1,4 @@
-"""What a win rate was bought with: distance from the SFT policy, and length."""
+"""The price of a win rate: distance from the SFT policy, and length of responses."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a run: score, KL to the SFT policy, tokens of responses and of the human texts; the SFT policy's means."""
+    """A row per run: score, KL to the SFT policy, tokens of responses and of human texts; means of the SFT policy."""
     key, rows = study.metric.key, []
-    ordered = sorted(grid.items(), key=lambda one: (one[0].loss, one[0].task, one[0].method, one[0].seed))
+    ordered = sorted(grid.items(), key=lambda item: (item[0].loss, item[0].task, item[0].method, item[0].seed))
     sft = {
         (cell.task, cell.loss): {
             "sft": facts.sft_score(grid, cell.task, cell.loss, key),
@@ -63,17 +63,17 @@ def _draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric, column
 
 
 def draw_kl(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """Score against KL, a small mark a run, a large one a method."""
+    """Score against KL: a small mark per run, a large mark per method."""
     return _draw(table, methods, metric, "kl_sft", "KL to the SFT policy (nats a response)")
 
 
 def draw_length(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """Score against the length of responses."""
+    """Score against length: a small mark per run, a large mark per method."""
     return _draw(table, methods, metric, "tokens", "tokens a response")
 
 
 def caption_kl(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} against KL(policy || SFT policy): how far each method went for what it gained. Small "
         "marks are runs, large ones means with one standard deviation over seeds either way."
@@ -81,7 +81,7 @@ def caption_kl(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def caption_length(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} against the mean length of responses; dotted: the human texts. Small marks are runs, "
         "large ones means with one standard deviation over seeds either way."
@@ -89,7 +89,7 @@ def caption_length(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def nothing(grid: Grid) -> str:
-    """Any run will do."""
+    """The runs that the figure still needs: any run will do."""
     return "" if grid else "needs runs; run: python -m src.train"
 
 

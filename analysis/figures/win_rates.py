@@ -16,7 +16,7 @@ from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row a (task, loss, method): mean, standard deviation and interval over seeds, every seed's score."""
+    """A row per (task, loss, method): mean, standard deviation and interval over seeds, and each seed's score."""
     key, rows = study.metric.key, []
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, key)
@@ -34,7 +34,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A column a method: seeds as dots, mean and interval, what the paper reports as a star."""
+    """A column per method: seeds as dots, mean and interval, the paper's number as a star."""
     pairs = by_pair(table)
     figure, axes = panels([pair for pair, _ in pairs], width=max(3.3, 0.85 * len(methods)))
     for pair, rows in pairs:
@@ -77,7 +77,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
-    """What stands below the figure."""
+    """The text below the figure."""
     return (
         f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
         f"({study.bootstrap.reps:,} repetitions); dots are seeds.{facts.stars(table)} "
@@ -86,7 +86,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 
 
 def lacking(grid: Grid) -> str:
-    """What has to be run first."""
+    """The runs that the figure still needs, with the command; empty if none."""
     there = {facts.base_of(cell.method) for cell in grid}
     return "" if len(there & set(PAPER)) > 1 else (
         "needs two of its methods: F=1, F=2, F=T reference=sft, F=T; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"

@@ -10,7 +10,7 @@ from src.after_training.evaluate_request import EvaluateRequest
 from src.after_training.left_out import left_out
 from src.after_training.load_policy import load_policy, weights_of
 from src.after_training.responses_file import by_prompt, missing
-from src.after_training.result_row import Side, result_row, sample_rows
+from src.after_training.result_row import Side, comparable_lengths, result_row, sample_rows
 from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
 from src.data.splits import Splits, tokenize
@@ -78,10 +78,8 @@ def head_to_head(request: EvaluateRequest, report: Report) -> HeadToHead:
         label_tokens = np.array([len(prompt.label_ids) for prompt in prompts]) if template else None
         opponent = Side([prompt.row.label for prompt in prompts], label_tokens)
     with report.stage(f"{config.judge.name} judges {len(prompts)} pairs", len(prompts)):
-        # Tokens only where both sides have them: lengths are compared with one another.
-        in_tokens = system.tokens is not None and opponent.tokens is not None
-        lengths = (system.tokens, opponent.tokens) if in_tokens else (system.words, opponent.words)
-        figures, verdicts = compared(judge, prompts, system.texts, opponent.texts, *lengths)  # type: ignore[arg-type]
+        _, *lengths = comparable_lengths(system, opponent)
+        figures, verdicts = compared(judge, prompts, system.texts, opponent.texts, *lengths)
     return HeadToHead(
         row=result_row(request, splits, split, figures | judge.spent("judge"), verdicts, system, opponent),
         samples=sample_rows(prompts, system, opponent, verdicts, against_labels=request.against is None),

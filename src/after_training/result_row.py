@@ -38,6 +38,17 @@ class Side:
         return np.array([len(text.split()) for text in self.texts])
 
 
+def comparable_lengths(system: Side, opponent: Side) -> tuple[str, np.ndarray, np.ndarray]:
+    """The lengths of both sides in one unit: tokens if both sides have them, else words.
+
+    Returns:
+        "tokens" or "words", and the lengths of each side, (N,).
+    """
+    if system.tokens is not None and opponent.tokens is not None:
+        return "tokens", system.tokens, opponent.tokens
+    return "words", system.words, opponent.words
+
+
 def result_row(
     request: EvaluateRequest,
     splits: Splits,
@@ -54,7 +65,6 @@ def result_row(
         verdicts: a dict a prompt with its "outcome", from `compared`.
     """
     outcomes = np.array([np.nan if verdict["outcome"] is None else verdict["outcome"] for verdict in verdicts])
-    in_tokens = system.tokens is not None and opponent.tokens is not None
     return {
         **_identity(request, splits),
         "split": split,
@@ -66,7 +76,7 @@ def result_row(
         "system": request.system,
         "against": request.opponent,
         "win_rate_interval": win_rate_interval(outcomes, numpy_stream(request.config.seed, "interval", split)),
-        "length_unit": "tokens" if in_tokens else "words",
+        "length_unit": comparable_lengths(system, opponent)[0],
         "response_words_mean": _mean(system.words),
         "label_words_mean": _mean(opponent.words),
     }

@@ -1,4 +1,4 @@
-"""A command's own keys, beside those of conf/train.yaml: taken as typed, so that a run's folder needs no quotes."""
+"""A command's own keys, beside those of conf/train.yaml: taken as typed, so that paths and prompts need no quotes."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from src.runtime.errors import ConfigError
 def own_arguments(arguments: Sequence[str], own: Sequence[str]) -> tuple[dict[str, str], list[str], list[str]]:
     """Splits a command at its own keys.
 
-    Hydra would take `outputs/F=2,seed=0` for two values, and has a meaning for quotes and braces in a prompt.
+    Hydra would split `prompt=Hello, there` at the comma, and has a meaning for quotes and braces.
 
     Returns:
         The values of the own keys that are given, the other arguments, and what is wrong with the former.

@@ -44,7 +44,7 @@ def name_of(config: DictConfig, words: Sequence[str]) -> str:
         config: as composed, not resolved.
         words: the groups and keys that the name begins with.
     """
-    hydra = config.hydra if "hydra" in config else HydraConfig.instance().cfg.hydra
+    hydra: Any = config.hydra if "hydra" in config else HydraConfig.get()
     names = chosen(hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NO_VALUES])
     plain: Any = OmegaConf.to_container(own, resolve=True)
@@ -130,7 +130,7 @@ def _run_name(*words: str, _root_: DictConfig) -> str:
 
 def _run_name_with(*changes: str, _root_: DictConfig) -> str:
     """The name of the run of the same command with other overrides in the place of those of the same keys."""
-    hydra = _root_.hydra if "hydra" in _root_ else HydraConfig.instance().cfg.hydra
+    hydra: Any = _root_.hydra if "hydra" in _root_ else HydraConfig.get()
     keys = {change.partition("=")[0] for change in changes}
     kept = [line for line in hydra.overrides.task if line.lstrip("+").partition("=")[0] not in keys]
     return str(_loaded(hydra.job.config_name, _sources(hydra), [*kept, *changes]).hydra.sweep.subdir)

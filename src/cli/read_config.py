@@ -11,11 +11,12 @@ from src.runtime.device import device_problems
 
 
 def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> tuple[RunConfig | None, list[str]]:
-    """Builds the parts of a configuration that are cheap to build, which is all of them but models and data.
+    """Builds the parts of a configuration that are cheap to build: all but models and data.
 
     Args:
         node: the composed configuration, as plain dicts and values.
-        used: the top-level keys that matter to the command; whether the others fit is not asked. All by default.
+        used: the top-level keys that matter to the command; the others are not checked against each other. All by
+            default.
 
     Returns:
         The configuration, or None, and everything wrong with it, a line each. Data files are read, models are not.
@@ -29,45 +30,45 @@ def read_config(node: Mapping[str, Any], used: Sequence[str] | None = None) -> t
 
 
 def _across(parts: dict[str, Any]) -> list[str]:
-    """What is wrong with values and components that are fine by themselves. A missing part was reported before."""
-    found: list[str] = []
+    """What is wrong between values that are fine by themselves. A None part was reported before."""
+    problems: list[str] = []
     numbers = {n: parts[n] for n in ("T", "batch_size", "ensemble", "checkpoint_every") if parts.get(n) is not None}
-    found += [f"{name}={number}: expected at least 1" for name, number in numbers.items() if number < 1]
+    problems += [f"{name}={number}: expected at least 1" for name, number in numbers.items() if number < 1]
     if parts.get("T", 0) and parts["T"] >= 1 and parts.get("F") is not None:
-        found += _caught(lambda: resolve_rounds(parts["F"], parts["T"]))
+        problems += _caught(lambda: resolve_rounds(parts["F"], parts["T"]))
     if parts.get("learning_rate") is not None and not parts["learning_rate"] > 0:
-        found.append(f"learning_rate={parts['learning_rate']}: expected a number above 0")
+        problems.append(f"learning_rate={parts['learning_rate']}: expected a number above 0")
     if parts.get("seed") is not None and parts["seed"] < 0:
-        found.append(f"seed={parts['seed']}: expected 0 or more")
+        problems.append(f"seed={parts['seed']}: expected 0 or more")
     if parts.get("device") is not None:
-        found += device_problems(parts["device"])
+        problems += device_problems(parts["device"])
     if parts.get("cache") is not None and Path(parts["cache"]).is_file():
-        found.append(f"cache={parts['cache']}: that is a file; expected a folder, or a name for one")
+        problems.append(f"cache={parts['cache']}: that is a file; expected a folder, or a name for one")
     model, data, task = parts.get("model"), parts.get("data"), parts.get("task")
     if model is not None and model.lora is None and (parts.get("ensemble") or 1) > 1:
-        found.append(
+        problems.append(
             f"ensemble={parts['ensemble']} needs LoRA members, and model.lora is null; "
             f"use model=tiny_lora or another model with adapters"
         )
     for group in ("collect", "sampler"):
         if parts.get(group) is not None:
-            found += parts[group].conflicts(parts)
-    # An oracle that is not asked may be any.
+            problems += parts[group].conflicts(parts)
+    # An oracle that is not asked is not checked.
     given = parts.get("collect") is not None and parts["collect"].from_data
     oracles = ("judge",) if given else ("oracle", "judge")
     for group in ("reference", *oracles, "allocation", "sampler"):
         if parts.get(group) is not None:
-            found += [f"{group}: {line}" for line in parts[group].problems()]
+            problems += [f"{group}: {line}" for line in parts[group].problems()]
     if parts.get("judge") is not None and parts["judge"].temperature:
-        found.append(f"judge.temperature={parts['judge'].temperature}: a judge compares exactly; expected 0")
+        problems.append(f"judge.temperature={parts['judge'].temperature}: a judge compares exactly; expected 0")
     if parts.get("judge") is not None and parts["judge"].flip:
-        found.append(f"judge.flip={parts['judge'].flip}: a judge makes no errors on purpose; expected 0")
+        problems.append(f"judge.flip={parts['judge'].flip}: a judge makes no errors on purpose; expected 0")
     if data is not None and task is not None:
-        found += data.problems(task.name)
+        problems += data.problems(task.name)
         for group in oracles:
             if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
-                found.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
-    return found
+                problems.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
+    return problems
 
 
 def _caught(check: Callable[[], object]) -> list[str]:

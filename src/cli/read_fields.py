@@ -31,17 +31,17 @@ def read_fields(kind: type, node: Mapping[str, Any], path: str = "") -> tuple[di
             problems.append(f"{path}{name}: missing")
             values[name] = None
         else:
-            values[name], found = _value(hints[name], node[name], f"{path}{name}")
-            problems += found
+            values[name], wrong = _value(hints[name], node[name], f"{path}{name}")
+            problems += wrong
     return values, problems
 
 
 def _value(kind: Any, value: Any, path: str) -> tuple[Any, list[str]]:
     """A value read as a type: a plain one, a dataclass, or a component named by `_target_`."""
     if isinstance(value, Mapping) and typing.get_origin(kind) is dict:
-        read = {key: _value(typing.get_args(kind)[1], one, f"{path}.{key}") for key, one in value.items()}
-        problems = [line for _, found in read.values() for line in found]
-        return (None, problems) if problems else ({key: one for key, (one, _) in read.items()}, [])
+        read = {key: _value(typing.get_args(kind)[1], below, f"{path}.{key}") for key, below in value.items()}
+        problems = [line for _, wrong in read.values() for line in wrong]
+        return (None, problems) if problems else ({key: below for key, (below, _) in read.items()}, [])
     if isinstance(value, Mapping):
         target = _target(value["_target_"], kind) if "_target_" in value else _dataclass_in(kind)
         if target is None:
@@ -66,7 +66,7 @@ def _is_a(value: Any, option: Any) -> bool:
     if option is float:
         return type(value) in (int, float) and abs(value) <= sys.float_info.max  # nan is not
     if typing.get_origin(option) is list:
-        return isinstance(value, list) and all(_is_a(one, typing.get_args(option)[0]) for one in value)
+        return isinstance(value, list) and all(_is_a(item, typing.get_args(option)[0]) for item in value)
     return isinstance(option, type) and type(value) is option
 
 
@@ -96,14 +96,14 @@ def _target(name: object, kind: Any) -> type | None:
     if not re.fullmatch(r"src(\.[a-z][a-z0-9_]*)+", module):
         return None
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        target = getattr(importlib.import_module(module), attribute, None)
     except ImportError:
         return None
-    if not isinstance(found, type) or not dataclasses.is_dataclass(found) or found.__module__ != module:
+    if not isinstance(target, type) or not dataclasses.is_dataclass(target) or target.__module__ != module:
         return None
-    has = {name for base in found.__mro__[:-1] for name in (*vars(base), *base.__annotations__)}
-    fits = any(found is option or (_is_protocol(option) and _asked_by(option) <= has) for option in _options(kind))
-    return found if fits else None
+    has = {name for base in target.__mro__[:-1] for name in (*vars(base), *base.__annotations__)}
+    fits = any(target is option or (_is_protocol(option) and _asked_by(option) <= has) for option in _options(kind))
+    return target if fits else None
 
 
 def _is_protocol(option: Any) -> bool:

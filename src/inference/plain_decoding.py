@@ -17,6 +17,9 @@ class PlainDecoder:
         model: the language model.
         prompts: B prompts, each of at least one token.
         k: responses per prompt.
+
+    Attributes:
+        logits: of the next token of each row, (rows, vocabulary).
     """
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Ids], k: int) -> None:

@@ -71,12 +71,12 @@ def shared_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], de
         ids[row, : len(prompt)] = torch.tensor(prompt)
         positions[row, : len(prompt)] = torch.arange(len(prompt))
         column = P
-        for place, response in enumerate(group):
+        for i, response in enumerate(group):
             seen = max(len(response) - 1, 0)
             if response:
                 ids[row, column : column + seen] = torch.tensor(response[:-1], dtype=torch.long)
                 positions[row, column : column + seen] = torch.arange(len(prompt), len(prompt) + seen)
-                segment[row, column - P : column - P + seen] = place
+                segment[row, column - P : column - P + seen] = i
                 start = row * (P + S)
                 where += [start + len(prompt) - 1, *range(start + column, start + column + seen)]
                 targets += response
@@ -91,6 +91,9 @@ def shared_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], de
 
 def packed_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], device: torch.device) -> Layout:
     """As `shared_layout`, but everything in one row without padding: a prompt, its responses, the next prompt, ...
+
+    Args:
+        prompts, responses, device: as in `shared_layout`.
 
     Returns:
         One row; mask (1, 1, B, 1 + k) with the lengths.
@@ -121,6 +124,9 @@ def packed_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], de
 
 def plain_layout(prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], device: torch.device) -> Layout:
     """One row per response, after a copy of its prompt, padded on the right; for any causal language model.
+
+    Args:
+        prompts, responses, device: as in `shared_layout`.
 
     Returns:
         B k rows; mask (B k, L).

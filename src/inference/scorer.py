@@ -57,7 +57,11 @@ class Scorer:
     def member_logps(
         self, model: PreTrainedModel, members: int, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> Tensor:
-        """As `logps`, for N members of an ensemble, which are active in the model (`Policy.learning`): (N, B, k)."""
+        """As `logps`, for all members of an ensemble, which are active in the model (`Policy.learning`).
+
+        Returns:
+            (N, B, k) in nats, float32, for N = members.
+        """
         layout, states, head = self._forward(model, members, prompts, responses)
         logps = token_logps(states, head, layout.targets.repeat(members)).reshape(members, -1)
         return layout.sums(logps).reshape(members, len(prompts), -1)
@@ -66,7 +70,15 @@ class Scorer:
     def states(
         self, model: PreTrainedModel, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]]
     ) -> tuple[Tensor, Head]:
-        """The hidden states that predict the n response tokens, (n, d), and the head they go through, in one pass."""
+        """The hidden states that predict the response tokens, in one forward pass without gradients.
+
+        Args:
+            model, prompts, responses: as in `logps`.
+
+        Returns:
+            States, (n, d) for the n response tokens, prompt by prompt, and the head they go through. For a model with
+            plain rows the states are the model's logits.
+        """
         _, states, head = self._forward(model, 1, prompts, responses)
         return states, head.detach()
 

@@ -34,7 +34,11 @@ def round_sizes(T: int, F: int) -> list[int]:
 
 
 def split_evenly(items: list, parts: int) -> list[list]:
-    """Cuts items into consecutive slices whose lengths differ by at most one, longer ones first."""
+    """Cuts items into so many consecutive slices.
+
+    Returns:
+        Slices whose lengths differ by at most one, longer ones first; together they are the items, in order.
+    """
     edges = np.cumsum([0, *(len(items) // parts + (index < len(items) % parts) for index in range(parts))])
     return [items[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)]
 

@@ -139,7 +139,10 @@ def all_reduce_max(number: int) -> int:
 
 
 def run_everywhere(work: Callable[[], T]) -> list[T]:
-    """Executes `work` in every process by itself.
+    """Executes `work` in every process by itself: inside, `world_size` is 1 and nothing is exchanged.
+
+    Args:
+        work: may differ between processes; its result is pickled.
 
     Returns:
         The results of all processes, by rank.
@@ -158,6 +161,9 @@ def run_everywhere(work: Callable[[], T]) -> list[T]:
 
 def from_main(work: Callable[[], T]) -> T:
     """Executes `work` in the main process only, while the others wait.
+
+    Args:
+        work: its result is pickled.
 
     Returns:
         Its result, in all processes.

@@ -29,12 +29,12 @@ def stream_seed(seed: int, *names: str | int) -> int:
 
 
 def numpy_stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A numpy generator at the start of the named stream."""
+    """A numpy generator at the start of a named stream; arguments as in `stream_seed`."""
     return np.random.default_rng(stream_seed(seed, *names))
 
 
 def torch_stream(seed: int, *names: str | int, device: "str | torch.device" = "cpu") -> "torch.Generator":
-    """A torch generator on `device`, at the start of the named stream."""
+    """A torch generator on `device`, at the start of a named stream; arguments as in `stream_seed`."""
     import torch
 
     return torch.Generator(device=device).manual_seed(stream_seed(seed, *names))

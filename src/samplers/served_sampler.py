@@ -26,11 +26,12 @@ from src.runtime.errors import error_summary
 from src.samplers.completions import SamplingRequest, check_models, read_responses
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
-from src.samplers.vllm import VllmSpec
 from src.storage.files import local_path, new_folder
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+    from src.samplers.vllm import VllmSpec
 
 # Seconds that a server has to unload an adapter; nothing depends on it.
 GOOD_BYE = 5.0
@@ -56,7 +57,7 @@ class ServedSampler:
         warn: hears of lost servers.
     """
 
-    spec: VllmSpec
+    spec: "VllmSpec"
     policy: Policy
     settings: Sampler
     longest: int

@@ -1,10 +1,8 @@
-"""Tests of what is done with trained policies.
+"""Where modules without a test file of their name are tested:
 
-Modules without a test file of their name, and where they are tested:
-
-finished_run: test_verify.py
 load_policy: test_ask.py, test_head_to_head.py
 saved_policy: test_evaluate_request.py, test_base_model.py
+finished_run: test_verify.py
 sft_policy: test_sft.py
 win_rate_table: test_evaluate.py
 """

@@ -29,6 +29,7 @@ def evaluated(run: Path, round: int) -> dict[str, str]:
     return {one["prompt"]: one["response"] for one in read_rows(run / "samples.jsonl") if one["round"] == round}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "lora"])
 def test_greedy_says_what_the_final_evaluation_said(name: str, cache: Path, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)
@@ -46,6 +47,7 @@ def test_a_prompt_as_typed(run: Path) -> None:
     assert saying.prompt == text.strip() and saying.label is None and len(saying.responses["F=2,seed=0"]) == 3
 
 
+@pytest.mark.slow
 def test_policies_of_different_bases_are_refused(run: Path, lora: Path, other_words: Path, cache: Path) -> None:
     with pytest.raises(RunError, match="has another tokenizer than .* so it is of another base model"):
         ask(read_sample_request([f"policy={run},{other_words}"]), Report())

@@ -60,7 +60,7 @@ def test_the_sft_policy_gets_the_row_that_a_run_gave_it(run: Path, tmp_path: Pat
 def test_a_file_of_responses_is_judged_without_a_policy(
     kind: str, run: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("src.after_training.load_policy", "src.learning.sft_cache", "src.models.policy"):
+    for module in ("src.after_training.load_policy", "src.learning.sft_cache", "src.models.saved_weights"):
         monkeypatch.setattr(f"{module}.load_model", lambda *_: pytest.fail("a model was loaded"))
     labels = [row.label for row in ROWS.test or []]
     # Better than the label (no word for the cost), as good, worse.

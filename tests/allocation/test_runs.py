@@ -23,7 +23,7 @@ from src.models.policy import Policy
 from src.oracles.base import SECOND
 from src.oracles.comparer import Comparer
 from src.records import Prompt
-from src.reward_fitting.preferences import sample_preferences
+from src.reward_fitting.collect import sample_preferences
 from src.runtime.report import Report
 from src.storage.files import read_rows
 from tests.experiments import left_behind
@@ -66,6 +66,7 @@ def counted(run: Experiment) -> tuple[list[tuple[int, frozenset[str]]], dict, li
     return oracle.asked, read_rows(path / "results.jsonl")[-1], read_rows(path / "metrics.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("F", ["1", "2", "5"])
 @pytest.mark.parametrize("kind", [*KINDS, ("allocation.depth=2",)], ids=" ".join)
 def test_the_oracle_is_asked_about_exactly_the_budget(experiment: Build, kind: tuple[str, ...], F: str) -> None:
@@ -102,6 +103,7 @@ class NoStrategy:
         return Allocated(offer.annotate(candidates), Uniform(1).allocate(replace(offer, budget=0)).plan)
 
 
+@pytest.mark.slow
 def test_uniform_leaves_everything_as_without_a_strategy(experiment: Build) -> None:
     plain, uniform, deep = experiment("F=2"), experiment("F=2"), experiment("F=2", "allocation.depth=2")
     object.__setattr__(plain.collection, "allocation", NoStrategy())
@@ -118,6 +120,7 @@ def test_uniform_leaves_everything_as_without_a_strategy(experiment: Build) -> N
     assert found[0]["pairs"] != found[2]["pairs"]
 
 
+@pytest.mark.slow
 def test_rounds_of_a_step_fall_back_to_what_uniform_does(experiment: Build) -> None:
     uniform = experiment("F=T", "evaluate.every=0")
     balanced = experiment("F=T", "allocation=balanced", "evaluate.every=0")
@@ -143,6 +146,7 @@ def test_the_figures_stand_in_the_first_row_of_a_round(experiment: Build) -> Non
     assert all(len(pair["xy"]) == 2 and 0 <= pair["closeness"] <= 1 for pair in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS[:2], ids=" ".join)
 def test_two_runs_are_identical_and_learning_is_not_disturbed(experiment: Build, kind: tuple[str, ...]) -> None:
     runs = [experiment("F=2", *kind, *SMALL) for _ in range(2)]
@@ -226,5 +230,6 @@ def planted_contrasts(seed: int) -> float:
     return adjusted_rand_score(groups, cluster_directions(features, 4, rng, signed=False).labels)
 
 
+@pytest.mark.slow
 def test_planted_contrasts_are_found_by_gradients() -> None:
     assert np.mean([planted_contrasts(seed) for seed in range(3)]) >= 0.75

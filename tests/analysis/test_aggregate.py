@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from analysis.aggregate import EXAMPLES, main, parser
+from analysis.figures.kinds import KINDS
 from analysis.names import FIGURES
-from analysis.study import KINDS
 from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, row, write_plan, write_rows
 
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from analysis.cells import Grid, make_grid, methods_of
+from analysis.drawn import read_table
 from analysis.figures import allocation, budget, clusters, rounds, win_rates
 from analysis.figures.figure import Kind, Study, look, rendered
 from analysis.intervals import Bootstrap
 from analysis.metrics import METRICS
-from analysis.page import inline_svg
+from analysis.page.svg import inline_svg
 from analysis.runs import Run, flattened
-from analysis.study import read_table
 from tests.analysis.made_runs import ALLOCATIONS, SETTINGS, config, plan, rows, write_plan
 
 STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))

@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 
 from analysis.cells import Cell, Grid, make_grid, methods_of
+from analysis.drawn import read_table
 from analysis.figures import facts
 from analysis.figures.curves import curves, split_by_final
 from analysis.figures.figure import Kind, Study, legend_below, look, panels, rendered
+from analysis.figures.kinds import KINDS
 from analysis.intervals import Bootstrap
 from analysis.methods import BPO_2, OFFLINE_METHOD
 from analysis.metrics import METRICS
 from analysis.runs import Run
-from analysis.study import KINDS, read_table
 from tests.analysis.made_runs import METHODS, row, rows
 
 STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))

@@ -1,3 +1,5 @@
+"""Benchmarks in threads of the tests' process."""
+
 import threading
 from pathlib import Path
 

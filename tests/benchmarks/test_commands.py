@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import trl_peer
 from benchmarks.arguments import read_bench
-from benchmarks.plan import read_plan
+from benchmarks.planning.command import read_plan
 from benchmarks.sampling import _response_tokens
 from benchmarks.step import best_ratio, check_same
 from src.runtime.errors import ConfigError, RunError
@@ -195,6 +195,7 @@ def test_the_readme_shows_every_command() -> None:
     assert {name for name, _ in LINES} == set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), LINES, ids=[" ".join(line) for line in LINES])
 def test_every_command_of_the_readme(name: str, arguments: str, tmp_path: Path) -> None:
     for split in ("train", "validation"):

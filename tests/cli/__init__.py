@@ -6,9 +6,9 @@ checks: test_compose.py, test_security.py, test_launchers.py
 comments: test_compose.py
 conf: test_conf.py
 hints: test_compose.py
-overrides: test_compose.py, test_fuzz.py
-read_config: test_conf.py, test_fuzz.py
-read_fields: test_compose.py, test_fuzz.py
+overrides: test_compose.py, reliability/test_fuzz.py
+read_config: test_conf.py, reliability/test_fuzz.py
+read_fields: test_compose.py, reliability/test_fuzz.py
 saved_settings: after_training/test_evaluate_request.py
 taken: reward_fitting/test_config.py, test_compose.py
 """

@@ -39,6 +39,7 @@ def test_flags_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> N
         run_command("help", lambda arguments: pytest.fail("the work was begun"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("argument", ["--help", "sed=1"])
 def test_help_and_typing_errors_import_no_torch(name: str, argument: str) -> None:

@@ -112,6 +112,7 @@ def test_a_run_on_the_datas_own_pairs(
     assert run.policy.mean() is not run.sft
 
 
+@pytest.mark.slow
 def test_both_references_are_the_sft_policy(experiment: Build, copy: tuple[str, ...]) -> None:
     runs = [experiment(*copy, "collect=dataset", f"reference={name}") for name in ("sft", "behavior")]
     for run in runs:
@@ -129,6 +130,7 @@ def test_more_steps_than_pairs_use_them_again_and_count_them_once(experiment: Bu
     assert row["annotated_pairs"] == with_a_pair
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -32,6 +32,7 @@ def made(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("*/made.json")}
 
 
+@pytest.mark.slow
 def test_members_differ_and_are_reused_by_larger_ensembles(tmp_path: Path) -> None:
     two = cache_of(tmp_path, *LORA).policy(2)
     before = made(tmp_path)
@@ -108,6 +109,7 @@ def test_a_file_beside_a_policys_own_is_no_part_of_it(tmp_path: Path) -> None:
     assert made(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_made_again_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
     first = cache_of(tmp_path / "a", *LORA).policy(2).state()
     second = cache_of(tmp_path / "b", *LORA).policy(2).state()
@@ -137,6 +139,7 @@ def test_an_interrupted_training_leaves_nothing_to_be_taken_for_a_policy(
     assert len([name for name in made(tmp_path) if name.startswith("sft")]) == 1
 
 
+@pytest.mark.slow
 def test_sft_learns(tmp_path: Path) -> None:
     cache = cache_of(tmp_path, "model.sft.steps=60", "model.sft.learning_rate=0.01")
     losses: list[float] = []

@@ -3,7 +3,7 @@
 Modules without a test file of their name, and where they are tested:
 
 fingerprint: learning/test_sft_cache.py
-reward_input: test_reward_model.py
+loading: test_policy.py, test_pretrained.py
 scratch: learning/test_sft_cache.py, test_policy.py
 sentence_encoder: oracles/test_embedding.py
 sharding: runtime/test_processes.py

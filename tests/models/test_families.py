@@ -140,6 +140,7 @@ def test_members_of_a_family_see_far_and_near_tokens(folder: Folder) -> None:
         assert abs(alone(model, PROMPTS[0], (4,)) - alone(model, changed, (4,))) > 1e-3, family
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_peft_answers_as_the_policy_does(family: str, members: int, folder: Folder, tmp_path: Path) -> None:
@@ -162,6 +163,7 @@ def test_peft_answers_as_the_policy_does(family: str, members: int, folder: Fold
         assert sampled(model, ends) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "family"), PAIRS)
 def test_a_run_of_every_model(name: str, family: str, folder: Folder, tmp_path: Path) -> None:
     small = (

@@ -22,6 +22,7 @@ def logps(run: Experiment, number: int, name: str) -> torch.Tensor:
     return torch.tensor([[response["logps"][name] for response in row["responses"]] for row in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [(), LORA])
 def test_behavior_moves_with_the_rounds_and_sft_stays(experiment: Build, model: tuple) -> None:
     common = ("F=2", "learning_rate=0.01", "evaluate.every=0", *model)
@@ -34,6 +35,7 @@ def test_behavior_moves_with_the_rounds_and_sft_stays(experiment: Build, model: 
     assert torch.equal(logps(sft, 1, "reference"), logps(sft, 1, "sft"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [(), LORA])
 def test_gold_is_the_given_policy_in_every_round(experiment: Build, model: tuple) -> None:
     better = experiment("learning_rate=0.01", "evaluate.every=0", *model)
@@ -50,6 +52,7 @@ def test_gold_is_the_given_policy_in_every_round(experiment: Build, model: tuple
         assert not torch.allclose(expected, logps(run, number, "sft"), atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [(), LORA])
 @pytest.mark.parametrize("F", [1, 2])
 def test_log_probs_of_sampling_stand_in_for_a_pass_over_the_pairs(
@@ -76,6 +79,7 @@ def test_log_probs_of_sampling_stand_in_for_a_pass_over_the_pairs(
     torch.testing.assert_close(*first, rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_log_probs_of_sampling_are_the_behavior_policys_whatever_the_reference_is(
     experiment: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

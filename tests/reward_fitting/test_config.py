@@ -17,6 +17,7 @@ def problems_of_reward(*arguments: str) -> list[str]:
     return list(compose_one(arguments, TAKEN).problems)
 
 
+@pytest.mark.slow
 def test_pairs_of_a_run_on_another_task_or_model_are_refused(tmp_path: Path, cache: Path) -> None:
     run = run_folder(tmp_path / "run", [[comparison(number) for number in range(8)]])
     more = "task: {name: helpfulness}\nmodel: {name: gemma_2b, path: null}\noracle: {temperature: 0.25}\n"
@@ -30,6 +31,7 @@ def test_pairs_of_a_run_on_another_task_or_model_are_refused(tmp_path: Path, cac
     assert problems_of_reward(f"pairs={run}", "task=helpfulness", f"reward.path={model}") == []
 
 
+@pytest.mark.slow
 def test_the_oracle_of_pairs_that_are_annotated_may_be_any(tmp_path: Path, cache: Path) -> None:
     run = run_folder(tmp_path / "run", [[comparison(number) for number in range(8)]])
     broken = "oracle=reward_model", "oracle.path=/nowhere"
@@ -78,6 +80,7 @@ def test_the_keys_are_no_keys_of_train() -> None:
     assert "reward.steps=4: no such key" in problem
 
 
+@pytest.mark.slow
 def test_folders_with_commas_and_equal_signs_make_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("outputs/F=2,seed=0", "outputs/F=2", "plain"):

@@ -23,6 +23,7 @@ def composed(*arguments: str, small: tuple[str, ...] = SMALL) -> dict:
     return job.plain
 
 
+@pytest.mark.slow
 def test_pairs_are_sampled_annotated_fitted_and_judged(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,6 +63,7 @@ def test_pairs_are_sampled_annotated_fitted_and_judged(
     assert [path.name for path in out.parent.iterdir() if path.is_dir()] == ["reward"]
 
 
+@pytest.mark.slow
 def test_pairs_of_runs(tmp_path: Path, cache: Path) -> None:
     runs = [tmp_path / name for name in ("F=1,seed=0", "F=2")]
     for number, run in enumerate(runs):
@@ -129,6 +131,7 @@ def test_too_few_pairs_are_refused_and_leave_nothing(tmp_path: Path, cache: Path
     assert not (tmp_path / "reward").exists()
 
 
+@pytest.mark.slow
 def test_what_fails_halfway_leaves_the_model_before(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

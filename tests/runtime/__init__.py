@@ -2,6 +2,6 @@
 
 Modules without a test file of their name, and where they are tested:
 
-printable: test_security.py, test_fuzz.py
+printable: test_security.py, reliability/test_fuzz.py
 process_group: test_processes.py
 """

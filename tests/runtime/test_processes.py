@@ -94,6 +94,7 @@ def failing() -> None:
     raise RunError("no room")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_what_passes_between_processes(count: int) -> None:
     expected = {
@@ -162,7 +163,11 @@ def same(one: Path, other: Path) -> None:
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "count"), [("adapters", 3), ("adapters", 4), ("few pairs", 3), ("balanced", 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("adapters", 3), pytest.param("adapters", 4, marks=pytest.mark.nightly), ("few pairs", 3), ("balanced", 2)],
+)
 def test_the_same_run_on_any_number_of_processes(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     asked = run(tmp_path / "one", cache, *CASES[name])
     parts = in_processes(count, run, tmp_path / "several", cache, *CASES[name])
@@ -189,6 +194,7 @@ SHARDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"), [("adapters", 2), ("few pairs", 3), ("recomputed", 3), ("from sampling", 2)]
 )
@@ -215,6 +221,7 @@ def test_what_goes_not_with_weights_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     assert sharding.problems(True, "behavior", "uniform") == []
 
 
+@pytest.mark.slow
 def test_every_process_makes_members_of_the_sft_policy(tmp_path: Path) -> None:
     overrides = ("F=1", "model=tiny_lora", "ensemble=3", "T=1")
     for count, name in ((1, "one"), (2, "several")):
@@ -243,6 +250,7 @@ def sampled(temperature: float, longest: int) -> tuple[Any, Any]:
     return drawn, generator.get_state().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("temperature", "longest"), [(1.0, 0), (0.0, 0), (1.3, 2**62)])
 def test_responses_do_not_depend_on_the_number_of_processes(temperature: float, longest: int) -> None:
     expected = sampled(temperature, longest)
@@ -269,6 +277,7 @@ def signalled(folder: Path, cache: Path, number: int, rank: int, *overrides: str
         run(folder, cache, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_is_heard_by_all_and_another_number_goes_on(tmp_path: Path, cache: Path, rank: int) -> None:
     overrides = ("F=2", "T=4", "batch_size=3", "checkpoint_every=4")
@@ -284,6 +293,7 @@ def test_a_signal_to_one_is_heard_by_all_and_another_number_goes_on(tmp_path: Pa
     same(tmp_path / "one", tmp_path / "several")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 2])
 def test_where_one_is_killed_the_others_say_so_and_the_run_goes_on(tmp_path: Path, cache: Path, rank: int) -> None:
     overrides = ("F=2", "T=4", "batch_size=4", "checkpoint_every=1")
@@ -314,6 +324,7 @@ def launch(folder: Path, count: int, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_accelerate_launches_a_run_that_one_killed_process_ends(tmp_path: Path, cache: Path) -> None:
     import psutil

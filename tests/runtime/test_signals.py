@@ -47,13 +47,14 @@ def signalled(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, time_of
     monkeypatch.setattr(owner, name, wrapped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(
     ("owner", "name", "time_of", "step"),
     [
         (Sampler, "_draw", 2, 0),  # collecting round 0
         (Learner, "step", 2, 2),
-        (Evaluator, "__call__", 4, 3),
+        (Evaluator, "evaluate", 4, 3),
         (policy_offer, "label", 2, 2),  # the oracle of round 1
         (RunFolder, "save_policy", 1, 4),
     ],
@@ -75,6 +76,7 @@ def test_a_run_leaves_a_checkpoint_and_goes_on_to_the_same_result(
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("F=T", "reference=ema"), ("F=1", "model=tiny_lora", "ensemble=2")])
 def test_stopping_again_and_again(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
@@ -210,7 +212,8 @@ def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
 @pytest.mark.parametrize(
     "harness",
     [
-        pytest.param(lambda: kills.run(cases=5, stops=1, real=0, seed=0), id="kills"),
+        pytest.param(lambda: kills.run(cases=2, stops=1, real=0, seed=0), id="kills"),
+        pytest.param(lambda: kills.run(cases=5, stops=1, real=0, seed=1), id="more kills", marks=pytest.mark.nightly),
         pytest.param(lambda: damage.run(cases=5, seed=0), id="damage"),
     ],
 )

@@ -1,3 +1,5 @@
+"""Policies to be served, with no proxy and no key of the machine in the way."""
+
 import pytest
 import torch
 

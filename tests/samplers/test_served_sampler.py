@@ -28,6 +28,7 @@ def test_the_servers_greedy_responses_are_ours_token_for_token(policy: Policy, b
         assert logp == pytest.approx(other, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"temperature": 0.7, "top_k": 5}])
 def test_the_same_distribution_as_in_process(policy: Policy, base: str, tmp_path: Path, changes: dict) -> None:
     count, prompt = 400, (2, 3, 4)
@@ -68,6 +69,7 @@ def test_what_is_sent_says_all_that_shapes_a_response(policy: Policy, base: str,
     assert name.endswith("-round-3") and server.loaded == [name]
 
 
+@pytest.mark.slow
 def test_seeds_and_so_responses_do_not_depend_on_who_answers(policy: Policy, base: str, tmp_path: Path) -> None:
     prompts = [(2 + i % 50, 3 + i % 7) for i in range(24)]
     found = []
@@ -113,6 +115,7 @@ def test_the_adapter_goes_where_the_servers_read(policy: Policy, base: str, tmp_
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["close", 503])
 def test_a_lost_servers_prompts_go_to_the_others(policy: Policy, base: str, tmp_path: Path, trouble) -> None:
     said: list[str] = []
@@ -134,6 +137,7 @@ def test_a_lost_servers_prompts_go_to_the_others(policy: Policy, base: str, tmp_
             assert one._servers.lost == {} and drawn(one, prompts) != []
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back_without_its_adapter_is_given_it(policy: Policy, base: str, tmp_path: Path) -> None:
     troubles = {2: "restart", 5: "close", 7: "restart"}
     with served(StandIn(base)) as calm, served(StandIn(base, behave=troubles.get)) as server:

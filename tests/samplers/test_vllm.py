@@ -20,6 +20,7 @@ from tests.samplers.vllm_server import StandIn, served
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_settings_are_checked() -> None:
     found = problems_of(["sampler=vllm", "model=tiny"])
     assert any("urls: none given; add sampler.urls=" in line for line in found)
@@ -62,6 +63,7 @@ def by_servers(*servers: StandIn, retries: int = 0) -> list[str]:
     return ["sampler=vllm", f"sampler.urls=[{urls}]", f"sampler.retries={retries}", "sampler.concurrency=4"]
 
 
+@pytest.mark.slow
 def test_a_run_sampled_by_servers(tmp_path: Path, cache: Path, lora_base: str, capsys) -> None:
     with served(StandIn(lora_base)) as one, served(StandIn(lora_base)) as other:
         built(tmp_path / "run", cache, *RUN, *by_servers(one, other)).run()
@@ -78,6 +80,7 @@ def test_a_run_sampled_by_servers(tmp_path: Path, cache: Path, lora_base: str, c
             assert row["prompt_ids"] in one.prompts + other.prompts
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_asks_the_servers(tmp_path: Path, cache: Path, lora_base: str) -> None:
     asked = []
     for count, name in ((1, "one"), (2, "several")):
@@ -90,6 +93,7 @@ def test_of_several_processes_one_asks_the_servers(tmp_path: Path, cache: Path, 
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_other_log_probs_are_warned_of(tmp_path: Path, cache: Path, lora_base: str, capsys) -> None:
     with served(StandIn(lora_base, shift=0.1)) as server:
         run = built(tmp_path / "run", cache, *RUN, "F=1", *by_servers(server))
@@ -106,6 +110,7 @@ def test_other_log_probs_are_warned_of(tmp_path: Path, cache: Path, lora_base: s
     assert "another engine" in problem
 
 
+@pytest.mark.slow
 def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cache: Path, lora_base: str) -> None:
     """Twice: in the first round, before there is a checkpoint, and in the second."""
     with served(StandIn(lora_base)) as whole:
@@ -122,6 +127,7 @@ def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cach
         assert ours["pairs"].keys() == theirs["pairs"].keys()
 
 
+@pytest.mark.slow
 def test_a_run_is_not_bound_to_its_sampler(tmp_path: Path, cache: Path, lora_base: str) -> None:
     """Where servers are lost for good, the same run goes on in process."""
     dying = StandIn(lora_base, behave=lambda n: "close" if n > 9 else None)

@@ -38,6 +38,7 @@ def test_an_agent_starts_the_training_command(file: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_job_can_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seeds and one task: the others differ in nothing that is checked."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.cli.compose import Job
 from src.runtime.errors import ConfigError
 from src.storage.files import read_rows
 from sweeps import run as module
-from sweeps.run import check_launcher, checked_jobs, command, room_for
+from sweeps.run import checked_jobs, command
+from tests.sweeps.example import job
 from tests.sweeps.tiny_grid import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -148,38 +148,9 @@ def test_wrong_flags_are_refused_without_a_traceback(arguments: list[str], tmp_p
     assert error.value.code == 2
 
 
-def test_a_launcher_that_is_not_there_is_named() -> None:
-    check_launcher("basic")
-    check_launcher("joblib")
-    with pytest.raises(ConfigError, match="--launcher slurm: Hydra has basic, .*joblib"):
-        check_launcher("slurm")
-
-
 def test_launchers_are_no_overrides() -> None:
     with pytest.raises(ConfigError, match="hydra/launcher=joblib: expected --launcher NAME"):
         module.run(ROOT / "sweeps" / "fig1.yaml", ["hydra/launcher=joblib"], None, None, dry_run=True)
-
-
-def job(**plain) -> Job:
-    return Job(("seed=0",), Path("outputs/seed=0"), {"device": "cpu", "model": {"scratch": {}}} | plain, ())
-
-
-def test_as_many_jobs_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> None:
-    def room(cores: int, gigabytes: float, *jobs: Job) -> int:
-        monkeypatch.setattr(module, "cores", lambda: cores)
-        monkeypatch.setattr(
-            module.psutil, "virtual_memory", lambda: type("Memory", (), {"available": gigabytes * 2**30})
-        )
-        return room_for(jobs)
-
-    assert room(8, 64, *[job()] * 20) == 8
-    assert room(8, 64, *[job()] * 3) == 3
-    assert room(8, 5, *[job()] * 20) == 3
-    assert room(8, 0.5, *[job()] * 20) == 1
-    assert room(8, 64, job(), job(model={"scratch": None})) == 1
-    monkeypatch.setattr(module.torch.cuda, "is_available", lambda: True)
-    assert room(8, 64, *[job(device="auto")] * 20) == 1
-    assert room(8, 64, *[job()] * 20) == 8
 
 
 def test_the_command_to_run_one_job_again_finds_its_folder() -> None:

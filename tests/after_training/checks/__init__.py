@@ -1,6 +1,5 @@
-"""The files of src/after_training/checks are tested together, on whole runs.
-
-Modules without a test file of their name, and where they are tested:
+"""The checks are tested together, on whole runs: every check agrees with an honest run, and differs where its number
+was changed. Where modules without a test file of their name are tested:
 
 budget: test_verify.py, test_tampered.py
 configuration: test_verify.py, test_tampered.py

@@ -83,6 +83,7 @@ MAY = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_was_changed_differs(name: str, copy: Path) -> None:
     file, change, expected = TAMPERED[name]

@@ -17,12 +17,14 @@ from tests.commands import small_run
 SMALL = ("F=2", "allocation.min_pool=4", "oracle.temperature=0")
 
 
+@pytest.mark.slow
 def test_a_run_agrees_with_itself(run: Path) -> None:
     found = states(run, rerun=True)
     assert {what for what, state in found.items() if state != AGREES} == {"kl_sft"}
     assert found["kl_sft"] == UNKNOWN and len(found) == 31
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -36,6 +38,7 @@ def test_other_runs_agree_too(overrides: tuple[str, ...], tmp_path: Path, cache:
     assert {what for what, state in found.items() if state != AGREES} == {"kl_sft"}
 
 
+@pytest.mark.slow
 def test_other_data_differ_and_data_that_are_gone_are_not_checked(tmp_path: Path, cache: Path) -> None:
     rows = tmp_path / "rows"
     rows.mkdir()
@@ -59,6 +62,7 @@ def test_other_data_differ_and_data_that_are_gone_are_not_checked(tmp_path: Path
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_runs_of_earlier_versions_are_checked_as_far_as_they_go(copy: Path) -> None:
     (copy / SUMS).unlink()
     rewritten(copy / "samples.jsonl", lambda rows: [row.pop("label_tokens") for row in rows])
@@ -74,6 +78,7 @@ def test_runs_of_earlier_versions_are_checked_as_far_as_they_go(copy: Path) -> N
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "open_"), [("label_free", set()), ("pilot", set()), ("paper_order", {"ties and unusable answers"})]
 )

@@ -1,4 +1,4 @@
-"""A machine in a handful of numbers: from data sheets, or measured here."""
+"""A machine in a handful of numbers, from its data sheet or measured here."""
 
 import time
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ import torch
 
 from benchmarks.machine import product_rate, synchronize
 
-# Bytes of the tensor that is read to measure the memory, far more than any cache holds.
+# Bytes of the tensor that is read to measure the bandwidth: far more than any cache holds.
 READ = {"cpu": 2**29, "cuda": 2**32}
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """One GPU, or one processor, and what joins it to the others.
+    """One GPU or one processor, and its link to the others.
 
     Attributes:
-        product_rate, float32_rate: operations a second of large products in bfloat16 or in float32.
-        memory_bandwidth, link_bandwidth, disk_bandwidth: bytes a second; the link's one way.
-        memory_gib: of the GPU.
-        layer_seconds: that a layer takes at least in a pass forward.
-        share_learn, share_score: what a learning step and passes forward reach of the rate of products.
-        share_read: what reading weights and caches reaches of the memory's bandwidth.
-        overlaps: whether products go on while memory is read. A GPU's do; on the CPU measured the two add up.
+        product_rate, float32_rate: operations a second of large matrix products in bfloat16 and in float32.
+        memory_bandwidth, link_bandwidth, disk_bandwidth: bytes a second; the link's in one direction.
+        memory_gib: GiB of memory.
+        layer_seconds: least time of a layer in a forward pass, however little work there is.
+        share_learn, share_score: share of the product rate that a learning step and a forward pass reach.
+        share_read: share of the memory bandwidth that reading weights and caches reaches.
+        overlaps: whether memory is read while products run, as on a GPU. On the CPU measured, the two times add up.
     """
 
     product_rate: float
@@ -40,8 +40,7 @@ class Hardware:
     overlaps: bool = True
 
 
-# Rates, bandwidths and memory: NVIDIA's data sheets (SXM, dense, NVLink one way). All that follows memory_gib but the
-# link is assumed: no GPU was measured.
+# Not measured: no GPU was at hand.
 _ASSUMED: dict[str, Any] = {
     "disk_bandwidth": 1e9,
     "layer_seconds": 5e-4,
@@ -49,6 +48,7 @@ _ASSUMED: dict[str, Any] = {
     "share_score": 0.5,
     "share_read": 0.7,
 }
+# Rates, bandwidths and memory are those of NVIDIA's data sheets: SXM, dense, NVLink in one direction.
 PRESETS = {
     "h100": Hardware(989e12, 67e12, 3.35e12, 80e9 / 2**30, 450e9, **_ASSUMED),
     "a100": Hardware(312e12, 19.5e12, 2.04e12, 80e9 / 2**30, 300e9, **_ASSUMED),
@@ -56,7 +56,13 @@ PRESETS = {
 
 
 def hardware_of(name: str, device: torch.device, given: dict[str, float]) -> Hardware:
-    """A machine by its name, with given numbers in place of its own; `here` measures those that are not given."""
+    """A machine by name.
+
+    Args:
+        name: a name of `PRESETS`; "here": product rates and memory bandwidth that are not given are measured.
+        device: the device measured.
+        given: numbers that replace the machine's own, by attribute.
+    """
     if name != "here":
         return Hardware(**{**vars(PRESETS[name]), **given})
     known = {
@@ -74,16 +80,16 @@ def hardware_of(name: str, device: torch.device, given: dict[str, float]) -> Har
 
 
 def read_rate(device: torch.device, times: int = 3) -> float:
-    """Bytes a second at which a large tensor is read, the best of so many."""
+    """Bytes a second at which a large tensor is read, the best of `times` readings."""
     tensor = torch.ones(READ[device.type] // 4, device=device)
-    taken = []
+    seconds = []
     for _ in range(times):
         synchronize(device)
         start = time.perf_counter()
         tensor.sum()
         synchronize(device)
-        taken.append(time.perf_counter() - start)
-    return tensor.nbytes / min(taken)
+        seconds.append(time.perf_counter() - start)
+    return tensor.nbytes / min(seconds)
 
 
 def _memory(device: torch.device) -> int:

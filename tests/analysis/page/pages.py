@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.page import Curves, Page, PageFigure, PageTable, SampleSet
+from analysis.page.contents import Curves, Page, PageFigure, PageTable, SampleSet
 
 SVG = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
@@ -79,4 +79,37 @@ def hostile_page() -> Page:
         tables=[PageTable("t", HOSTILE[0], HOSTILE, [HOSTILE, [f"**{text}**" for text in HOSTILE]], HOSTILE[1])],
         curves=[curves(text, 0, text, **{text: [(0, 1.0), (1, 2.0)]}) for text in HOSTILE],
         samples=[samples(HOSTILE[0], 0, one, 3, HOSTILE[1]), samples(HOSTILE[2], 0, other, 0, HOSTILE[1])],
+    )
+
+
+def outcome_rows(method: str) -> list[dict[str, Any]]:
+    """Twelve prompts: A wins 8, ties 2, loses 2; B wins 3, ties 3, loses 6, in the opposite order."""
+    scores = [2.0] * 8 + [1.0] * 2 + [0.0] * 2 if method == "A" else [0.0] * 6 + [1.0] * 3 + [2.0] * 3
+    rows = [
+        row(f"Prompt {i}?", f"label {i}", f"{method} says {'Öl (a+b)' if i % 3 == 0 else 'water'} {i}", score, 1.0)
+        for i, score in enumerate(scores)
+    ]
+    return rows if method == "A" else rows[::-1]
+
+
+def small_page() -> Page:
+    """Two tasks, two methods, two seeds of A."""
+    return page(
+        summary=["Two methods."],
+        figures=[PageFigure("fig1", "A figure", SVG, "A caption.")],
+        tables=[
+            PageTable("main", "A table", ["method", "win rate"], [["A", "**70.0**"], ["B", "40.0"]], "Of the table.")
+        ],
+        curves=[
+            curves("A", 0, loss=[(0, 1.0), (1, 0.5), (2, 0.25)], win_rate=[(2, 0.7)]),
+            curves("A", 1, loss=[(0, 2.0), (1, 1.5), (2, 0.75)]),
+            curves("B", 0, loss=[(0, 3.0), (1, float("nan")), (2, 2.5)]),
+            curves("B", 0, "helpfulness", kl=[(0, 0.0), (10, 9.0)]),
+        ],
+        samples=[
+            samples("A", 0, outcome_rows("A"), 88),
+            samples("A", 1, outcome_rows("A")[:5]),
+            samples("B", 0, outcome_rows("B")),
+            samples("B", 0, [row("Another?", "l", "r", None, None)], task="helpfulness"),
+        ],
     )

@@ -7,7 +7,7 @@ import pytest
 
 from reliability.mutants import TESTS, mutants, passes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a plan has to know of a model: its shape, without its weights."""
+"""The shape of a decoder, known without its weights."""
 
 import json
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from src.models.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Architecture:
-    """A decoder with a gated feed-forward part and dense layers, biases and norms left out.
+    """A decoder with a gated feed-forward block and dense layers; biases and norms are left out.
 
     Attributes:
-        kv_heads: heads of keys and values, which groups of `heads` share.
+        kv_heads: heads of keys and values, each shared by a group of the `heads`.
         tied: whether the head's weights are the embeddings.
     """
 
@@ -29,17 +29,17 @@ class Architecture:
 
     @property
     def linear_layers(self) -> list[tuple[int, int]]:
-        """(in, out) of the linear layers of one layer: query, key, value, output; gate, up, down."""
+        """(in, out) of each linear layer in a decoder layer: query, key, value, output; gate, up, down."""
         query, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        into = [(self.hidden, query), (self.hidden, keys), (self.hidden, keys), (query, self.hidden)]
-        wide = (self.hidden, self.intermediate)
-        return [*into, wide, wide, wide[::-1]]
+        attention = [(self.hidden, query), (self.hidden, keys), (self.hidden, keys), (query, self.hidden)]
+        up = (self.hidden, self.intermediate)
+        return [*attention, up, up, up[::-1]]
 
     def shape(self, rank: int | None) -> Shape:
-        """As `benchmarks.flops` counts, adapters of a rank on all linear layers."""
+        """The shape that `benchmarks.flops` counts with, adapters of this rank on all linear layers."""
         return Shape(
-            linear=self.layers * sum(one * other for one, other in self.linear_layers),
-            adapters=self.layers * (rank or 0) * sum(one + other for one, other in self.linear_layers),
+            linear=self.layers * sum(rows * columns for rows, columns in self.linear_layers),
+            adapters=self.layers * (rank or 0) * sum(rows + columns for rows, columns in self.linear_layers),
             layers=self.layers,
             attention=self.heads * self.head_dim,
             head=self.hidden * self.vocabulary,
@@ -47,12 +47,12 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
-        """Weights in all, embeddings included."""
+        """Number of weights, embeddings included."""
         return self.shape(None).linear + self.hidden * self.vocabulary * (1 if self.tied else 2)
 
     @property
     def kept(self) -> int:
-        """Keys and values that a token leaves in the cache, numbers."""
+        """Numbers that a token adds to the key-value cache."""
         return 2 * self.layers * self.kv_heads * self.head_dim
 
 
@@ -66,24 +66,25 @@ KNOWN = {
 
 
 def architecture_of(spec: ModelSpec, asked: str | None) -> Architecture:
-    """That of a model: as asked, from its yaml, from the config.json in its folder, or a known one by its name.
+    """The architecture that was asked for, or the model's: from its yaml, its folder's config.json, or its known name.
 
     Args:
-        asked: a known name or a folder; None: the model's own.
+        asked: a name of `KNOWN` or a folder with a config.json; None: the model's own.
 
     Raises:
-        ValueError: if it is not to be had.
+        ValueError: if the architecture is not known.
     """
     if asked is None and spec.scratch is not None:
-        one = spec.scratch
-        head_dim = one.hidden // one.heads
-        # Its embeddings are tied and its keys are not shared: src/models/scratch.py.
+        scratch = spec.scratch
+        head_dim = scratch.hidden // scratch.heads
+        # src/models/scratch.py ties the embeddings and shares no keys.
         return Architecture(
-            one.layers, one.hidden, one.intermediate, one.heads, one.heads, head_dim, one.vocab_size, tied=True
-        )
-    for place in (asked, spec.path if asked is None else None):
-        if place and (Path(place) / "config.json").is_file():
-            return _from_config(Path(place) / "config.json")
+            scratch.layers, scratch.hidden, scratch.intermediate, scratch.heads, scratch.heads, head_dim,
+            scratch.vocab_size, tied=True,
+        )  # fmt: skip
+    for folder in (asked, spec.path if asked is None else None):
+        if folder and (Path(folder) / "config.json").is_file():
+            return _from_config(Path(folder) / "config.json")
     if (name := asked or spec.name) in KNOWN:
         return KNOWN[name]
     raise ValueError(
@@ -93,7 +94,7 @@ def architecture_of(spec: ModelSpec, asked: str | None) -> Architecture:
 
 
 def _from_config(file: Path) -> Architecture:
-    """From a model's config.json as transformers writes it."""
+    """The architecture in a config.json as transformers writes it."""
     try:
         config: dict[str, Any] = json.loads(file.read_text())
         heads = config["num_attention_heads"]

@@ -1,0 +1,56 @@
+"""A figure from its runs: first its numbers, then the drawing and the caption, made from the numbers alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+import pandas as pd
+
+from analysis.cells import methods_of
+from analysis.figures import facts
+from analysis.figures.figure import Kind, Study, look, rendered
+from analysis.parts import Part
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure's files.
+
+    Attributes:
+        csv: its numbers.
+        files: format ("svg", "png", "pdf") -> the figure's bytes.
+        caption: one paragraph.
+    """
+
+    kind: Kind
+    csv: str
+    files: dict[str, bytes]
+    caption: str
+
+
+def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn:
+    """Computes and draws a figure; it is drawn from its numbers as they are written."""
+    csv = as_csv(part.kind.numbers(part.grid, study))
+    table = read_table(csv)
+    with look():
+        figure = part.kind.draw(table, methods_of(part.grid), study.metric)
+        files = {format: rendered(figure, format) for format in formats}
+    caption = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped), facts.basis(part.grid))
+    return Drawn(part.kind, csv, files, caption[0].upper() + caption[1:])
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as it is written."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def read_table(csv: str) -> pd.DataFrame:
+    """A table as figures are drawn from it: names stay text, even those that look like numbers."""
+    names = ("task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt")
+    texts = dict.fromkeys(names, str)
+    return pd.read_csv(StringIO(csv), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")
+
+
+def paragraph(*sentences: str) -> str:
+    """Sentences joined by single spaces; empty ones vanish."""
+    return " ".join(" ".join(sentences).split())

@@ -1,0 +1,9 @@
+// Start ---------------------------------------------------------------------------------------------------------------
+
+document.addEventListener("DOMContentLoaded", () => {
+  startTheme();
+  const data = JSON.parse(byId("data").textContent);
+  for (const part of document.querySelectorAll(".live")) part.hidden = false;
+  if (data.curves.length) startCurves(data);
+  if (data.samples.length) startSamples(data);
+});

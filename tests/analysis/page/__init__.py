@@ -1,0 +1,1 @@
+"""contents: all of these tests; script/: in_browser/."""
