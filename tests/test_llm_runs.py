@@ -178,5 +178,5 @@ def test_an_endpoint_that_refuses_is_one_message(tmp_path: Path, cache: Path) ->
         process = start(tmp_path, server, cache)
         output = process.communicate(timeout=300)[0]
     assert process.returncode == 1
-    assert "401" in output and "check the key in OPENAI_API_KEY" in output and "the same command goes on" in output
+    assert "401" in output and "check the key in OPENAI_API_KEY" in output and "the same command continues" in output
     assert "Traceback" not in output and KEY not in output and with_key(tmp_path) == []

@@ -199,7 +199,7 @@ def mirrored(folder: Path, *arguments: str, **environment: str) -> tuple[int | N
 def test_offline_needs_no_account_and_changes_no_row(tmp_path: Path, cache: Path) -> None:
     code, output = mirrored(tmp_path)
     assert code == 0, output
-    folder = tmp_path / "outputs" / RUN
+    [folder] = (tmp_path / "outputs").iterdir()
     recorded = list((folder / "wandb").glob("offline-run-*/*.wandb"))
     assert len(recorded) == 1 and recorded[0].stat().st_size > 1000
     assert f"wandb sync {recorded[0].parent}" in output
@@ -220,7 +220,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "warning" not in output and server.unknown == []
-    folder = tmp_path / "outputs" / RUN
+    [folder] = (tmp_path / "outputs").iterdir()
     [(name, run)] = server.runs.items()
     assert name == run_id(folder) and run["exitcode"] == 0
     row = read_rows(folder / "results.jsonl")[-1]
@@ -232,7 +232,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
         assert {key: sent[key] for key in metrics} == metrics
     assert history[2]["validation/win_rate"] == read_rows(folder / "results.jsonl")[1]["win_rate"]
     config = json.loads(run["config"])
-    assert config["T"]["value"] == 4 and config["run"]["value"]["run_id"] == RUN
+    assert config["T"]["value"] == 4 and config["run"]["value"]["run_id"] == folder.name
     assert run["groupName"].startswith("tldr,dpo,behavior,F=2-")
     assert "k" * 40 not in "".join(file.read_text() for file in folder.glob("*.*") if file.is_file())
 
@@ -258,7 +258,7 @@ def test_an_unreachable_server_leaves_an_offline_run(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 0, output
     assert output.count("warning: W&B") == 1 and "this run is recorded offline" in output
-    folder = tmp_path / "outputs" / RUN
+    [folder] = (tmp_path / "outputs").iterdir()
     assert read_rows(folder / "results.jsonl")[-1]["step"] == 4
     assert list((folder / "wandb").glob("offline-run-*/*.wandb"))
 
