@@ -1,1 +1,1 @@
-"""fuzz_cases, garble: test_fuzz. damage, left, watch: test_trial. kills, crowd: trials of minutes, `make reliability`."""
+"""garble, fuzz_cases: test_fuzz; damage, left, watch: test_trial; kills, crowd: `make reliability`, minutes each."""
