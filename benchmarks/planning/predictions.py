@@ -6,7 +6,7 @@ these shares.
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,12 @@ def calibrated(machine: Hardware, measurements: Sequence[Measured]) -> tuple[Har
               if measurement.stage == stage}  # fmt: skip
     for _ in range(3):  # setting one share moves the others a little
         for stage, measurement in firsts.items():
-            share: dict[str, Any] = {SHARES[stage]: _share(machine, SHARES[stage], measurement)}
-            machine = replace(machine, **share)
+            machine = _with(machine, SHARES[stage], _share(machine, SHARES[stage], measurement))
     return machine, list(firsts.values())
+
+
+def _with(machine: Hardware, share: str, value: float) -> Hardware:
+    return Hardware(**{**vars(machine), share: value})
 
 
 def _share(machine: Hardware, name: str, measurement: Measured) -> float:
@@ -83,7 +86,7 @@ def _share(machine: Hardware, name: str, measurement: Measured) -> float:
     low, high = 1e-3, 1.0
     for _ in range(50):
         middle = (low * high) ** 0.5
-        slower = measurement.predict(replace(machine, **{name: middle})) > measurement.value
+        slower = measurement.predict(_with(machine, name, middle)) > measurement.value
         low, high = (middle, high) if slower else (low, middle)
     return high
 

@@ -1,1 +1,12 @@
-"""Tests of the figures, tables and pages."""
+"""Tests of the figures, tables and pages.
+
+Modules without a test file of their name, and where they are tested:
+
+study: test_aggregate.py
+parts: test_aggregate.py
+drawn: test_aggregate.py
+remarks: test_aggregate.py
+whole_files: test_aggregate.py
+allocations: test_allocation_figures.py
+colors: test_allocation_figures.py
+"""
