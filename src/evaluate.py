@@ -1,6 +1,6 @@
 """The win rate of a saved policy, or of the responses of any system.
 
-    python -m src.evaluate policy=outputs/default
+    python -m src.evaluate policy=RUN
     python -m src.evaluate responses=out.txt task=tldr data=files data.path=DIR judge=embedding judge.path=DIR
 
 policy=PATH      a run's folder (its configuration supplies the defaults of all keys below), its policy/, a PEFT adapter

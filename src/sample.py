@@ -1,8 +1,8 @@
 """The responses of policies, side by side.
 
-    python -m src.sample policy=outputs/default
-    python -m src.sample policy=sft,outputs/F=1,outputs/F=8 split=test n=3
-    python -m src.sample policy=outputs/default prompt="How do I keep bread fresh?" k=4 temperature=1
+    python -m src.sample policy=RUN
+    python -m src.sample policy=sft,RUN,OTHER split=test n=3
+    python -m src.sample policy=RUN prompt="How do I keep bread fresh?" k=4 temperature=1
 
 policy=A[,B,..]  runs' folders (the configuration of the first run supplies the defaults of all keys below), their
                  policy/, PEFT adapters or model folders, all of one base model; `sft` is the SFT policy of the

@@ -1,6 +1,6 @@
 """Compute the numbers of a finished run again from its files, and say which agree.
 
-    python -m src.verify outputs/default
+    python -m src.verify RUN
     python -m src.verify outputs/* rerun=true
 
 RUN..            folders of finished runs
@@ -80,7 +80,7 @@ def read_command(arguments: Sequence[str]) -> tuple[list[Path], bool, Path | Non
         problems.append("rerun=true checks a run by itself; give it without against=")
     problems += [f"{folder}: no such folder" for folder in folders if not folder.is_dir()]
     if not folders:
-        problems.append("expected the folder of a finished run: python -m src.verify outputs/default")
+        problems.append("expected the folder of a finished run: python -m src.verify RUN")
     if problems:
         raise ConfigError(problems)
     return folders, given.get("rerun") == "true", against
