@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from src.storage.files import CHECKSUM, read_rows
+from src.storage.rows import read_rows
+from src.storage.signed import CHECKSUM
 
 # Keys whose values depend on the clock.
 TIMES = re.compile(r"seconds|(pairs|tokens)_per_second|time/.*|memory/.*")

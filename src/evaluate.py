@@ -40,7 +40,8 @@ def evaluate(arguments: list[str]) -> None:
     from src.build import quiet_libraries
     from src.runtime.cpu_threads import use_processor
     from src.runtime.report import Report
-    from src.storage.files import dump_row, write_text
+    from src.storage.files import write_text
+    from src.storage.rows import dump_row
 
     quiet_libraries()
     use_processor()

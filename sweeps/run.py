@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from src.cli.compose import Job, compose_jobs
 from src.runtime.cpu_threads import cores
 from src.runtime.errors import ConfigError, RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from src.storage.run_name import config_hash
 from sweeps.grid import covering, narrowed, read_grid
 from sweeps.launcher import check_launcher, room_for, stop

@@ -15,7 +15,7 @@ from src.config import RunConfig
 from src.loop import Experiment
 from src.run_folder.identity import build_folder, config_yaml
 from src.runtime.report import Report
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 
 SMOKE = ("experiment=smoke",)
 # The smoke experiment without its embedded data.

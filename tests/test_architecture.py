@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.documents import EXAMPLE, MADE, ROOT, blocks, lines
 from tests.experiments import SMOKE, SMOKE_ON_FILES
 

@@ -17,7 +17,7 @@ from src.loop import Experiment
 from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.samplers.hf import LocalSampler
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import configured, left_behind
 from tests.oracles.counting import CountingOracle
 

@@ -21,7 +21,7 @@ from src.run_folder.lock import run_lock
 from src.runtime.errors import RunError
 from src.storage import files
 from src.storage.checksums import SUMS, damage
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import built, configured, left_behind
 
 SMALL = ("F=2", "checkpoint_every=1", "evaluate.every=2")

@@ -15,7 +15,7 @@ import pytest
 from src import train
 from src.cli.compose import problems_of
 from src.loop import Experiment
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import built, left_behind
 from tests.forked import Forked
 from tests.oracles.endpoint_server import COMPLETION_TOKENS, KEY, PROMPT_TOKENS, TEMPLATE, Reply, StandIn, served, shown

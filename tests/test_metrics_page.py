@@ -14,7 +14,7 @@ from analysis.names import FIGURES
 from src.evaluate import main as evaluate
 from src.oracles.answers import Answer, Ledger
 from src.reward import main as reward
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, write_plan
 from tests.commands import called, smoke
 from tests.documents import ROOT

@@ -31,7 +31,7 @@ from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import printable
 from src.runtime.report import Report
 from src.sample import main as sample
-from src.storage.files import checksum
+from src.storage.signed import checksum
 from src.verify import main as verify
 from tests.classifiers import save_classifier
 from tests.commands import called

@@ -228,3 +228,16 @@ def test_imports_are_seen_where_they_stand(tmp_path: Path) -> None:
     assert sorted(imports(file)) == [
         ("json", 6), ("os.path", 1), ("src.data.rows", 8), ("typing.TYPE_CHECKING", 2)
     ]  # fmt: skip
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def test_no_two_public_functions_or_classes_of_src_share_a_name() -> None:
+    """A search for a name then finds one thing. Every command has a `main`."""
+    places: dict[str, list[str]] = {}
+    for file in python_files("src"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
+                places.setdefault(node.name, []).append(name_of(file))
+    assert {name: files for name, files in places.items() if len(files) > 1 and name != "main"} == {}

@@ -11,7 +11,7 @@ import torch
 
 from src import train
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import SMOKE, built, left_behind
 from tests.forked import Forked
 

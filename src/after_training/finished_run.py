@@ -10,7 +10,8 @@ from src.allocation.plan import Plan
 from src.run_folder.round_files import load_plan, round_files
 from src.runtime.errors import RunError
 from src.storage.checksums import damage
-from src.storage.files import CHECKSUM, read_rows
+from src.storage.rows import read_rows
+from src.storage.signed import CHECKSUM
 
 
 @dataclass(frozen=True)

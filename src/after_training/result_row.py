@@ -16,7 +16,7 @@ from src.records import Prompt, Tally
 from src.run_folder.folder import SCHEMA_VERSION
 from src.run_folder.identity import build_folder, git_sha
 from src.runtime.seeding import numpy_stream
-from src.storage.files import append_rows
+from src.storage.rows import append_rows
 from src.storage.run_name import config_hash
 
 

@@ -8,7 +8,9 @@ import yaml
 
 from src.runtime.errors import RunError
 from src.storage.checksums import damage, policy_folder
-from src.storage.files import CHECKSUM, local_path, read_rows
+from src.storage.files import local_path
+from src.storage.rows import read_rows
+from src.storage.signed import CHECKSUM
 
 # Stands for the SFT policy of the configuration where the user may type a path.
 SFT = "sft"

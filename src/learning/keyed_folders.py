@@ -11,7 +11,9 @@ from filelock import FileLock, Timeout
 
 from src.runtime.errors import RunError
 from src.runtime.report import Report
-from src.storage.files import checksum, new_folder, read_rows, read_signed, signed, write_text, writing
+from src.storage.files import new_folder, write_text, writing
+from src.storage.rows import read_rows
+from src.storage.signed import checksum, read_signed, signed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from src.storage.files import read_signed
+from src.storage.signed import read_signed
 
 
 def model_fingerprint(path: str) -> str:

@@ -99,14 +99,14 @@ class RewardModel:
         unique = list(dict.fromkeys(asked))
         rows = self.encode([prompt for prompt, _ in unique], [text for _, text in unique])
         rewards: dict[tuple[str, str], float] = {}
-        for batch in padded_batches([len(row["input_ids"]) for row in rows], self.batch_tokens):
+        for batch in batches_by_length([len(row["input_ids"]) for row in rows], self.batch_tokens):
             with naming("batch_tokens", self.batch_tokens):
                 values = self.rewards([rows[index] for index in batch])
             rewards.update(zip((unique[index] for index in batch), values.tolist(), strict=True))
         return [rewards[pair] for pair in asked]
 
 
-def padded_batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Batches of rows, longest row first.
 
     Args:

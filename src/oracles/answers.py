@@ -10,7 +10,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from src.runtime.errors import RunError
-from src.storage.files import CHECKSUM, append_rows, is_signed, keep_rows, read_rows, signed, write_text
+from src.storage.files import write_text
+from src.storage.rows import append_rows, keep_rows, read_rows
+from src.storage.signed import CHECKSUM, is_signed, signed
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from src.models.reward_model import Encoded, RewardModel, padded_batches
+from src.models.reward_model import Encoded, RewardModel, batches_by_length
 from src.reward_fitting.preferences import Preference
 from src.reward_fitting.spec import RewardSpec
 from src.runtime.memory import advising, naming
@@ -85,7 +85,7 @@ def _backward(rewards: RewardModel, batch: list[tuple[Encoded, Encoded]], batch_
     # A pair takes two rows, padded to the longer response.
     lengths = [2 * max(len(chosen["input_ids"]), len(rejected["input_ids"])) for chosen, rejected in batch]
     total = 0.0
-    for indices in padded_batches(lengths, batch_tokens):
+    for indices in batches_by_length(lengths, batch_tokens):
         part = [batch[index] for index in indices]
         with naming("reward.batch_tokens", batch_tokens):
             with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):

@@ -25,7 +25,8 @@ from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report
 from src.runtime.seeding import stream_seed
-from src.storage.files import dump_row, new_folder, read_rows, write_text, writing
+from src.storage.files import new_folder, write_text, writing
+from src.storage.rows import dump_row, read_rows
 from src.storage.run_name import config_hash
 
 

@@ -18,7 +18,8 @@ from src.models.policy import Policy, Weights
 from src.records import Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
-from src.storage.files import checksum, sync, writing
+from src.storage.files import sync, writing
+from src.storage.signed import checksum
 
 KEPT = 2
 NAME = re.compile(r"step_(\d{6,})-([0-9a-f]{64})\.pt")

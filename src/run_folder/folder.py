@@ -13,8 +13,10 @@ from src.run_folder.model_card import model_card
 from src.runtime import processes
 from src.runtime.errors import RunError
 from src.storage.checksums import SUMS, damage, write_sums
-from src.storage.files import append_rows, new_folder, read_rows, read_signed, signed, write_text
+from src.storage.files import new_folder, write_text
 from src.storage.growing_file import GrowingFile
+from src.storage.rows import append_rows, read_rows
+from src.storage.signed import read_signed, signed
 
 if TYPE_CHECKING:
     from src.models.policy import Policy  # imports torch, and a finished run is found without

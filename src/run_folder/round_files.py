@@ -10,7 +10,9 @@ from src.allocation.plan import Plan
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
-from src.storage.files import CHECKSUM, checksum, dump_row, read_rows, read_signed, signed, write_text
+from src.storage.files import write_text
+from src.storage.rows import dump_row, read_rows
+from src.storage.signed import CHECKSUM, checksum, read_signed, signed
 
 
 @processes.by_main

@@ -56,7 +56,7 @@ def _same_folder(one: str, other: str) -> bool:
     return Path(one).is_dir() and Path(one).resolve() == Path(other).resolve()
 
 
-def read_responses(body: str, request: SamplingRequest, end_ids: Set[int], longest: int) -> list[tuple[Ids, float]]:
+def read_completion(body: str, request: SamplingRequest, end_ids: Set[int], longest: int) -> list[tuple[Ids, float]]:
     """The k responses of a completion: token ids as sampled, with the end token where it was drawn, and log-probs.
 
     The log-probs are of the untempered model: vLLM's `logprobs_mode` is `raw_logprobs` by default.

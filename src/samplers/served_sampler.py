@@ -23,7 +23,7 @@ from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
 from src.runtime.errors import error_summary
-from src.samplers.completions import SamplingRequest, check_models, read_responses
+from src.samplers.completions import SamplingRequest, check_models, read_completion
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
 from src.storage.files import local_path, new_folder
@@ -121,7 +121,7 @@ class ServedSampler:
 
         async def ask(client: "AsyncOpenAI", request: SamplingRequest) -> list[tuple[Ids, float]]:
             raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))
-            return read_responses(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+            return read_completion(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
 
         def answers() -> list[list[tuple[Ids, float]]]:
             with signals.at_once():

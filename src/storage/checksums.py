@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from src.storage.files import checksum, write_text
+from src.storage.files import write_text
+from src.storage.signed import checksum
 
 SUMS = "SHA256SUMS"
 # Folders without checksums: they change later, or hold no results.

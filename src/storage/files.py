@@ -1,17 +1,12 @@
-"""Files that are written whole or not at all, files of rows that only grow, and checksums that reveal damage."""
+"""Files and folders that are written whole or not at all."""
 
-import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from src.runtime.errors import RunError
-
-CHECKSUM = "sha256"
 
 
 @contextmanager
@@ -133,91 +128,3 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def dump_row(row: Mapping[str, Any]) -> str:
-    """A row as one line of JSON.
-
-    Raises:
-        ValueError: if a number is not finite.
-    """
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Appends rows to a file of JSON lines, and waits until they are on the disk.
-
-    Raises:
-        RunError: if the file cannot be written.
-        ValueError: if a number is not finite.
-    """
-    content = "".join(map(dump_row, rows)).encode("utf-8")
-    with writing(path), path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file of JSON lines, without an incomplete last line; none if the file is missing.
-
-    Raises:
-        RunError: if a complete line is no JSON object.
-    """
-    if not path.is_file():
-        return []
-    rows = []
-    *lines, _ = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise RunError(f"{path}, line {number}: no row of JSON; the file is damaged")
-        rows.append(row)
-    return rows
-
-
-def keep_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
-    """Rewrites a file of JSON lines with the rows for which `keep` is true, and without an incomplete last line.
-
-    Raises:
-        RunError: if a complete line is no JSON object, or the file cannot be written.
-    """
-    if path.is_file():
-        write_text(path, "".join(dump_row(row) for row in read_rows(path) if keep(row)))
-
-
-def checksum(path: Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def signed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with a checksum of its other fields, which `is_signed` verifies."""
-    text = json.dumps({key: value for key, value in row.items() if key != CHECKSUM}, sort_keys=True)
-    return {**row, CHECKSUM: hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
-
-
-def is_signed(row: Mapping[str, Any]) -> bool:
-    """Whether a row has the checksum that `signed` gives it, that is, is unchanged."""
-    return CHECKSUM in row and signed(row)[CHECKSUM] == row[CHECKSUM]
-
-
-def read_signed(path: Path, *keys: str) -> dict[str, Any] | None:
-    """Reads a file that holds one row from `signed`.
-
-    Args:
-        path: the file.
-        keys: keys that the row must have, to reject another kind of signed file in the place of this one.
-
-    Returns:
-        The row; None if the file is missing, damaged, or not of this kind.
-    """
-    try:
-        rows = read_rows(path)
-    except RunError:
-        return None
-    return rows[0] if len(rows) == 1 and is_signed(rows[0]) and rows[0].keys() >= set(keys) else None

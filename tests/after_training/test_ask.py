@@ -10,7 +10,7 @@ from src.after_training.sample_request import read_sample_request
 from src.runtime.errors import RunError
 from src.runtime.report import Report
 from src.sample import main
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.saved_runs import ROWS
 from tests.commands import called
 

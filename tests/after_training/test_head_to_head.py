@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import main
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.saved_runs import ROWS, write_lines
 from tests.commands import called, smoke
 

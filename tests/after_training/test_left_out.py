@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.evaluate import main
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.saved_runs import write_lines
 from tests.commands import called
 from tests.data import hub_sets

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from src.after_training.result_row import append_row
 from src.evaluate import main
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.saved_runs import DATA, ROWS
 from tests.commands import called
 

@@ -5,7 +5,7 @@ import pytest
 
 from src.allocation.plan import depths_of, gini
 from src.run_folder.round_files import load_plan, save_plan
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.allocation.made_plan import PLAN
 
 

@@ -25,7 +25,7 @@ from src.oracles.comparer import Comparer
 from src.records import Prompt
 from src.reward_fitting.collect import sample_preferences
 from src.runtime.report import Report
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import left_behind
 from tests.tiny import tiny_model, tiny_tokenizer
 

@@ -12,7 +12,7 @@ from src.loop import Experiment
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt, Row, Tally
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from src.train import run as run_job
 from tests.data.hub_sets import hh, write
 from tests.experiments import built, configured, left_behind

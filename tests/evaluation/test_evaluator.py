@@ -12,7 +12,7 @@ from src.loop import Experiment
 from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 
 Build = Callable[..., Experiment]
 

@@ -15,7 +15,7 @@ from src import train
 from src.loggers.wandb import LONGEST_NAME, Wandb, WandbTracker, end_service, group_of, run_id
 from src.run_folder.folder import RunFolder
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.commands import started
 from tests.experiments import built
 from tests.forked import Forked

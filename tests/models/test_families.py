@@ -19,7 +19,7 @@ from src.models.lora import LoraSpec
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.records import Ids
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import built, configured
 from tests.families import FAMILIES, save_family
 

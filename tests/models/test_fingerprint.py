@@ -1,7 +1,9 @@
 from pathlib import Path
 
 from src.models.fingerprint import model_fingerprint
-from src.storage.files import dump_row, signed, write_text
+from src.storage.files import write_text
+from src.storage.rows import dump_row
+from src.storage.signed import signed
 
 
 def test_a_hub_name_is_its_own_fingerprint(tmp_path: Path) -> None:

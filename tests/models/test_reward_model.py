@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.models.reward_model import RewardModel, padded_batches
+from src.models.reward_model import RewardModel, batches_by_length
 from src.runtime.errors import RunError
 from tests.classifiers import KINDS, make_model, make_tokenizer, save_classifier
 from tests.models.rewards import ASKED, LONG_PROMPT, PROMPTS, TEXTS, loaded, one_by_one
@@ -66,13 +66,13 @@ def test_what_is_asked_twice_is_computed_once(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("tokens", [1, 10, 17, 1000])
 def test_batches_hold_their_tokens(tokens: int) -> None:
     lengths = [3, 9, 1, 4, 4, 10, 2, 8]
-    found = list(padded_batches(lengths, tokens))
+    found = list(batches_by_length(lengths, tokens))
     assert sorted(index for batch in found for index in batch) == list(range(8))
     for batch in found:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
     flat = [lengths[index] for batch in found for index in batch]
     assert flat == sorted(flat, reverse=True)
-    assert list(padded_batches([], tokens)) == []
+    assert list(batches_by_length([], tokens)) == []
 
 
 def test_an_input_longer_than_the_models_positions_is_refused(tmp_path: Path) -> None:

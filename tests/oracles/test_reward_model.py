@@ -10,7 +10,7 @@ from src.oracles import reward_model
 from src.oracles.reward_model import RewardModelOracle
 from src.records import Prompt, Row
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.classifiers import save_classifier
 from tests.experiments import built, configured
 

@@ -11,7 +11,7 @@ from src.loop import Experiment
 from src.references.ema import Ema
 from src.references.gold import Gold
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "ensemble=2")

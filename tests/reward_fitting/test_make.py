@@ -11,7 +11,7 @@ from src.records import Prompt, Row
 from src.reward_fitting.config import TAKEN, pairs_as_list
 from src.reward_fitting.make import make
 from src.runtime.errors import ConfigError, RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.classifiers import save_classifier
 from tests.experiments import built
 from tests.reward_fitting.runs import SMALL, comparison, run_folder

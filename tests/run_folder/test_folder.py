@@ -9,7 +9,7 @@ import pytest
 from src.run_folder.folder import RunFolder
 from src.run_folder.model_card import model_card
 from src.runtime.errors import RunError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 
 IDENTITY = {"run_id": "a", "config_hash": "c1", "task": "tldr", "data_fingerprint": "d1"}
 STEP = {"round": 0, "step": 0, "loss": 0.7}

@@ -17,7 +17,8 @@ from src.run_folder.round_files import (
     save_round,
 )
 from src.runtime.errors import RunError
-from src.storage.files import signed, write_text
+from src.storage.files import write_text
+from src.storage.signed import signed
 from tests.allocation.made_plan import PLAN
 
 PROMPT = Prompt(7, Row("what?", "that"), (3, 4), (5,))

@@ -26,7 +26,7 @@ from src.runtime import process_group, processes
 from src.runtime.errors import RunError
 from src.runtime.processes import Lost
 from src.runtime.signals import Stopped
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import SMOKE, TIMES, built
 from tests.processes import PATIENCE, free_port, in_processes
 from tests.tiny import tiny_model

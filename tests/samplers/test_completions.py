@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from src.oracles.failures import Trouble
-from src.samplers.completions import SamplingRequest, check_models, read_responses
+from src.samplers.completions import SamplingRequest, check_models, read_completion
 
 
 def completion(*choices: dict[str, Any]) -> str:
@@ -21,7 +21,7 @@ def completion(*choices: dict[str, Any]) -> str:
 def test_what_a_response_has_to_be() -> None:
     two = SamplingRequest((2, 3), 2, 0)
     cut = {"token_ids": [5, 4, 4], "logprobs": {"token_logprobs": [0, -1, -1]}}
-    assert read_responses(completion({}, cut), two, {1}, 3) == [((3, 1), -3.0), ((5, 4, 4), -2.0)]
+    assert read_completion(completion({}, cut), two, {1}, 3) == [((3, 1), -3.0), ((5, 4, 4), -2.0)]
     for body, text in (
         ("<html>", "Expecting value"),
         ("[]", "it begins with"),
@@ -39,9 +39,9 @@ def test_what_a_response_has_to_be() -> None:
         (completion({}, {"logprobs": {"token_logprobs": [None, -1.0]}}), "it begins with"),
     ):
         with pytest.raises(ValueError, match=re.escape(text)):
-            read_responses(body, two, {1}, 3)
+            read_completion(body, two, {1}, 3)
     with pytest.raises(ValueError, match="limit of 2"):
-        read_responses(
+        read_completion(
             completion({"token_ids": [3, 3, 1], "logprobs": {"token_logprobs": [0, 0, 0]}}),
             SamplingRequest((2,), 1, 0),
             {1},

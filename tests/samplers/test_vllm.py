@@ -12,7 +12,7 @@ import pytest
 from src.cli.compose import problems_of
 from src.runtime.errors import RunError
 from src.runtime.signals import Stopped
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.experiments import built, left_behind
 from tests.processes import in_processes
 from tests.samplers.vllm_server import StandIn, served

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.sweeps.server import ENTITY, PROJECT, SWEEP, StandIn, served
 from tests.sweeps.tiny_grid import TINY
 

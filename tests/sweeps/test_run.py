@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from src.runtime.errors import ConfigError
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from sweeps import run as module
 from sweeps.run import checked_jobs, command
 from tests.sweeps.example import job

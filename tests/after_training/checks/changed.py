@@ -7,7 +7,7 @@ from typing import Any
 from src.after_training.check import DIFFERS
 from src.after_training.checks.verify import verify
 from src.runtime.report import Report
-from src.storage.files import dump_row, read_rows
+from src.storage.rows import dump_row, read_rows
 
 
 def rewritten(file: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:

@@ -11,7 +11,7 @@ import yaml
 from src.after_training.check import DIFFERS, UNKNOWN
 from src.evaluate import main as evaluate
 from src.storage.checksums import SUMS, write_sums
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.checks.changed import differing, rewritten, set_in, states
 from tests.commands import called
 

@@ -8,7 +8,7 @@ import pytest
 
 from src.after_training.check import AGREES, DIFFERS, UNKNOWN
 from src.storage.checksums import SUMS
-from src.storage.files import read_rows
+from src.storage.rows import read_rows
 from tests.after_training.checks.changed import differing, rewritten, states
 from tests.classifiers import save_classifier
 from tests.commands import small_run
