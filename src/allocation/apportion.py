@@ -41,16 +41,16 @@ def apportion(
     else:
         shares = np.where(weighted, _filled(total - low[~weighted].sum(), w, low, high, weighted), low)
     whole = np.clip(np.floor(shares + 1e-9).astype(int), low, high)
-    for place in np.argsort(-(shares - whole), kind="stable"):
+    for index in np.argsort(-(shares - whole), kind="stable"):
         if whole.sum() == total:
             break
-        whole[place] = min(whole[place] + 1, high[place])
+        whole[index] = min(whole[index] + 1, high[index])
     return whole
 
 
 def _filled(total: int, weights: np.ndarray, low: np.ndarray, high: np.ndarray, among: np.ndarray) -> np.ndarray:
     """Real shares clip(c w, low, high) of the indices `among`, with the c for which they sum to the total."""
-    w, low, high = (np.where(among, one, 0) for one in (weights, low, high))
+    w, low, high = (np.where(among, values, 0) for values in (weights, low, high))
     # As a function of c, the sum is increasing and linear between these values.
     corners = np.unique(np.concatenate([[0.0], low[among] / w[among], high[among] / w[among]]))
     first, last = 0, len(corners) - 1
@@ -60,6 +60,6 @@ def _filled(total: int, weights: np.ndarray, low: np.ndarray, high: np.ndarray, 
             last = middle
         else:
             first = middle
-    below, above = (np.clip(corners[place] * w, low, high) for place in (first, last))
+    below, above = (np.clip(corners[corner] * w, low, high) for corner in (first, last))
     gap = above.sum() - below.sum()
     return below if gap <= 0 else below + (above - below) * np.clip((total - below.sum()) / gap, 0, 1)

@@ -47,21 +47,21 @@ def keep_representatives(embeddings: np.ndarray, count: int, clusters: int, seed
     # Threads sum in the order in which they finish, which changes the last digits.
     with threadpool_limits(1):
         # k-means warns where it finds fewer clusters than asked for; identical points make fewer.
-        found = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=4, random_state=seed % 2**32).fit(points)
-    distances = np.linalg.norm(points - found.cluster_centers_[found.labels_], axis=1)
+        kmeans = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=4, random_state=seed % 2**32).fit(points)
+    distances = np.linalg.norm(points - kmeans.cluster_centers_[kmeans.labels_], axis=1)
     ranked = [
-        sorted(np.flatnonzero(found.labels_ == cluster), key=lambda place: (round(distances[place], 9), place))
-        for cluster in range(len(found.cluster_centers_))
+        sorted(np.flatnonzero(kmeans.labels_ == cluster), key=lambda point: (round(distances[point], 9), point))
+        for cluster in range(len(kmeans.cluster_centers_))
     ]
     sizes = [len(members) for members in ranked]
     quotas = apportion(count, sizes, sizes)
     kept = sorted((int(p), c) for c, (members, q) in enumerate(zip(ranked, quotas, strict=True)) for p in members[:q])
     # Dropped prompts are ordered by their rank within the cluster, relative to the cluster's size.
     waiting = [
-        ((place + 1) / sizes[c], int(p), c)
+        ((rank + 1) / sizes[c], int(p), c)
         for c, (members, q) in enumerate(zip(ranked, quotas, strict=True))
-        for place, p in enumerate(members)
-        if place >= q
+        for rank, p in enumerate(members)
+        if rank >= q
     ]
     dropped = [(p, c) for _, p, c in sorted(waiting)]
     return Kept([p for p, _ in kept], [c for _, c in kept], dropped)

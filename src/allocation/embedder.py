@@ -42,14 +42,14 @@ def embed_responses(
     """
     pairs = [(prompt, response) for prompt, group in zip(prompts, responses, strict=True) for response in group]
     if embedder == "policy":
-        found = offer.states([(*p.ids, *r.ids) for p, r in pairs], [len(p.ids) for p, _ in pairs])
+        embeddings = offer.states([(*p.ids, *r.ids) for p, r in pairs], [len(p.ids) for p, _ in pairs])
     else:
-        found = _text_embeddings([response.text for _, response in pairs], embedder, path)
-    return np.split(found, np.cumsum([len(group) for group in responses])[:-1])
+        embeddings = _text_embeddings([response.text for _, response in pairs], embedder, path)
+    return np.split(embeddings, np.cumsum([len(group) for group in responses])[:-1])
 
 
 def embedder_problems(embedder: str, path: str | None) -> list[str]:
-    """Why an embedder cannot be used, found without loading a model."""
+    """Why an embedder cannot be used, embeddings without loading a model."""
     if embedder != "embedding":
         return []
     if path is None:

@@ -51,7 +51,7 @@ def gradient_sketches(
         The sketches of each prompt's responses, (k, size), float32, on the CPU.
     """
     # One tensor, allocated before the passes, so that the sketches do not fragment the memory of their buffers.
-    found = torch.zeros(sum(map(len, responses)), sketch.size).split([len(group) for group in responses])
+    sketches = torch.zeros(sum(map(len, responses)), sketch.size).split([len(group) for group in responses])
     with ExitStack() as stack:
         stack.enter_context(_evaluating(policy.model))
         stack.enter_context(policy.learning(recompute=False))
@@ -62,18 +62,18 @@ def gradient_sketches(
         for k in sorted({len(group) for group in responses} - {0}):
             alike = [i for i, group in enumerate(responses) if len(group) == k]
             for batch in scorer.batches([prompts[i] for i in alike], [responses[i] for i in alike], policy.members):
-                places = [alike[i] for i in batch]
-                asked, given = [prompts[i] for i in places], [responses[i] for i in places]
-                sums = sketch.empty(len(places) * k, policy.device)
+                indices = [alike[i] for i in batch]
+                asked, given = [prompts[i] for i in indices], [responses[i] for i in indices]
+                sums = sketch.empty(len(indices) * k, policy.device)
                 # A prompt of one token has no token before the one that predicts the responses.
                 if all(map(scorer.shares, asked, given)) and min(map(len, asked)) > 1:
                     _shared(policy, asked, given, sums, watch)
                 else:
                     _plain(policy, scorer, asked, given, sums, watch)
-                for place, sketches in zip(places, sketch.of(sums).cpu().split(k), strict=True):
-                    found[place].copy_(sketches)
-                tick(len(places) * k)
-    return list(found)
+                for index, rows in zip(indices, sketch.of(sums).cpu().split(k), strict=True):
+                    sketches[index].copy_(rows)
+                tick(len(indices) * k)
+    return list(sketches)
 
 
 def sketched_layers(policy: Policy) -> dict[str, nn.Module]:
@@ -127,7 +127,7 @@ def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], 
 
     flat = [response for group in responses for response in group]
     last = [prompt[-1:] for prompt, group in zip(prompts, responses, strict=True) for _ in group]
-    behind, own_mask = _padded([(*one, *response[:-1]) for one, response in zip(last, flat, strict=True)], device)
+    behind, own_mask = _padded([(*token, *response[:-1]) for token, response in zip(last, flat, strict=True)], device)
     targets, in_response = _padded(flat, device)
     starts = mask.sum(1).repeat_interleave(k)
     states = model.base_model(
@@ -137,9 +137,9 @@ def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], 
         past_key_values=copy,
         use_cache=True,
     ).last_hidden_state
-    places = in_response.bool().repeat(members, 1)
+    in_rows = in_response.bool().repeat(members, 1)
     watch.sums = sums
-    token_logps(states[places], Head.of(model), targets.repeat(members, 1)[places]).sum().backward()
+    token_logps(states[in_rows], Head.of(model), targets.repeat(members, 1)[in_rows]).sum().backward()
 
     slopes = [tensor.grad.unflatten(0, (-1, k)) for tensor in cut]  # type: ignore[union-attr]
     for j in range(k):

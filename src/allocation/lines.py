@@ -65,9 +65,9 @@ class Directions:
             names, of = np.unique(among.groups[members], return_inverse=True)
             given = np.zeros((len(names) + 1, x.shape[1]))  # the last row: groups without a member of the cluster
             np.add.at(given, of, weighted)
-            place = np.searchsorted(names, groups[asked]).clip(max=len(names) - 1)
-            own = np.where(names[place] == groups[asked], place, len(names))
-            others = weighted.sum(0) - given[own]  # (asked, d)
+            index = np.searchsorted(names, groups[asked]).clip(max=len(names) - 1)
+            own_group = np.where(names[index] == groups[asked], index, len(names))
+            others = weighted.sum(0) - given[own_group]  # (asked, d)
             length = np.linalg.norm(others, axis=1)
             cosine = np.einsum("nd,nd->n", features[asked], others) / np.where(length > 1e-9, length, np.inf)
             close[asked] = np.clip(np.abs(cosine), 0, 1)
@@ -88,7 +88,7 @@ def cluster_directions(features: np.ndarray, clusters: int, rng: np.random.Gener
         signed: True for rays, False for lines.
     """
     tries = [_clustered(features, min(clusters, len(features)), rng, signed) for _ in range(RESTARTS)]
-    return max(tries, key=lambda one: one[0])[1]
+    return max(tries, key=lambda fit: fit[0])[1]
 
 
 def _clustered(features: np.ndarray, K: int, rng: np.random.Generator, signed: bool) -> tuple[float, Directions]:
@@ -100,10 +100,10 @@ def _clustered(features: np.ndarray, K: int, rng: np.random.Generator, signed: b
     labels = np.full(len(features), -1)
     for _ in range(ITERATIONS):
         near = affinity(centers)
-        found = near.argmax(1)
-        if (found == labels).all():
+        nearest = near.argmax(1)
+        if (nearest == labels).all():
             break
-        labels = found
+        labels = nearest
         fit = near.max(1)
         for cluster in range(K):
             members = features[labels == cluster]

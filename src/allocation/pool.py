@@ -46,7 +46,7 @@ class Breadth:
     @staticmethod
     def of(spec: object) -> "Breadth":
         """The breadth settings of an allocation, whose fields include them."""
-        return Breadth(**{one.name: getattr(spec, one.name) for one in fields(Breadth)})
+        return Breadth(**{field.name: getattr(spec, field.name) for field in fields(Breadth)})
 
     def checks(self) -> tuple[tuple[bool, str], ...]:
         """The conditions on the values, for `require`."""
@@ -115,7 +115,7 @@ class Pool:
     def candidate(self, pair: int) -> Candidate:
         """The candidate of a pair, 0 .. n - 1."""
         owner = int(self.owners[pair])
-        first, second = (self.responses[owner][place] for place in self.places[pair])
+        first, second = (self.responses[owner][i] for i in self.places[pair])
         return Candidate(self.prompts[owner], (first, second))
 
     def directions(self) -> np.ndarray:
@@ -162,8 +162,8 @@ class _Gathering:
             clusters = min(breadth.prompt_clusters or prompt_clusters(len(everyone)), len(everyone))
             count = min(breadth.kept(offer.budget), len(everyone))
             kept = keep_representatives(embeddings, count, clusters, stream_seed(offer.seed, "breadth"))
-        self.waiting = [(everyone[place], cluster) for place, cluster in kept.dropped]
-        self._admit([(everyone[place], cluster) for place, cluster in zip(kept.places, kept.clusters, strict=True)])
+        self.waiting = [(everyone[i], cluster) for i, cluster in kept.dropped]
+        self._admit([(everyone[i], cluster) for i, cluster in zip(kept.places, kept.clusters, strict=True)])
         while True:
             if sum(map(self._cap, self.responses)) >= offer.budget:
                 pool = self._built()
@@ -186,13 +186,13 @@ class _Gathering:
         with timed(self.seconds, "sample"):
             drawn = self.offer.sample(prompts, self.breadth.responses)
         for prompt, group in zip(prompts, drawn, strict=True):
-            own = self.responses[prompt.id]
+            distinct = self.responses[prompt.id]
             for response in group:
                 # Responses of one text (an end token cut off, white space at the end) make no preference.
-                if response.text in {one.text for one in own}:
+                if response.text in {earlier.text for earlier in distinct}:
                     self.duplicates += 1
                 else:
-                    own.append(response)
+                    distinct.append(response)
 
     def _grow(self) -> bool:
         """Makes more pairs possible; False if there was no way left."""
@@ -230,8 +230,8 @@ class _Gathering:
             directed = lengths > 0
             table, features = table[directed], features[directed] / lengths[directed, None]
         present = sorted(set(table[:, 0].tolist()))
-        place = {owner: number for number, owner in enumerate(present)}
-        owners = np.array([place[owner] for owner in table[:, 0].tolist()], dtype=int)
+        index_of = {owner: index for index, owner in enumerate(present)}
+        owners = np.array([index_of[owner] for owner in table[:, 0].tolist()], dtype=int)
         caps = np.bincount(owners, minlength=len(present))
         if self.breadth.max_depth is not None:
             caps = np.minimum(caps, self.breadth.max_depth)

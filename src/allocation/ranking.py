@@ -43,10 +43,10 @@ def rank_by_lines(pool: Pool, clusters: int, rng: np.random.Generator) -> Rankin
     """By lines, before any annotation (mode `label_free`)."""
     features = pool.directions()
     with timed(pool.seconds, "cluster"):
-        found = cluster_directions(features, clusters, rng, signed=False)
-        close = found.closeness(features, found.labels, pool.owners, Members(features, pool.owners))
-        along = _towards(features, found, found.labels)
-        return Ranking(found.labels, close, principal(along), np.zeros(len(close), dtype=bool))
+        directions = cluster_directions(features, clusters, rng, signed=False)
+        close = directions.closeness(features, directions.labels, pool.owners, Members(features, pool.owners))
+        along = _towards(features, directions, directions.labels)
+        return Ranking(directions.labels, close, principal(along), np.zeros(len(close), dtype=bool))
 
 
 def rank_with_pilot(pool: Pool, clusters: int, rng: np.random.Generator, offer: Offer) -> Ranking:
@@ -72,32 +72,34 @@ def rank_annotated(pool: Pool, clusters: int, rng: np.random.Generator, offer: O
     pairs = range(len(pool.owners))
     annotated = dict(zip(pairs, offer.annotate([pool.candidate(pair) for pair in pairs]), strict=True))
     ranking = _rank_by_rays(pool, clusters, rng, annotated)
-    decided = np.array([one.chosen is not None for one in annotated.values()])
+    decided = np.array([comparison.chosen is not None for comparison in annotated.values()])
     return replace(ranking, closeness=np.where(decided, ranking.closeness, -1.0))
 
 
 def _rank_by_rays(pool: Pool, clusters: int, rng: np.random.Generator, annotated: Mapping[int, Comparison]) -> Ranking:
     features = pool.directions()
     # A feature is first minus second response; its sign makes it chosen minus rejected.
-    signs = {pair: 1.0 - 2.0 * one.chosen for pair, one in annotated.items() if one.chosen is not None}
+    signs = {
+        pair: 1.0 - 2.0 * comparison.chosen for pair, comparison in annotated.items() if comparison.chosen is not None
+    }
     if not signs:
         return replace(rank_by_lines(pool, clusters, rng), annotated=annotated)
     with timed(pool.seconds, "cluster"):
         decided = np.array(sorted(signs))
         signed = features.copy()
         signed[decided] *= np.array([signs[pair] for pair in decided])[:, None]
-        found = cluster_directions(signed[decided], clusters, rng, signed=True)
-        labels = found.nearest(features)
-        labels[decided] = found.labels
-        close = found.closeness(features, labels, pool.owners, Members(signed[decided], pool.owners[decided]))
-        along = _towards(features, found, labels)
+        directions = cluster_directions(signed[decided], clusters, rng, signed=True)
+        labels = directions.nearest(features)
+        labels[decided] = directions.labels
+        close = directions.closeness(features, labels, pool.owners, Members(signed[decided], pool.owners[decided]))
+        along = _towards(features, directions, labels)
         along[decided] = signed[decided]
         return Ranking(labels, close, principal(along), np.zeros(len(close), dtype=bool), annotated)
 
 
-def _towards(features: np.ndarray, found: Directions, labels: np.ndarray) -> np.ndarray:
+def _towards(features: np.ndarray, directions: Directions, labels: np.ndarray) -> np.ndarray:
     """The vectors, each with the sign of its cosine with its center."""
-    along = np.einsum("nd,nd->n", features, found.centers[labels])
+    along = np.einsum("nd,nd->n", features, directions.centers[labels])
     return np.where(along < 0, -1.0, 1.0)[:, None] * features
 
 

@@ -64,15 +64,15 @@ class Uniform:
             count = min(-(-missing // self.depth), max(len(stream.prompts) - passed_over, 1))
             prompts = stream.take(count)
             proposed = offer.propose([prompt for prompt in prompts for _ in range(self.depth)][:missing])
-            for place in range(0, len(proposed), self.depth):
-                found = [candidate for candidate in proposed[place : place + self.depth] if candidate is not None]
+            for start in range(0, len(proposed), self.depth):
+                pairs = [candidate for candidate in proposed[start : start + self.depth] if candidate is not None]
                 if self.depth > 1:
-                    new = {key: one for one in found if (key := pair_key(one)) not in seen}
-                    duplicates += 2 * (len(found) - len(new))
+                    new = {key: pair for pair in pairs if (key := pair_key(pair)) not in seen}
+                    duplicates += 2 * (len(pairs) - len(new))
                     seen.update(new)
-                    found = list(new.values())
-                candidates += found
-                passed_over += not found
+                    pairs = list(new.values())
+                candidates += pairs
+                passed_over += not pairs
         return candidates, duplicates
 
 

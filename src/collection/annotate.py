@@ -24,7 +24,7 @@ def annotate(
     Counts in the tally.
     """
     prompts = [candidate.prompt for candidate in candidates]
-    first, second = ([one.responses[place].text for one in candidates] for place in (FIRST, SECOND))
+    first, second = ([candidate.responses[i].text for candidate in candidates] for i in (FIRST, SECOND))
     verdicts = comparer.verdicts(prompts, first, second)
     labels = draw_labels(verdicts, comparer.oracle.temperature, comparer.oracle.flip, rng)
     tally.annotated_pairs += len(candidates)

@@ -60,34 +60,36 @@ class PolicyOffer:
             return self.collector.several(model, prompts, k, self.generator, self.tally, self.tick)
 
     def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
-        own = processes.local_indices([len(sequence) for sequence in sequences])
-        found = self._states([sequences[i] for i in own], [starts[i] for i in own])
-        return np.stack(processes.merge(own, found))
+        local = processes.local_indices([len(sequence) for sequence in sequences])
+        means = self._states([sequences[i] for i in local], [starts[i] for i in local])
+        return np.stack(processes.merge(local, means))
 
     def _states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> list[np.ndarray]:
         """The states of this process's part of the sequences."""
         tokens, device = self.scorer.tokens, self.policy.device
-        found: list[np.ndarray] = [np.empty(0)] * len(sequences)
+        means: list[np.ndarray] = [np.empty(0)] * len(sequences)
         with self.policy.using(self.behavior) as model, naming("model.tokens", tokens):
             for batch in padded_batches([(len(sequence), 0) for sequence in sequences], tokens):
                 longest = max(len(sequences[i]) for i in batch)
                 rows = [[*sequences[i], *[0] * (longest - len(sequences[i]))] for i in batch]
-                places = torch.arange(longest, device=device)
+                positions = torch.arange(longest, device=device)
                 ends = torch.tensor([[len(sequences[i])] for i in batch], device=device)
                 begins = torch.tensor([[starts[i]] for i in batch], device=device)
                 states = model.base_model(
-                    input_ids=torch.tensor(rows, device=device), attention_mask=(places < ends).long(), use_cache=False
+                    input_ids=torch.tensor(rows, device=device),
+                    attention_mask=(positions < ends).long(),
+                    use_cache=False,
                 ).last_hidden_state
-                seen = ((places >= begins) & (places < ends)).to(torch.float32)  # (rows, L)
-                means = torch.einsum("bl,bld->bd", seen, states.float()) / seen.sum(1, keepdim=True).clamp(min=1)
-                for i, mean in zip(batch, means.cpu().numpy(), strict=True):
-                    found[i] = mean
-        return found
+                seen = ((positions >= begins) & (positions < ends)).to(torch.float32)  # (rows, L)
+                mean_states = torch.einsum("bl,bld->bd", seen, states.float()) / seen.sum(1, keepdim=True).clamp(min=1)
+                for i, mean in zip(batch, mean_states.cpu().numpy(), strict=True):
+                    means[i] = mean
+        return means
 
     def gradients(self, prompts: Sequence[Ids], responses: Sequence[Sequence[Ids]], size: int) -> list[np.ndarray]:
         lengths = [len(prompt) + sum(map(len, group)) for prompt, group in zip(prompts, responses, strict=True)]
-        own = processes.local_indices(lengths)
-        prompts, responses = [prompts[i] for i in own], [responses[i] for i in own]
+        local = processes.local_indices(lengths)
+        prompts, responses = [prompts[i] for i in local], [responses[i] for i in local]
         count = sum(map(len, responses))
         with self.report.stage(f"gradients of {count} responses", count) as tick:
             sketch = CountSketch(size, self.seed)
@@ -95,7 +97,7 @@ class PolicyOffer:
         if self.length_normalize:
             tokens = [torch.tensor([[len(response)] for response in group]) for group in responses]
             sketches = [rows / length for rows, length in zip(sketches, tokens, strict=True)]
-        return processes.merge(own, [rows.numpy() for rows in sketches])
+        return processes.merge(local, [rows.numpy() for rows in sketches])
 
     def annotate(self, candidates: Sequence[Candidate]) -> list[Comparison]:
         with self.report.stage(f"annotating {len(candidates)} pairs", 1), self.watch.stage("time/annotate"):

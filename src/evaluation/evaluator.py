@@ -106,8 +106,9 @@ class Evaluator:
         a response. Unbiased for responses sampled at temperature 1; for greedy responses, the KL along the greedy path.
         """
         rows, given = [prompt.ids for prompt in prompts], [(response,) for response in responses]
-        own = processes.local_indices([len(row) + len(one) for row, (one,) in zip(rows, given, strict=True)])
-        rows, given = [rows[i] for i in own], [given[i] for i in own]
+        lengths = [len(row) + len(response) for row, (response,) in zip(rows, given, strict=True)]
+        local = processes.local_indices(lengths)
+        rows, given = [rows[i] for i in local], [given[i] for i in local]
         total = 0.0
 
         def idle_twice() -> None:

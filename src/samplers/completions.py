@@ -52,8 +52,8 @@ def check_models(body: str, base: str, longest: int, start: str) -> None:
         )
 
 
-def _same_folder(one: str, other: str) -> bool:
-    return Path(one).is_dir() and Path(one).resolve() == Path(other).resolve()
+def _same_folder(first: str, second: str) -> bool:
+    return Path(first).is_dir() and Path(first).resolve() == Path(second).resolve()
 
 
 def read_completion(body: str, request: SamplingRequest, end_ids: Set[int], longest: int) -> list[tuple[Ids, float]]:
@@ -95,7 +95,7 @@ def _response(choice: dict[str, Any], prompt: Ids) -> tuple[Ids, float]:
     if choice.get("prompt_token_ids") not in (None, list(prompt)):
         raise ValueError("it has read another prompt than was sent")
     logps = logprobs["token_logprobs"]
-    if len(logps) != len(ids) or not all(type(one) is int for one in ids):
+    if len(logps) != len(ids) or not all(type(id) is int for id in ids):
         raise ValueError(f"{len(ids)} tokens with {len(logps)} log-probs")
     total = math.fsum(logps)
     if not math.isfinite(total):

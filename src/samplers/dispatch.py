@@ -78,7 +78,7 @@ class Dispatch:
                     for task in done:
                         task.result()
                 if not everything.done():
-                    answered = sum(one is not None for one in self.answers)
+                    answered = sum(answer is not None for answer in self.answers)
                     servers.require_one_left(answered, len(self.answers))
             finally:
                 for task in (everything, *tasks):
@@ -89,7 +89,7 @@ class Dispatch:
         """Puts one request after the other to a server, until it is lost.
 
         Raises:
-            RunError: if it refuses one.
+            RunError: if the server refuses a request.
         """
         servers, failures = self.servers, 0
         while True:

@@ -215,7 +215,7 @@ class ServedSampler:
     def _start(self) -> str:
         """The command that starts a server."""
         base, rank = self.spec.model or self.policy.base, self._rank()
-        most = next((one for one in RANKS if one >= rank), rank)
+        most = next((allowed for allowed in RANKS if allowed >= rank), rank)
         return (
             f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} --enable-lora "
             f"--max-lora-rank {most} --max-model-len {self.longest}"

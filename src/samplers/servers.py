@@ -50,13 +50,13 @@ class Servers:
         """Does the same on every server.
 
         Raises:
-            RunError: if one refuses, with what all of them say; or if none can be reached.
+            RunError: if a server refuses, with what all of them say; or if no server can be reached.
         """
         self.lost = {}
         asyncio.run(self._make_ready(ready))
 
     async def _make_ready(self, ready: Ready) -> None:
-        async def one(url: str) -> Trouble | None:
+        async def trouble_of(url: str) -> Trouble | None:
             async with self.client(url) as client:
                 for number in range(1 + self.retries):
                     try:
@@ -70,8 +70,12 @@ class Servers:
                             await pause(number)
                 return last
 
-        troubles = dict(zip(self.urls, await asyncio.gather(*map(one, self.urls)), strict=True))
-        refused = {url: one for url, one in troubles.items() if one and (not one.again or isinstance(one, Forgotten))}
+        troubles = dict(zip(self.urls, await asyncio.gather(*map(trouble_of, self.urls)), strict=True))
+        refused = {
+            url: trouble
+            for url, trouble in troubles.items()
+            if trouble and (not trouble.again or isinstance(trouble, Forgotten))
+        }
         if refused:
             raise RunError("; ".join(f"{url}: {trouble.what}" for url, trouble in refused.items()))
         for url, trouble in troubles.items():
@@ -82,13 +86,13 @@ class Servers:
     def say(self, ready: Ready, timeout: float) -> None:
         """Does the same on every server that is not lost, once; whether it works is not asked."""
 
-        async def one(url: str) -> None:
+        async def say_to(url: str) -> None:
             async with self.client(url) as client:
                 await asyncio.wait_for(ready(client), timeout)
 
         async def all_of_them() -> None:
             urls = [url for url in self.urls if url not in self.lost]
-            await asyncio.gather(*map(one, urls), return_exceptions=True)
+            await asyncio.gather(*map(say_to, urls), return_exceptions=True)
 
         asyncio.run(all_of_them())
 

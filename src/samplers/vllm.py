@@ -35,7 +35,7 @@ class VllmSpec:
 
     def __post_init__(self) -> None:
         # None of the messages repeats a value that may be a secret put in the wrong place.
-        wrong = [place for place, url in enumerate(self.urls) if not is_url(url)]
+        wrong = [number for number, url in enumerate(self.urls) if not is_url(url)]
         name = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env)
         require(
             (bool(self.urls), "urls: none given; add sampler.urls=[http://HOST:8000/v1]"),
@@ -57,12 +57,12 @@ class VllmSpec:
         )
 
     def problems(self) -> list[str]:
-        found = []
+        problems = []
         if importlib.util.find_spec("openai") is None:
-            found.append("sampler=vllm needs openai: pip install -e '.[llm]'")
+            problems.append("sampler=vllm needs openai: pip install -e '.[llm]'")
         if not (self.key.isascii() and self.key.isprintable()):
-            found.append(f"the environment variable {self.api_key_env} holds characters that no key has")
-        return found
+            problems.append(f"the environment variable {self.api_key_env} holds characters that no key has")
+        return problems
 
     @property
     def key(self) -> str:
