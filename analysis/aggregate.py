@@ -11,11 +11,9 @@ if __name__ == "__main__" and not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.errors import AnalysisError
-from analysis.figures.kinds import KINDS
 from analysis.metrics import METRICS
-from analysis.names import FORMATS
+from analysis.names import FIGURES, FORMATS
 
-NAMES = tuple(kind.name for kind in KINDS)
 EXAMPLES = """examples:
   python analysis/aggregate.py
       all figures of all finished runs below outputs/, into outputs/analysis/
@@ -34,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders with runs (default: outputs)")
     made.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a W&B project in place of folders")
-    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(NAMES)} (default: all there is data for)")
+    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(FIGURES)} (default: all there is data for)")
     made.add_argument(
         "--metric", default="win_rate", choices=tuple(METRICS), help="what is compared (default: win_rate)"
     )
@@ -60,9 +58,10 @@ def parser() -> argparse.ArgumentParser:
 def problems_of(arguments: argparse.Namespace) -> list[str]:
     """Everything wrong with the arguments that argparse does not check, one line each."""
     found = []
-    for option, known in (("figures", NAMES), ("format", FORMATS)):
-        given = getattr(arguments, option)
-        unknown = [name for name in given.split(",") if name not in known] if given is not None else []
+    asked = arguments.figures.split(",") if arguments.figures is not None else []
+    figures = FIGURES if set(asked) <= set(FIGURES) else _all_figures()
+    for option, known, given in (("figures", figures, asked), ("format", FORMATS, arguments.format.split(","))):
+        unknown = [name for name in given if name not in known]
         if unknown:
             found.append(f"--{option} {','.join(unknown)}: expected some of {', '.join(known)}")
     for option, lowest, highest in (("reps", 100, 10_000_000), ("seed", 0, 2**32 - 1), ("samples", 0, 1_000_000)):
@@ -77,6 +76,13 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
     if arguments.out.exists() and not arguments.out.is_dir():
         found.append(f"--out {arguments.out}: that is a file; expected a folder, or a name for one")
     return found
+
+
+def _all_figures() -> tuple[str, ...]:
+    """The names of all figures, a user's own included. Brings matplotlib, which --help does without."""
+    from analysis.figures.kinds import KINDS
+
+    return tuple(kind.name for kind in KINDS)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

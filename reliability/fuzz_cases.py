@@ -69,7 +69,7 @@ def settings(rng: Random, folder: Path) -> None:
 def _smoke() -> str:
     """The configuration of experiment=smoke, as JSON."""
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        return json.dumps(plain_config(compose("train", overrides=["experiment=smoke"])))
+        return json.dumps(plain_config(compose("train", overrides=["experiment=smoke"], return_hydra_config=True)))
 
 
 def data(rng: Random, folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_docs_show_what_was_measured() -> None:
         next(one.share for one in stored() if (one.seeds, one.tasks, one.quantity) == (seeds, 1, "mean"))
         for seeds in (5, 3)
     )
-    said = re.search(r"really one of about (\d+) %, and with three of about (\d+) %", text)
+    said = re.search(r"in truth an (\d+) % interval with five seeds, and a (\d+) % interval with three", text)
     assert said and [float(word) for word in said.groups()] == pytest.approx([100 * five, 100 * three], abs=0.5)
 
 

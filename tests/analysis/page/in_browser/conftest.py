@@ -20,7 +20,8 @@ FLAGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+# By module: while Playwright is there, an event loop runs in this thread, and tests of endpoints start one of theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH (chromium, chromium-browser, google-chrome)")
