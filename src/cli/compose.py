@@ -7,6 +7,7 @@ nothing is written.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +187,20 @@ def _before_values(options: Sequence[Override], taken: Taken) -> tuple[DictConfi
 
     Not resolved, so that a value made from another follows the one that is typed.
     """
-    if taken.saved is None:
-        return compose(taken.name, overrides=[as_typed(override) for override in options]), {}
-    return over_saved(options, taken)
+    if taken.saved is not None:
+        return over_saved(options, taken)
+    sources = tuple(source.path for source in GlobalHydra.instance().config_loader().get_sources())
+    return _of_options(taken.name, tuple(as_typed(override) for override in options), sources), {}
+
+
+@lru_cache(maxsize=64)
+def _of_options(name: str, options: tuple[str, ...], sources: tuple[str, ...]) -> DictConfig:
+    """The configuration of the chosen options, which the jobs of a grid have in common; not to be changed.
+
+    Args:
+        sources: the folders of yaml files that are composed from.
+    """
+    return compose(name, overrides=list(options))
 
 
 def _known(values: Sequence[Override], tree: DictConfig, taken: Taken) -> tuple[list[Override], list[str]]:
