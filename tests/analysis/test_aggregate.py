@@ -19,6 +19,8 @@ from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, ro
 
 ROOT = Path(__file__).parents[2]
 FAST = ("--reps", "200")
+# Where a test is about runs, not about figures.
+ONE_FIGURE = ("--figures", "fig1", *FAST)
 
 
 def refused(*arguments: str) -> str:
@@ -230,7 +232,7 @@ def test_runs_that_are_not_comparable_are_refused_and_can_be_chosen(sweep: Path,
     make_sweep(tmp_path / "runs" / "short", T=32, methods=("offline", "bpo2"))
     message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST)
     assert "T is 32 in 20" in message and "64 in 40" in message and "--where T=32" in message
-    main([str(tmp_path / "runs"), "--where", "T=64", "--out", str(tmp_path / "out"), *FAST])
+    main([str(tmp_path / "runs"), "--where", "T=64", "--out", str(tmp_path / "out"), *ONE_FIGURE])
     assert "40 runs" in (tmp_path / "out" / "figures" / "captions.md").read_text()
 
 
@@ -271,7 +273,7 @@ def test_bad_runs_are_named_and_the_others_stand(
     write_rows(tmp_path / "runs" / "foreign [bold]", [{"hello": 1}])
     write_rows(tmp_path / "runs" / "begun", [])
     (tmp_path / "runs" / "empty").mkdir()
-    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *ONE_FIGURE])
     said = capsys.readouterr().out
     for name in ("torn", "old", "foreign [bold]", "begun"):
         assert re.search(rf"skipped .*{re.escape(name)}: ", said), name
@@ -287,7 +289,7 @@ def test_runs_of_several_commits_are_warned_about(
     shutil.copytree(sweep, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / "bpo2,tldr,dpo,1")
     make_run(tmp_path / "runs" / "later", git_sha="def", seed=1)
-    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *ONE_FIGURE])
     assert "2 commits" in capsys.readouterr().out
 
 

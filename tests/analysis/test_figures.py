@@ -60,8 +60,10 @@ def drawn(kind: Kind, cells: Grid) -> tuple[pd.DataFrame, bytes]:
     [
         grid(),
         grid(tied=True),
-        grid(tasks=("a task of one's own <&>",), losses=("truncated",), seeds=2),
-        grid(losses=("dpo", "ipo")),
+        pytest.param(
+            grid(tasks=("a task of one's own <&>",), losses=("truncated",), seeds=2), marks=pytest.mark.nightly
+        ),
+        pytest.param(grid(losses=("dpo", "ipo")), marks=pytest.mark.nightly),
     ],
     ids=["paper", "ties", "odd names", "two losses"],
 )

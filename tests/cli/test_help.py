@@ -43,7 +43,11 @@ def test_the_help_has_every_option_of_every_group_in_80_columns() -> None:
     assert text.index("\nGroups\n") < text.index("\nKeys\n")
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
+@pytest.mark.parametrize(
+    ("group", "option"),
+    # The keys of experiments and sources are those of other options.
+    [pytest.param(*both, marks=pytest.mark.nightly if both[0] in ("experiment", "source") else ()) for both in OPTIONS],
+)
 def test_every_key_of_every_option_has_a_description(group: str, option: str) -> None:
     needed = ["data=hub"] if group == "source" else []
     text = help_text("", [f"{group}={option}", *needed])

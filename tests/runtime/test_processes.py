@@ -196,7 +196,8 @@ SHARDED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("adapters", 2), ("few pairs", 3), ("recomputed", 3), ("from sampling", 2)]
+    ("name", "count"),
+    [("adapters", 2), ("few pairs", 3), pytest.param("recomputed", 3, marks=pytest.mark.nightly), ("from sampling", 2)],
 )
 def test_the_same_run_with_weights_in_parts(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     run(tmp_path / "one", cache, *SHARDED[name])

@@ -224,7 +224,7 @@ def test_the_harness_itself(tmp_path: Path, harness: Callable[[], int]) -> None:
     assert process.returncode == 0, output
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_harness_as_a_command(tmp_path: Path) -> None:
     done = command(tmp_path, "jobs=8", module="reliability.crowd")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -39,15 +39,22 @@ def test_an_agent_starts_the_training_command(file: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_job_can_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seeds and one task: the others differ in nothing that is checked."""
+@pytest.mark.parametrize(
+    ("file", "seeds"),
+    [
+        *(pytest.param(file, "seed=0", id=file.stem) for file in FILES),
+        *(pytest.param(file, "seed=0,1", id=f"{file.stem} twice", marks=pytest.mark.nightly) for file in FILES),
+    ],
+)
+def test_every_job_can_run(file: Path, seeds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One task, and two seeds at night: the others differ in nothing that is checked."""
     monkeypatch.chdir(tmp_path)
-    jobs = checked_jobs(narrowed(read_grid(file), ["seed=0,1", "task=tldr"]))
+    jobs = checked_jobs(narrowed(read_grid(file), [seeds, "task=tldr"]))
     assert len({job.folder for job in jobs}) == len(jobs)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_figures_share_their_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -79,7 +86,12 @@ def test_an_override_beside_an_experiment_wins(line: str) -> None:
     assert (job.plain["F"], job.plain["reference"]["rate"]) == (8, 0.05)
 
 
-@pytest.mark.parametrize("extra", [[], ["T=8", "loss=ipo"], ["hydra.sweep.dir=elsewhere"]])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "extra",
+    [[], pytest.param(["T=8", "loss=ipo"], marks=pytest.mark.nightly),
+     pytest.param(["hydra.sweep.dir=elsewhere"], marks=pytest.mark.nightly)],
+)  # fmt: skip
 def test_the_better_policy_is_a_run_of_the_same_sweep(
     extra: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
