@@ -1,4 +1,5 @@
 import textwrap
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def test_the_example_of_an_oracle_works() -> None:
     assert base.__doc__ is not None
     example = textwrap.dedent("    @dataclass" + base.__doc__.partition("    @dataclass")[2])
     imports = "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom src.oracles.base import *\n"
-    names = {"quality": lambda prompt, response: len(response)}
+    names: dict[str, Any] = {"quality": lambda prompt, response: len(response)}
     exec(imports + example, names)
     oracle = names["QualityOracle"](temperature=0.0, flip=0.0)
     said = Comparer(oracle, None).verdicts(numbered_prompts(3), ["long", "x", "one"], ["s", "y", "three"])
