@@ -30,7 +30,11 @@ def test_the_search_found_the_known_files() -> None:
     assert len(FILES) >= 20
 
 
-@pytest.mark.parametrize(("group", "name"), FILES)
+@pytest.mark.parametrize(
+    ("group", "name"),
+    # tests/sweeps/test_files.py has the experiments of the figures with every commit, tests/test_docs.py the paper's.
+    [pytest.param(*file, marks=pytest.mark.nightly if file[0] == "experiment" else ()) for file in FILES],
+)
 def test_every_yaml_composes_and_is_fit_to_run(
     group: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

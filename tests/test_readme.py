@@ -65,7 +65,8 @@ def compared(printed: str) -> list[str]:
     return [shape(line) for line in lines if not line.startswith("│") or "%" in line]
 
 
-@pytest.mark.slow
+# The line with -m runs in tests/test_train.py with every commit.
+@pytest.mark.nightly
 def test_the_three_commands_print_what_the_page_shows(tmp_path: Path) -> None:
     """At smoke size, one after another in an empty folder. A saved run brings its own size."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}

@@ -43,7 +43,7 @@ def test_several_policies_and_the_json_of_it(run: Path, tmp_path: Path, capsys) 
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_command_in_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     done = command(tmp_path, f"policy={run}", "n=2", "json=said.json", module="src.sample")
     assert done.returncode == 0, done.stderr

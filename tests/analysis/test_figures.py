@@ -59,7 +59,7 @@ def drawn(kind: Kind, cells: Grid) -> tuple[pd.DataFrame, bytes]:
     "cells",
     [
         grid(),
-        grid(tied=True),
+        pytest.param(grid(tied=True), marks=pytest.mark.nightly),
         pytest.param(
             grid(tasks=("a task of one's own <&>",), losses=("truncated",), seeds=2), marks=pytest.mark.nightly
         ),

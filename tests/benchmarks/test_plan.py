@@ -34,6 +34,7 @@ class TestCommand:
         assert [one["F"] for one in row["plans"]] == [1, 2, 4]
         assert "learning" in capsys.readouterr().out
 
+    @pytest.mark.nightly
     def test_the_papers_table(self):
         row = measure(read_plan(["paper=true", "machine=a100"]))
         assert row["runs"] == 81 and set(row["gpu_hours"]) == set(PAPER)

@@ -73,7 +73,7 @@ def test_a_busy_machine_is_noticed(checks: tuple[float, ...], slow: int, capsys:
     assert ("busy" in said) == bool(slow)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_in_processes_a_killed_side_is_named():
     with pytest.raises(RunError, match="gone: its process ended"):
         ran(gone=(killed, None))

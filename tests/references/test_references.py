@@ -53,7 +53,7 @@ def test_gold_is_the_given_policy_in_every_round(experiment: Build, model: tuple
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [(), LORA])
+@pytest.mark.parametrize("model", [pytest.param((), marks=pytest.mark.nightly), LORA])
 @pytest.mark.parametrize("F", [1, 2])
 def test_log_probs_of_sampling_stand_in_for_a_pass_over_the_pairs(
     experiment: Build, model: tuple, F: int, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """The mutants that `python -m reliability.mutants` tries."""
 
 import ast
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_mutant_has_one_change(source: str, expected: list[str]) -> None:
 
 def test_the_modules_and_their_tests_are_there() -> None:
     for module, tests in TESTS.items():
-        assert len(list(mutants((ROOT / module).read_text()))) >= 5
+        assert len(list(islice(mutants((ROOT / module).read_text()), 5))) == 5
         assert all((ROOT / test).exists() for test in tests)
 
 

@@ -56,7 +56,8 @@ def until(happened: Callable[[], bool], seconds: float = 300) -> bool:
     return happened()
 
 
-@pytest.mark.slow
+# tests/loggers/test_wandb.py has a run of the same server, tests/sweeps/test_run.py the grid, with every commit.
+@pytest.mark.nightly
 def test_an_agent_runs_the_grid_and_the_summaries_arrive(tmp_path: Path) -> None:
     server = StandIn(tiny_sweep())
     with served(server):
