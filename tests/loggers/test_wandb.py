@@ -250,7 +250,7 @@ def test_a_failed_run_is_closed_as_failed_at_the_server(tmp_path: Path) -> None:
     assert [run["exitcode"] for run in server.runs.values()] == [1]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_unreachable_server_leaves_an_offline_run(tmp_path: Path) -> None:
     code, output = mirrored(
         tmp_path, "logger.mode=online", "logger.init_timeout=2", WANDB_BASE_URL="http://127.0.0.1:9",

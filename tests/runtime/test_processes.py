@@ -166,7 +166,12 @@ def same(one: Path, other: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("adapters", 3), pytest.param("adapters", 4, marks=pytest.mark.nightly), ("few pairs", 3), ("balanced", 2)],
+    [
+        ("adapters", 3),
+        pytest.param("adapters", 4, marks=pytest.mark.nightly),
+        pytest.param("few pairs", 3, marks=pytest.mark.nightly),
+        ("balanced", 2),
+    ],
 )
 def test_the_same_run_on_any_number_of_processes(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     asked = run(tmp_path / "one", cache, *CASES[name])

@@ -212,7 +212,7 @@ def test_a_multirun_leaves_as_a_whole(tmp_path: Path, number: int) -> None:
 @pytest.mark.parametrize(
     "harness",
     [
-        pytest.param(lambda: kills.run(cases=2, stops=1, real=0, seed=0), id="kills"),
+        pytest.param(lambda: kills.run(cases=2, stops=1, real=0, seed=0), id="kills", marks=pytest.mark.nightly),
         pytest.param(lambda: kills.run(cases=5, stops=1, real=0, seed=1), id="more kills", marks=pytest.mark.nightly),
         pytest.param(lambda: damage.run(cases=5, seed=0), id="damage"),
     ],

@@ -110,7 +110,7 @@ def test_other_log_probs_are_warned_of(tmp_path: Path, cache: Path, lora_base: s
     assert "another engine" in problem
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cache: Path, lora_base: str) -> None:
     """Twice: in the first round, before there is a checkpoint, and in the second."""
     with served(StandIn(lora_base)) as whole:

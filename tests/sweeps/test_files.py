@@ -54,7 +54,7 @@ def test_every_job_can_run(file: Path, seeds: str, tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_figures_share_their_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -106,6 +106,7 @@ def test_the_better_policy_is_a_run_of_the_same_sweep(
         assert path is None or [str(one.folder) for one in first if one.plain["task"] == job.plain["task"]] == [path]
 
 
+@pytest.mark.nightly
 def test_the_command_in_the_comment_of_figure_5_makes_what_an_agent_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
