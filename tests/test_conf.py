@@ -12,6 +12,8 @@ from src.cli.conf import CONF, plain_config
 from src.cli.read_config import read_config
 from tests.conf_files import FILES
 
+pytestmark = pytest.mark.slow
+
 # What a choice cannot do without.
 NEEDS = {
     ("reference", "gold"): ["reference.path={policy}"],

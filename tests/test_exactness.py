@@ -21,6 +21,8 @@ from src.storage.rows import read_rows
 from tests.experiments import configured, left_behind
 from tests.oracles.counting import CountingOracle
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., Experiment]
 LORA = ("model=tiny_lora", "model.lora.rank=2", "model.lora.alpha=4")
 

@@ -20,6 +20,8 @@ from tests.experiments import built, left_behind
 from tests.forked import Forked
 from tests.oracles.endpoint_server import COMPLETION_TOKENS, KEY, PROMPT_TOKENS, TEMPLATE, Reply, StandIn, served, shown
 
+pytestmark = pytest.mark.slow
+
 COSTS = ("oracle_calls", "oracle_cached", "oracle_tokens", "judge_calls", "judge_cached", "judge_tokens")
 
 

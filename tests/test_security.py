@@ -39,6 +39,8 @@ from tests.experiments import Experiment
 from tests.forked import Forked
 from tests.tiny import tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 KEYS = {name: f"sk-{name.lower()}-0123456789" for name in ("OPENAI_API_KEY", "HF_TOKEN", "WANDB_API_KEY")}
 # Colours, a cleared screen, a title, a bell, carriage return and backspace, a turned direction, an invisible space.

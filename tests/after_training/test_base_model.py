@@ -11,6 +11,8 @@ from src.runtime.errors import RunError
 from tests.after_training.problems import evaluate_problems, sample_problems
 from tests.after_training.saved_runs import saved_run
 
+pytestmark = pytest.mark.slow
+
 
 def model_in(folder: Path) -> Path:
     folder.mkdir()

@@ -12,6 +12,8 @@ from src.oracles.embedding import EmbeddingOracle
 from tests.after_training.problems import evaluate_problems
 from tests.after_training.saved_runs import saved_run, write_lines
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from src.evaluate import main
 from src.storage.checksums import write_sums
 from tests.commands import called
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_only_training_needed_may_be_gone(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")

@@ -12,6 +12,8 @@ from src.storage.rows import read_rows
 from tests.after_training.saved_runs import ROWS, write_lines
 from tests.commands import called, smoke
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["run", "lora"])
 @pytest.mark.parametrize("inside", ["", "policy"])

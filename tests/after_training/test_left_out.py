@@ -10,6 +10,8 @@ from tests.after_training.saved_runs import write_lines
 from tests.commands import called
 from tests.data import hub_sets
 
+pytestmark = pytest.mark.slow
+
 
 def test_lines_are_those_of_the_file_whatever_the_data_leave_out(tmp_path: Path, longest: None, capsys) -> None:
     """Repeated prompts, and prompts that another split holds, are left out after the lines were counted."""

@@ -29,6 +29,8 @@ from src.storage.rows import read_rows
 from tests.experiments import left_behind
 from tests.tiny import tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., Experiment]
 # The smoke experiment's rounds are small: of 8 pairs at F=2.
 SMALL = ("evaluate.every=0", "allocation.min_pool=4")

@@ -17,6 +17,8 @@ from analysis.figures.kinds import KINDS
 from analysis.names import FIGURES
 from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, row, write_plan, write_rows
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FAST = ("--reps", "200")
 # Where a test is about runs, not about figures.

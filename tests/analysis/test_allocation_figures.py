@@ -21,6 +21,8 @@ from analysis.page.svg import inline_svg
 from analysis.runs import Run, flattened
 from tests.analysis.made_runs import ALLOCATIONS, SETTINGS, config, plan, rows, write_plan
 
+pytestmark = pytest.mark.slow
+
 STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))
 
 

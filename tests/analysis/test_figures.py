@@ -16,6 +16,8 @@ from analysis.metrics import METRICS
 from analysis.runs import Run
 from tests.analysis.made_runs import METHODS, row, rows
 
+pytestmark = pytest.mark.slow
+
 STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))
 WIDE = METHODS | {"bpo8": {"F": 8}, "gold": {"F": 64, "reference": "gold"}, "two": {"F": 2, "ensemble": 2}}
 WIDE |= {"random": {"F": 2, "allocation": "random_pairs"}, "balancedT": {"F": 64, "allocation": "balanced"}}

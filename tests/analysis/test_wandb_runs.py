@@ -12,6 +12,8 @@ from analysis.runs import Run, read_folders
 from analysis.wandb_runs import read_runs
 from tests.analysis.made_runs import IDENTITY, config, make_sweep, row, rows
 
+pytestmark = pytest.mark.slow
+
 
 class Summary:
     """As W&B's: keys and items, no dict."""

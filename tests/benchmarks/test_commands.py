@@ -19,6 +19,8 @@ from benchmarks.sampling import _response_tokens
 from benchmarks.step import best_ratio, check_same
 from src.runtime.errors import ConfigError, RunError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(
     file.stem for file in (ROOT / "benchmarks").glob("*.py") if 'if __name__ == "__main__":' in file.read_text()

@@ -13,6 +13,8 @@ from benchmarks.planning.paper import PAPER
 from benchmarks.planning.run_plan import job_of, run_of
 from src.runtime.errors import ConfigError, RunError
 
+pytestmark = pytest.mark.slow
+
 
 class TestCommand:
     def test_one_run(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

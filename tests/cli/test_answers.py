@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "peft", "datasets", "pandas", "scipy", "sklearn", "accelerate")
 # Runs a command as `python -m` does and says, whatever its end, which of the libraries it has imported.

@@ -12,6 +12,8 @@ from src.cli.overrides import flags_first
 from tests.commands import command
 from tests.forked import Forked
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),

@@ -12,6 +12,8 @@ from src.cli.compose import compose_jobs
 from src.cli.conf import CONF, composing, plain_config
 from src.storage.run_name import config_hash
 
+pytestmark = pytest.mark.slow
+
 DEFAULT = "outputs/tldr-dpo-F2-behavior-uniform-tiny-seed0"
 
 

@@ -8,6 +8,8 @@ from src.cli.comments import read_comments
 from src.cli.conf import CONF
 from src.cli.help import help_text
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = [
     (file.parent.name, file.stem)
     for file in sorted(CONF.glob("*/*.yaml"))

@@ -11,6 +11,8 @@ from tests.data import hub_sets
 from tests.data.hub_data import FIRST, SCHEMAS, configured, make, plain
 from tests.data.hub_sets import dialogue, post, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("source", SCHEMAS)
 def test_every_schema_gives_prompts_and_labels(tmp_path: Path, source: str) -> None:

@@ -14,6 +14,8 @@ from src.inference.shared_attention import install
 from src.records import Ids
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 PROMPTS: list[Ids] = [(5, 9, 13), (7,), (30, 3, 22, 12, 12, 50, 41), (8, 8), (61, 2, 33, 4)]
 NEVER = {10**6}  # an end token that is no token of the model
 # A vocabulary small enough to count everything that can happen.

@@ -18,6 +18,8 @@ from tests.experiments import SMOKE, configured
 from tests.families import save_family
 from tests.forked import Forked
 
+pytestmark = pytest.mark.slow
+
 # Little data, for a model that is not from scratch.
 SMALL = ("T=2", "data.train=12", "data.validation=2", "data.test=2", "model.sft.batch_size=2")
 LORA = ("model=tiny_lora", "model.lora.rank=2")

@@ -2,6 +2,8 @@ import pytest
 
 from src.cli.compose import problems_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("arguments", "named"),

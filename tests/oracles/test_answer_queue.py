@@ -18,6 +18,8 @@ from src.oracles.prompt_template import PromptTemplate
 from tests.oracles.endpoint_server import TEMPLATE, Reply, by_length, served
 from tests.oracles.helpers import EXPECTED, PAIRS, pairs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -27,6 +27,8 @@ from tests.oracles.endpoint_server import (
 )
 from tests.oracles.helpers import EXPECTED, PAIRS, pairs
 
+pytestmark = pytest.mark.slow
+
 
 def files_with(text: str, folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]

@@ -12,6 +12,8 @@ from src.reward_fitting.config import TAKEN, pairs_as_list, run_problems
 from tests.classifiers import save_classifier
 from tests.reward_fitting.runs import comparison, run_folder
 
+pytestmark = pytest.mark.slow
+
 
 def problems_of_reward(*arguments: str) -> list[str]:
     return list(compose_one(arguments, TAKEN).problems)

@@ -16,6 +16,8 @@ from tests.classifiers import save_classifier
 from tests.experiments import built
 from tests.reward_fitting.runs import SMALL, comparison, run_folder
 
+pytestmark = pytest.mark.slow
+
 
 def composed(*arguments: str, small: tuple[str, ...] = SMALL) -> dict:
     job = compose_one([*small, *arguments], TAKEN)

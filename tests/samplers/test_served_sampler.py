@@ -14,6 +14,8 @@ from src.runtime.errors import RunError
 from tests.samplers.at_servers import ENDS, PROMPTS, drawn, sampler
 from tests.samplers.vllm_server import StandIn, served
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_servers_greedy_responses_are_ours_token_for_token(policy: Policy, base: str, tmp_path: Path) -> None:
     """The mean of two members goes over as one adapter, ends are ours, and log-probs are of the model itself."""

@@ -17,6 +17,8 @@ from sweeps.run import checked_jobs, command
 from tests.sweeps.example import job
 from tests.sweeps.tiny_grid import TINY
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
