@@ -80,6 +80,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             judge=Comparer(judge, splits.world, folder.ledger("judge")),
             prompts=prompts,
             seed=config.seed,
+            kl_prompts=config.evaluate.kl_prompts,
         ),
         final_split=final,
         folder=folder,

@@ -21,7 +21,7 @@ from src.storage.signed import read_signed, signed
 if TYPE_CHECKING:
     from src.models.policy import Policy  # imports torch, and a finished run is found without
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Files that rows are appended to, after every step or evaluation.
 GROWING = ("metrics.jsonl", "results.jsonl", "samples.jsonl")
 
