@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.evaluation.judged import judged
+from src.evaluation.kept_responses import KeptResponses
 from src.inference.lm_head import kl_divergence
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, ignore
@@ -37,6 +38,7 @@ class Evaluator:
         prompts: split -> prompts.
         seed: the run's.
         kl_prompts: the KL is that of the first response to each of so many prompts; None: of all.
+        kept: the cache of the SFT policy's responses; None: there is none.
     """
 
     policy: Policy
@@ -47,6 +49,7 @@ class Evaluator:
     prompts: dict[str, list[Prompt]]
     seed: int
     kl_prompts: int | None
+    kept: KeptResponses | None = None
 
     def evaluate(
         self,
@@ -71,7 +74,19 @@ class Evaluator:
             The figures of the result row, and a row of samples.jsonl for each response.
         """
         prompts = self.prompts[split][:first]
-        groups = self.respond(weights, split, first, samples, tick)
+        if weights is sft and self.kept is not None:
+            key = {
+                "seed": self.seed,
+                "split": split,
+                "samples": samples,
+                "prompts": [prompt.ids for prompt in prompts],
+                "end_ids": sorted(self.template.end_ids),
+                "temperature": self.sampler.temperature,
+                "max_new_tokens": self.sampler.max_new_tokens,
+            }
+            groups = self.kept.get(key, lambda: self.respond(weights, split, first, samples, tick))
+        else:
+            groups = self.respond(weights, split, first, samples, tick)
         asked = [prompt for prompt in prompts for _ in range(samples)]
         responses = [ids for group in groups for ids in group]
         texts = [self.template.text(ids) for ids in responses]
