@@ -18,7 +18,14 @@ def run(finished_run: Callable[..., Path]) -> Path:
 
 def test_what_is_named_differs_from_the_run(run: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
-    arguments = ("split=validation", "evaluate.prompts=3", "seed=7", "evaluate.temperature=0", "judge=gold")
+    arguments = (
+        "split=validation",
+        "evaluate.prompts=3",
+        "seed=7",
+        "evaluate.temperature=0",
+        "evaluate.samples=1",
+        "judge=gold",
+    )
     assert called(main, f"policy={run}", f"results={results}", *arguments) is None
     [row], expected = read_rows(results), read_rows(run / "results.jsonl")[-1]
     assert (row["split"], row["n_prompts"], row["seed"], row["temperature"]) == ("validation", 3, 7, 0.0)

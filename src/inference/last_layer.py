@@ -19,7 +19,7 @@ from src.models.sharding import layers_of
 PARTS = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 
 
-def install(model: PreTrainedModel) -> bool:
+def shorten(model: PreTrainedModel) -> bool:
     """Lets the base model's forward pass take `read_rows`; whether the last layer has the parts of the common form."""
     layer = layers_of(model)[-1]
     if {name for name, _ in layer.named_children()} != PARTS:
@@ -28,7 +28,7 @@ def install(model: PreTrainedModel) -> bool:
     return True
 
 
-def uninstall(model: PreTrainedModel) -> None:
+def restore(model: PreTrainedModel) -> None:
     """Restores the last layer."""
     vars(layers_of(model)[-1]).pop("forward", None)
 
@@ -40,7 +40,7 @@ def reads(model: PreTrainedModel, rows: Tensor) -> dict[str, Tensor]:
         rows: increasing indices of the tokens of a packed row; (n,).
 
     Returns:
-        {"read_rows": rows}, with which the states are (N, n, d); {} where it is not installed.
+        {"read_rows": rows}, with which the states are (N, n, d); {} where the layer is whole.
     """
     return {"read_rows": rows} if "forward" in vars(layers_of(model)[-1]) else {}
 

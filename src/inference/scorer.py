@@ -208,10 +208,10 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
             ours, expected = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
         return torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3)
 
-    if shared.packed and last_layer.install(model):
+    if shared.packed and last_layer.shorten(model):
         if agrees():
             return shared
-        last_layer.uninstall(model)
+        last_layer.restore(model)
     if agrees():
         return shared
     uninstall(model)

@@ -32,7 +32,7 @@ def test_log_probs_and_gradients_are_those_of_the_whole_layer() -> None:
     logps, slopes = gradients(scorer, model)
     # The last prompt token and all but the last token of each response.
     assert passed == [3 + 6]
-    last_layer.uninstall(model)
+    last_layer.restore(model)
     whole, expected = gradients(scorer, model)
     assert passed[1] == 11 + 6
     torch.testing.assert_close(logps, whole, rtol=1e-5, atol=1e-5)
@@ -75,7 +75,7 @@ def test_a_layer_of_another_form_is_computed_whole(kind: type[LlamaDecoderLayer]
 
 def test_a_model_without_such_layers_is_left_alone() -> None:
     model = tiny_gpt2()
-    assert not last_layer.install(model) and last_layer.reads(model, torch.arange(2)) == {}
+    assert not last_layer.shorten(model) and last_layer.reads(model, torch.arange(2)) == {}
 
 
 @pytest.mark.parametrize("end", [set(), {3, 9, 21}])
@@ -86,7 +86,7 @@ def test_sampling_draws_the_same_responses(end: set[int]) -> None:
     drawn = []
     for longest in (2**62, 0):
         drawn.append(Sampler(1.0, 0, 1.0, 9, 64, longest).sample_scored(model, PROMPTS, given, end))
-        last_layer.uninstall(model)
+        last_layer.restore(model)
     drawn.append(Sampler(1.0, 0, 1.0, 9, 64, 2**62).sample_scored(model, PROMPTS, given, end))
 
     def tokens(groups: Sequence[Sequence[tuple[Ids, float]]]) -> list[list[Ids]]:
