@@ -131,6 +131,8 @@ def _identity(request: EvaluateRequest, splits: Splits) -> dict[str, Any]:
         "judge": config.judge.name,
         "seed": config.seed,
         "data_fingerprint": splits.fingerprint(),
+        # The SFT policy is not loaded here.
+        "sft_fingerprint": None,
     }
     if request.saved and request.saved.run:
         facts = request.saved.facts()
