@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Evaluator:
         judge: compares responses with labels.
         prompts: split -> prompts.
         seed: the run's.
+        proxy: the run's oracle, if it scores texts and is not the judge; its mean score is a figure.
     """
 
     policy: Policy
@@ -44,6 +45,7 @@ class Evaluator:
     judge: Comparer
     prompts: dict[str, list[Prompt]]
     seed: int
+    proxy: Comparer | None = None
 
     def evaluate(
         self,
@@ -75,6 +77,7 @@ class Evaluator:
             "response_tokens_mean": float(tokens.mean()),
             "label_tokens_mean": float(label_tokens.mean()),
             "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts, responses),
+            "proxy_score_mean": self._proxy_score_mean(prompts, texts),
         }
         samples = [
             {
@@ -100,6 +103,11 @@ class Evaluator:
             drawn = self.sampler.sample(model, prompts, 1, self.template.end_ids, generator, tick)
         responses = [ids[0] for ids in drawn]
         return responses, [self.template.text(ids) for ids in responses]
+
+    def _proxy_score_mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> float | None:
+        # Without the scores of the previous evaluation, which a resumed run lacks: a network's scores depend on the
+        # batch in their last digits.
+        return None if self.proxy is None else float(replace(self.proxy).scores(prompts, texts).mean())
 
     def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
         """KL(policy || SFT), nats a response: the exact KL of the next-token distributions, summed over the tokens of
