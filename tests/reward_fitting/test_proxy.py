@@ -108,6 +108,21 @@ def test_a_damaged_one_is_named_and_made_again_to_the_bit(tmp_path: Path, capsys
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "made.json"} == whole
 
 
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (("seed=1", "F=1", "allocation.depth=2", "collect.temperature=0.3", "oracle.flip=0.45", "batch_size=8"), True),
+        (("oracle.seed=1",), False),
+    ],
+)
+def test_whichever_run_fits_it_the_weights_are_the_same(change: tuple[str, ...], same: bool, tmp_path: Path) -> None:
+    weights = []
+    for name, overrides in {"first": (), "second": change}.items():
+        folder = Path(fitted(tmp_path / name, tmp_path, *overrides).oracle.path)
+        weights.append((folder / "model.safetensors").read_bytes())
+    assert (weights[0] == weights[1]) == same
+
+
 def test_the_datas_own_pairs_need_none(tmp_path: Path, cache: Path) -> None:
     config, _, _ = configured(cache, *PROXY)
     asked_by_nobody = replace(config, collect=DatasetPairs())
