@@ -42,5 +42,5 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_command_in_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     done = command(tmp_path, f"policy={run}", "results=r.jsonl", module="src.evaluate")
     assert done.returncode == 0, done.stderr
-    assert "12 prompts of test, judged by gold" in done.stdout and "95 % interval" in done.stdout
+    assert "12 prompts of test x 2, judged by gold" in done.stdout and "95 % interval" in done.stdout
     assert read_rows(tmp_path / "r.jsonl")[0]["win_rate"] == read_rows(run / "results.jsonl")[-1]["win_rate"]

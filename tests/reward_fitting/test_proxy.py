@@ -80,7 +80,7 @@ def test_it_is_fitted_once_and_shared_by_runs_from_one_sft_policy(
     [
         "model.sft.seed=1", "oracle.seed=1", "oracle.pairs=11", "oracle.held_out_pairs=5", "oracle.steps=3",
         "oracle.batch_size=3", "oracle.learning_rate=0.1", "oracle.annotator.temperature=1",
-        "oracle.annotator.flip=0.1", "oracle.max_length=200", "model.rows=8", "data.seed=1", "task=helpfulness",
+        "oracle.annotator.flip=0.1", "oracle.max_length=200", "data.seed=1", "task=helpfulness",
         "model.sft.steps=11",
     ],
 )  # fmt: skip
