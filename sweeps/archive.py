@@ -63,7 +63,9 @@ class Archive:
                 f"{problem}; put back a whole copy, or save its {len(runs)} whole runs in a new archive: "
                 f"python -m sweeps.keep NEW.jsonl.gz {self.file}"
             )
-        self.runs = {run.identity: run for run in reversed(runs)}
+        self.runs = {}
+        for run in runs:
+            self.runs.setdefault(run.identity, run)
         self._read = stamp
 
     def add(self, runs: Iterable[Finished]) -> list[Finished]:

@@ -45,11 +45,14 @@ def keep(file: Path, sources: list[Path], console: Console) -> int:
         Exit status: 0 if every run is in the archive now, 1 if a run was refused or differs from the archive's.
 
     Raises:
-        ConfigError: if a source does not exist.
+        ConfigError: if a source does not exist, or the archive's name is not one.
         RunError: if the archive is damaged, or cannot be written.
     """
-    if absent := [f"{source}: no such folder or archive" for source in sources if not source.exists()]:
-        raise ConfigError(absent)
+    problems = [f"{source}: no such folder or archive" for source in sources if not source.exists()]
+    if not file.name.endswith(".jsonl.gz"):
+        problems.append(f"{file}: expected a name that ends in .jsonl.gz, by which the analysis knows an archive")
+    if problems:
+        raise ConfigError(problems)
     archive = Archive(file)
     found = [read for source in sources for read in runs_in(source)]
     runs = [read for read in found if isinstance(read, Finished)]

@@ -37,14 +37,10 @@ def power_table(contrasts: Sequence[Contrast], sd: float | None, comparisons: in
     count = comparisons or len(contrasts)
     alpha = LEVEL / count
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("task", "comparison"):
+    for title in ("task", "comparison", "SD"):
         table.add_column(title, no_wrap=True)
-    sees, needs = (
-        (f"sees at {power:.0%}" for power in POWERS),
-        (f"{POINTS:g} points at {power:.0%}" for power in POWERS),
-    )
-    for title in ("SD", "seeds", *sees, *needs):
-        table.add_column(title, justify="right")
+    for title in ("seeds", *(f"sees {power:.0%}" for power in POWERS), *(f"needs {power:.0%}" for power in POWERS)):
+        table.add_column(title, justify="right", no_wrap=True)
     for contrast in contrasts:
         spread = contrast.sd or sd
         assert spread is not None
@@ -55,9 +51,9 @@ def power_table(contrasts: Sequence[Contrast], sd: float | None, comparisons: in
         row = (contrast.place, names, f"{spread:.2f} ({source})", str(contrast.seeds), *smallest, *map(str, needed))
         table.add_row(*map(escape, row))
     note = (
-        f"In points of win rate. SD: of the paired difference over seeds, with where it is from. Sees: the smallest true "
-        f"difference that the planned seeds show with this probability. {POINTS:g} points: the seeds that they need. "
-        f"Paired t test, two-sided, at {LEVEL:g} / {count} (the first step of Holm's procedure, {count} comparisons)."
+        "In points of win rate. SD: of the paired difference over seeds, and where it is from. Sees: the smallest true "
+        f"difference that the planned seeds show with this probability. Needs: seeds for {POINTS:g} points. Paired t "
+        f"test, two-sided, at {LEVEL:g} / {count} (the first step of Holm's procedure, {count} comparisons)."
     )
     return table, note
 

@@ -58,9 +58,11 @@ class Options:
         found = []
         if self.rows_only and self.results is None:
             found.append("--rows-only removes what is not in an archive: expected --results FILE too")
-        if self.sd is not None and not self.power or self.comparisons is not None and not self.power:
+        if not self.power and (self.sd, self.comparisons) != (None, None):
             found.append("--sd and --comparisons belong to --power")
-        if self.results is not None and not self.power and (reason := unwritable(self.results)):
+        if self.results is not None and not self.results.name.endswith(".jsonl.gz"):
+            found.append(f"--results {self.results}: expected a name that ends in .jsonl.gz")
+        elif self.results is not None and not self.power and (reason := unwritable(self.results)):
             found.append(f"--results {self.results}: {reason}")
         return found
 
