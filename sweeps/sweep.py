@@ -195,7 +195,7 @@ class Sweep:
             try:
                 with run_lock(folder):
                     shutil.rmtree(folder)
-            except RunError:  # its process has not left yet
+            except (RunError, OSError):  # its process has not left yet, or a file cannot be removed now
                 continue
             self._removable.discard(folder)
 
