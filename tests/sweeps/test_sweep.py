@@ -79,6 +79,16 @@ def test_finished_jobs_are_kept_and_do_not_run(tmp_path: Path, sweep, launched) 
     assert running.said[0] == "seed=1: win rate 60.0%, 1 s"
 
 
+def test_what_was_finished_before_is_kept_before_anything_starts(
+    tmp_path: Path, sweep, launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, archive, kept, launch = jobs_of(tmp_path, "a", "b"), Archive(tmp_path / "a.jsonl.gz"), [], Sweep.launch
+    finish(jobs[0])
+    monkeypatch.setattr(Sweep, "launch", lambda *given: kept.append(len(archive.runs)) or launch(*given))
+    sweep(jobs, archive=archive).run()
+    assert kept[0] == 1
+
+
 def test_on_a_new_machine_only_what_the_archive_lacks_runs(tmp_path: Path, sweep, launched) -> None:
     (tmp_path / "one").mkdir()
     first = sweep(jobs_of(tmp_path / "one", "a", "b"), archive=Archive(tmp_path / "a.jsonl.gz"))

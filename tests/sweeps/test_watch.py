@@ -52,14 +52,17 @@ def test_a_look_at_many_jobs_lists_one_folder_and_reads_what_is_new(
     watch = Watch(jobs)
     finish(job(folder=tmp_path / "seed9", seed=9, T=8))  # finished, and of another configuration
     (tmp_path / "seed8").mkdir()
-    listed, read, hashed = [], [], []
+    listed, looked, read, hashed = [], [], [], []
     listdir, final_row, config_hash = os.listdir, module.final_row, module.config_hash
     monkeypatch.setattr(module.os, "listdir", lambda path: listed.append(path) or listdir(path))
+    changed = Watch._has_changed
+    monkeypatch.setattr(Watch, "_has_changed", lambda self, folder: looked.append(folder) or changed(self, folder))
     monkeypatch.setattr(module, "final_row", lambda folder: read.append(folder) or final_row(folder))
     monkeypatch.setattr(module, "config_hash", lambda plain: hashed.append(plain) or config_hash(plain))
     for _ in range(5):
         watch.finished()
     assert listed == [tmp_path] * 5 and read == [tmp_path / "seed9"] and len(hashed) <= 1
+    assert set(looked) == {tmp_path / "seed8", tmp_path / "seed9"}
     finish(jobs[10])
     assert [done for done, _ in watch.finished()] == [jobs[10]]
     assert read[1:] == [tmp_path / "seed10"]
