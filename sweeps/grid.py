@@ -43,10 +43,14 @@ def read_grid(file: Path) -> Grid:
 
 
 def narrowed(grid: Grid, overrides: Iterable[str]) -> list[str]:
-    """The grid as Hydra's overrides; an override of the command line replaces the parameter of the same key."""
+    """The grid as Hydra's overrides; an override of the command line replaces the parameter of the same key.
+
+    A parameter keeps its place, since the first varies slowest: with the seed first, all jobs of a seed run together.
+    """
     given = list(overrides)
-    keys = {override.partition("=")[0] for override in given}
-    return [f"{key}={','.join(values)}" for key, values in grid.items() if key not in keys] + given
+    replaced = {key: override for override in given if (key := override.partition("=")[0]) in grid}
+    others = [override for override in given if override not in replaced.values()]
+    return [replaced.get(key, f"{key}={','.join(values)}") for key, values in grid.items()] + others
 
 
 def _values(given: Any) -> list[str] | None:

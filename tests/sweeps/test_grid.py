@@ -64,4 +64,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_overrides_take_the_place_of_parameters() -> None:
     grid = {"F": ["1", "2"], "seed": ["0", "1"]}
     assert narrowed(grid, []) == ["F=1,2", "seed=0,1"]
-    assert narrowed(grid, ["T=4", "seed=7"]) == ["F=1,2", "T=4", "seed=7"]
+    assert narrowed(grid, ["T=4", "seed=7"]) == ["F=1,2", "seed=7", "T=4"]
+    # A parameter keeps its place: what varies slowest is what the file says.
+    assert narrowed(grid, ["F=T", "T=4"]) == ["F=T", "seed=0,1", "T=4"]
