@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+PER_CENT = 100.0
+# The default margin of win rates, in points.
+MARGIN = 2.0
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -13,6 +17,7 @@ class Metric:
         scale: factor from rows to figures: win rates are shown in per cent.
         gamma: the score that leaves no optimality gap; None: no gap is shown.
         digits: decimals shown.
+        column: the same score of one response, in samples.jsonl; empty if there is none.
     """
 
     key: str
@@ -20,6 +25,27 @@ class Metric:
     scale: float
     gamma: float | None
     digits: int
+    column: str
+
+    @property
+    def name(self) -> str:
+        """The name without the unit."""
+        return self.label.split(" (")[0]
+
+    @property
+    def difference_label(self) -> str:
+        """Name of a difference of two scores, with the unit."""
+        return f"difference of the {self.label.replace('(%)', '(points)')}"
+
+    def margin(self, typed: float | None) -> float | None:
+        """A margin in the unit of the rows; None: there is none for this metric.
+
+        Args:
+            typed: in the unit of figures; None: 2 points of a win rate, and no margin of a score.
+        """
+        if typed is None:
+            return MARGIN / self.scale if self.scale == PER_CENT else None
+        return typed / self.scale
 
     def show(self, value: float, signed: bool = False) -> str:
         """A value as text in the metric's unit.
@@ -33,8 +59,9 @@ class Metric:
 METRICS = {
     metric.key: metric
     for metric in (
-        Metric("win_rate", "win rate (%)", 100.0, 1.0, 1),
-        Metric("win_rate_length_controlled", "length-controlled win rate (%)", 100.0, 1.0, 1),
-        Metric("judge_score_mean", "mean judge score", 1.0, None, 2),
+        Metric("win_rate", "win rate (%)", PER_CENT, 1.0, 1, "outcome"),
+        Metric("win_rate_length_controlled", "length-controlled win rate (%)", PER_CENT, 1.0, 1, ""),
+        Metric("judge_score_mean", "mean judge score", 1.0, None, 2, "response_score"),
+        Metric("gold_score_mean", "mean gold score", 1.0, None, 2, "gold_score"),
     )
 }
