@@ -1,7 +1,8 @@
 """The responses of a run's final evaluation, from samples.jsonl."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,20 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().split(b"\n") if path.is_file() else []
 
 
-def readable(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def readable(lines: Sequence[bytes]) -> list[dict[str, Any]]:
     """The rows in lines of JSON; a torn line is left out."""
+    try:
+        # Parsed as one list, which takes half the time of line by line.
+        found = json.loads(b"[" + b",".join(filter(None, lines)) + b"]")
+    except (ValueError, RecursionError):
+        found = list(_line_by_line(lines))
+    return [row for row in found if isinstance(row, dict)]
+
+
+def _line_by_line(lines: Sequence[bytes]) -> Iterator[Any]:
     for line in lines:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            yield row
+        with suppress(ValueError, RecursionError):
+            yield json.loads(line)
 
 
 def _last_lines(path: Path, count: int) -> list[bytes]:

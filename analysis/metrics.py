@@ -1,6 +1,7 @@
 """The metrics that runs are compared by: columns of the result row, with their names and units in figures."""
 
 from dataclasses import dataclass
+from math import isnan
 
 PER_CENT = 100.0
 # The default margin of win rates, in points.
@@ -48,11 +49,13 @@ class Metric:
         return typed / self.scale
 
     def show(self, value: float, signed: bool = False) -> str:
-        """A value as text in the metric's unit.
+        """A value as text in the metric's unit; a dash if it is nan.
 
         Args:
             signed: whether a positive value gets a plus sign.
         """
+        if isnan(value):
+            return "–"
         return f"{value * self.scale:{'+' if signed else ''}.{self.digits}f}"
 
 

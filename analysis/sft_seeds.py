@@ -18,16 +18,18 @@ def has_own_policy(run: Run) -> bool:
 def with_own_policies(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Settings in which `OWN` stands for the seed of an SFT policy that is the seed of the run.
 
-    A value that is also the seed of the SFT policy of a run with another seed stays: it may be fixed. Runs with a fixed
-    SFT policy and runs with their own ones so differ.
+    If all these values are also those of runs with another seed, the values are fixed and stay: of the runs that share
+    SFT policy 0, the one with seed 0 is like the others. Runs with a fixed SFT policy and runs with their own ones differ.
 
     Args:
         runs: all runs that are compared.
         settings: dotted key -> value, one mapping a run.
     """
     fixed = {run.settings.get(SFT_SEED) for run in runs if not has_own_policy(run)}
+    if all(run.settings[SFT_SEED] in fixed for run in runs if has_own_policy(run)):
+        return list(settings)
     return [
-        {**known, SFT_SEED: OWN} if has_own_policy(run) and known[SFT_SEED] not in fixed else known
+        {**known, SFT_SEED: OWN} if has_own_policy(run) else known
         for run, known in zip(runs, settings, strict=True)
     ]
 

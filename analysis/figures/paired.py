@@ -158,7 +158,7 @@ def _write_numbers(panel: Axes, row: Mapping, place: int, metric: Metric) -> Non
 
 
 def _shown(value: float, metric: Metric) -> str:
-    return "–" if isnan(value) else metric.show(value, signed=True).replace("-", "−")
+    return metric.show(value, signed=True).replace("-", "−")
 
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:

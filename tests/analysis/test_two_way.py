@@ -16,9 +16,7 @@ def by_definition(values: np.ndarray, seeds: np.ndarray, prompts: np.ndarray) ->
     variances = []
     for labels in clusters:
         count = len(set(labels))
-        total = sum(
-            errors[i] * errors[j] for i, j in product(range(len(values)), repeat=2) if labels[i] == labels[j]
-        )
+        total = sum(errors[i] * errors[j] for i, j in product(range(len(values)), repeat=2) if labels[i] == labels[j])
         variances.append(count / (count - 1) * total)
     return variances[0], variances[1], variances[2]
 
@@ -60,7 +58,7 @@ def test_a_negative_variance_is_replaced_by_the_larger_one_way_variance() -> Non
     seeds, prompts = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 0, 1, 2])
     of_seeds, of_prompts, of_both = by_definition(values, seeds, prompts)
     assert of_seeds + of_prompts - of_both < 0
-    assert two_way_mean(values, seeds, prompts).se**2 == pytest.approx(max(of_seeds, of_prompts))
+    assert two_way_mean(values, seeds, prompts).se ** 2 == pytest.approx(max(of_seeds, of_prompts))
 
 
 def test_with_one_response_to_each_prompt_by_one_seed_it_is_clustered_by_seed() -> None:

@@ -1,0 +1,71 @@
+"""Runs that share an SFT policy, and runs with one of their own."""
+
+from typing import Any
+
+import pytest
+
+from analysis.comparability import differences, read_where, selected
+from analysis.runs import Run, flattened
+from analysis.sft_seeds import conditional_on
+from tests.analysis.made_runs import SETTINGS, config, row
+
+
+def run(where: str, **changes: Any) -> Run:
+    rows = {key: value for key, value in changes.items() if key not in SETTINGS}
+    return Run(where, row(**rows), (), dict(flattened(config(**changes))), None)
+
+
+OWN = [run(f"own {F} {seed}", F=F, seed=seed, sft_seed=seed) for F in (1, 2) for seed in range(3)]
+FIXED = [run(f"fixed {F} {seed}", F=F, seed=seed, sft_seed=0) for F in (1, 2) for seed in range(3)]
+UNKNOWN = [Run(f"unknown {seed}", row(seed=seed), (), {}, None) for seed in range(2)]
+
+
+def test_seeds_with_an_sft_policy_of_their_own_are_comparable() -> None:
+    assert differences(OWN, {}) == []
+    assert differences(OWN[::-1], {}) == []
+
+
+def test_seeds_that_share_an_sft_policy_are_comparable() -> None:
+    assert differences(FIXED, {}) == []
+
+
+def test_a_mixture_is_refused_by_name() -> None:
+    (line,) = differences([*OWN, *FIXED], {})
+    assert "not comparable: model.sft.seed is 0 in 4 (fixed 1 1, fixed 1 2, ...)" in line
+    assert "seed in 8 (own 1 0, own 1 1, ...)" in line and "--where model.sft.seed=0" in line
+
+
+def test_either_kind_can_be_chosen() -> None:
+    mixed = [*OWN, *(one for one in FIXED if one.row["seed"])]
+    assert selected(mixed, read_where(["model.sft.seed=seed"])) == OWN
+    assert [one.where for one in selected(mixed, read_where(["model.sft.seed=0"]))] == [
+        "own 1 0", "own 2 0", "fixed 1 1", "fixed 1 2", "fixed 2 1", "fixed 2 2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [{"seed": 1, "sft_seed": 2}, {"seed": 7, "sft_seed": 0}])
+def test_one_odd_run_is_refused(odd: dict[str, Any]) -> None:
+    (line,) = differences([*OWN, run("the odd one", **odd)], {})
+    assert "model.sft.seed is" in line and "the odd one" in line
+
+
+def test_another_fixed_sft_policy_is_refused() -> None:
+    (line,) = differences([*FIXED, run("other", seed=5, sft_seed=3)], {})
+    assert "0 in 6" in line and "3 in 1 (other)" in line
+    (line,) = differences([*FIXED, run("other", seed=3, sft_seed=3)], {})
+    assert "model.sft.seed is 0 in 4" in line
+
+
+def test_other_settings_of_sft_must_agree() -> None:
+    settings = {**OWN[1].settings, "model.sft.steps": 9}
+    (line,) = differences([OWN[0], Run("x", OWN[1].row, (), settings, None)], {})
+    assert "model.sft.steps" in line and "model.sft.seed" not in line
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [(OWN, "Each seed has an SFT policy of its own"), (FIXED, "All seeds start from one SFT policy"),
+     ([*FIXED, *UNKNOWN], "not known"), (UNKNOWN, "not known")],
+)  # fmt: skip
+def test_captions_say_what_intervals_are_conditional_on(runs: list[Run], said: str) -> None:
+    assert said in conditional_on(runs)
