@@ -8,8 +8,9 @@ writes analysis/coverage.csv, which captions quote, and prints the tables of doc
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,15 @@ def _all_quantities(drawn: np.ndarray) -> np.ndarray:
     return np.column_stack([first, (drawn[:, 0] - drawn[:, 1]).mean((1, 2)), improvement(drawn[:, 0], drawn[:, 1])])
 
 
+def as_csv(measured: Sequence[Coverage]) -> str:
+    """Coverage as it is stored."""
+    text = StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Coverage)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, measured))
+    return text.getvalue()
+
+
 @cache
 def stored() -> tuple[Coverage, ...]:
     """The coverage in coverage.csv."""
@@ -146,9 +156,7 @@ def main() -> None:
     """Measures all coverages, writes the file and prints the tables."""
     measured = [row for seeds in SEEDS for tasks in TASKS for row in measure(seeds, tasks)]
     measured += [row for seeds in SEEDS for tasks in PAIRED_TASKS for row in measure_paired(seeds, tasks)]
-    lines = ["seeds,tasks,quantity,share,datasets"]
-    lines += [f'{row.seeds},{row.tasks},"{row.quantity}",{row.share},{row.datasets}' for row in measured]
-    write_whole(FILE, "\n".join(lines) + "\n")
+    write_whole(FILE, as_csv(measured))
     sys.stdout.write("\n\n".join(tables(measured)) + "\n")
 
 
