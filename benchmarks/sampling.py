@@ -25,11 +25,12 @@ from benchmarks.outcome import finish
 from benchmarks.sides import Side, Turns, Work, alternate_as_asked
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for
+from src.inference.uniforms import PromptKeys, response_keys
 from src.models.pretrained import load_tokenizer
 from src.models.template import template_of
 from src.runtime.device import choose_device
 from src.runtime.report import Report
-from src.runtime.seeding import stream_seed, torch_stream
+from src.runtime.seeding import stream_seed
 
 K = 2
 
@@ -51,10 +52,10 @@ def _ours(turns: Turns, given: Material, ends: bool) -> None:
     sampler = Sampler(1.0, 0, 1.0, given.config.task.max_new_tokens, given.config.model.rows, scorer.longest)
     turns.ready()
     for turn, batch in enumerate(given.batches):
-        generator = torch_stream(given.config.seed, "bench", turn, device=policy.device)
+        keys = response_keys(PromptKeys(stream_seed(given.config.seed, "bench", turn)).take(len(batch)), 0, K)
         turns.wait()
         with policy.using(policy.mean()) as model:
-            drawn = sampler.sample(model, [prompt.ids for prompt in batch], K, end_ids, generator)
+            drawn = sampler.sample(model, [prompt.ids for prompt in batch], keys, end_ids)
         turns.done(tokens=sum(len(response) for responses in drawn for response in responses))
 
 

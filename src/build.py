@@ -10,12 +10,14 @@ from src.config import RunConfig
 from src.data.splits import Splits, shared_prompts
 from src.data.tokenized import tokenize
 from src.evaluation.evaluator import Evaluator
+from src.evaluation.kept_responses import KeptResponses
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for
 from src.learning.learner import Learner
 from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
+from src.models.fingerprint import model_fingerprint, weights_fingerprint
 from src.models.template import Template, template_of
 from src.oracles.comparer import Comparer
 from src.run_folder.folder import RunFolder
@@ -36,6 +38,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     for asked in (judge,) if config.collect.from_data else (oracle, judge):
         asked.load()
     policy = build_sft_cache(config, splits, report).policy(config.ensemble)
+    folder = folder.starting_from(weights_fingerprint(policy.trainable()))
     if sharding.wanted():
         policy.shard()
     template = template_of(policy, model.template)
@@ -80,6 +83,15 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             judge=Comparer(judge, splits.world, folder.ledger("judge")),
             prompts=prompts,
             seed=config.seed,
+            kl_prompts=config.evaluate.kl_prompts,
+            kept=KeptResponses(
+                root=local_path(config.cache),
+                common={
+                    "policy": folder.identity["sft_fingerprint"],
+                    "base": model_fingerprint(policy.base),
+                    "dtype": model.dtype,
+                },
+            ),
         ),
         final_split=final,
         folder=folder,

@@ -41,14 +41,23 @@ class EvaluateSpec:
     every: int
     validation_prompts: int | None
     prompts: int | None
+    samples: int
+    kl_prompts: int | None
 
     def __post_init__(self) -> None:
+        numbers = {name: getattr(self, name) for name in ("validation_prompts", "prompts", "kl_prompts")}
         require(
             (self.temperature >= 0, f"temperature={self.temperature}: expected 0 (greedy) or more"),
             (self.every >= 0, f"every={self.every}: expected 0 (never) or more"),
+            (self.samples >= 1, f"samples={self.samples}: expected at least 1"),
+            (
+                self.samples == 1 or self.temperature > 0,
+                f"samples={self.samples} with temperature=0: greedy responses to a prompt are all the same; expected "
+                "samples=1, or a temperature above 0",
+            ),
             *(
                 (value is None or value >= 1, f"{name}={value}: expected at least 1, or null for all")
-                for name, value in (("validation_prompts", self.validation_prompts), ("prompts", self.prompts))
+                for name, value in numbers.items()
             ),
         )
 

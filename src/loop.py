@@ -159,22 +159,22 @@ class Experiment:
                 # A row has the round in which its last step was taken.
                 number = round.number - 1 if 0 < step == round.start else round.number
                 weights = self.policy.mean() if step else self.sft
-                self.evaluate(weights, "validation", self.evaluations.validation_prompts, number, progress)
+                self.evaluate(weights, "validation", self.evaluations.validation_prompts, 1, number, progress)
             progress.evaluated = step
 
     def evaluate(
-        self, weights: Weights, split: str, first: int | None, number: int, progress: Progress
+        self, weights: Weights, split: str, first: int | None, samples: int, number: int, progress: Progress
     ) -> dict[str, Any]:
-        """Evaluates weights on the first prompts of a split (None: all); appends the samples and the row, and returns
-        the row."""
+        """Evaluates weights on the first prompts of a split (None: all), with so many responses a prompt; appends the
+        samples and the row, and returns the row."""
         who = "the SFT policy" if weights is self.sft else f"step {progress.step}"
         count = len(self.evaluator.prompts[split][:first])
         with self.report.stage(f"evaluating {who} on {split}", count, listed=split == self.final_split) as tick:
-            figures, samples = self.evaluator.evaluate(weights, self.sft, split, first, tick)
+            figures, rows = self.evaluator.evaluate(weights, self.sft, split, first, samples, tick)
         position = {"split": split, "round": number, "step": progress.step}
         paid = self.collection.oracle.spent("oracle") | self.evaluator.judge.spent("judge")
         spent = vars(progress.tally) | paid | {"seconds": progress.seconds}
-        self.folder.log_samples([position | sample for sample in samples])
+        self.folder.log_samples([position | row for row in rows])
         return self.folder.log_result(position | spent | figures)
 
     def finish(self, progress: Progress) -> None:
@@ -182,10 +182,10 @@ class Experiment:
 
         The trained policy's row is the last one. A run is finished when the checksums of its files are written.
         """
-        split, first = self.final_split, self.evaluations.prompts
-        sft_row = self.evaluate(self.sft, split, first, -1, Progress())
+        split, first, samples = self.final_split, self.evaluations.prompts, self.evaluations.samples
+        sft_row = self.evaluate(self.sft, split, first, samples, -1, Progress())
         self.folder.save_policy(self.policy)
-        row = self.evaluate(self.policy.mean(), split, first, self.F - 1, progress)
+        row = self.evaluate(self.policy.mean(), split, first, samples, self.F - 1, progress)
         self.folder.seal()
         self.report.result(sft_row, row, self.folder.path)
 

@@ -54,8 +54,8 @@ def test_token_ids_are_carried_from_the_sampler_to_the_loss(experiment: Build, m
     sampled, trained = set(), set()
     sample, logps = Sampler.sample_scored, type(run.learner.scorer).member_logps
 
-    def spy_sample(self, model, prompts, k, end_ids, generator, tick=ignore):
-        drawn = sample(self, model, prompts, k, end_ids, generator, tick)
+    def spy_sample(self, model, prompts, keys, end_ids, tick=ignore):
+        drawn = sample(self, model, prompts, keys, end_ids, tick)
         sampled.update(ids for group in drawn for ids, _ in group)
         return drawn
 
@@ -361,9 +361,9 @@ def test_collector_is_the_behavior_policy_of_the_round(experiment: Build, monkey
     seen = []
     collect = SamplingCollector.collect
 
-    def spy(self, model, prompts, generator, tally, tick):
+    def spy(self, model, prompts, keys, tally, tick):
         seen.append(torch.cat([p.detach().flatten() for p in model.parameters()]).clone())
-        return collect(self, model, prompts, generator, tally, tick)
+        return collect(self, model, prompts, keys, tally, tick)
 
     monkeypatch.setattr(SamplingCollector, "collect", spy)
     run.run()

@@ -208,13 +208,14 @@ def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
     wanted = (
         "schema_version run_id config_hash git_sha task data model loss reference F T batch_size ensemble allocation "
         "data_fingerprint "
-        "oracle judge temperature split seed round step annotated_pairs generated_responses n_prompts wins ties losses "
-        "n_invalid win_rate win_rate_length_controlled judge_score_mean response_tokens_mean label_tokens_mean "
+        "oracle judge temperature split seed round step annotated_pairs generated_responses n_prompts samples "
+        "wins ties losses n_invalid win_rate win_rate_se win_rate_length_controlled gold_score_mean sft_fingerprint "
+        "judge_score_mean response_tokens_mean label_tokens_mean "
         "distinct_3 unique_rate kl_sft resampled passed_over oracle_ties seconds"
     )
     assert set(wanted.split()) <= set(row)
-    assert row["wins"] + row["ties"] + row["losses"] == row["n_prompts"] == 12
-    assert row["win_rate"] == (row["wins"] + row["ties"] / 2) / row["n_prompts"]
+    assert row["n_prompts"] == 12 and row["samples"] == 2 and row["wins"] + row["ties"] + row["losses"] == 24
+    assert row["win_rate"] == (row["wins"] + row["ties"] / 2) / 24
     assert row["judge_is_oracle"] is True
     step = read_rows(tmp_path / "run" / "metrics.jsonl")[0]
     wanted = (
@@ -224,7 +225,7 @@ def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
     )
     assert set(wanted.split()) <= set(step)
     samples = [s for s in read_rows(tmp_path / "run" / "samples.jsonl") if s["step"] == 4]
-    assert len(samples) == 12
+    assert len(samples) == 24 and {one["sample"] for one in samples} == {0, 1}
     assert {"prompt", "response", "label", "response_score", "label_score"} <= set(samples[0])
     assert (tmp_path / "run" / "policy" / "members" / "1" / "adapter_config.json").is_file()
     assert "PEFT" in (tmp_path / "run" / "policy" / "README.md").read_text()

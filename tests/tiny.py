@@ -5,6 +5,7 @@ import functools
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from src.inference.uniforms import PromptKeys, response_keys
 from src.models.scratch import train_tokenizer
 from src.records import Prompt, Row
 
@@ -59,3 +60,8 @@ def numbered_prompts(count: int) -> list[Prompt]:
     return [
         Prompt(id=i, row=Row(f"prompt {i}", f"label {i}"), ids=(2 + i % 50,), label_ids=(3, 1)) for i in range(count)
     ]
+
+
+def keys(count: int, k: int, seed: int = 0) -> torch.Tensor:
+    """The keys of k responses to each of the first prompts of a stream, (count, k)."""
+    return response_keys(PromptKeys(seed).take(count), 0, k)

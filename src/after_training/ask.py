@@ -10,13 +10,14 @@ from src.data.splits import Splits
 from src.data.tokenized import tokenize
 from src.inference.sampler import Sampler
 from src.inference.scorer import scorer_for
+from src.inference.uniforms import PromptKeys, response_keys
 from src.models.policy import Policy, Weights
 from src.models.template import Template, template_of
 from src.records import Prompt, Row
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError
 from src.runtime.report import Report
-from src.runtime.seeding import numpy_stream, torch_stream
+from src.runtime.seeding import numpy_stream, stream_seed
 
 
 def ask(request: SampleRequest, report: Report) -> list[Saying]:
@@ -96,8 +97,8 @@ def _responses(
     tick: Callable[[int], None],
 ) -> list[list[str]]:
     """k texts to each prompt."""
-    generator = torch_stream(request.config.seed, "sample", device=policy.device)
+    prompt_keys = PromptKeys(stream_seed(request.config.seed, "sample")).take(len(prompts))
     with policy.using(weights) as model:
-        ids = [prompt.ids for prompt in prompts]
-        drawn = sampler.sample(model, ids, request.k, template.end_ids, generator, tick)
+        ids, keys = [prompt.ids for prompt in prompts], response_keys(prompt_keys, 0, request.k)
+        drawn = sampler.sample(model, ids, keys, template.end_ids, tick)
     return [[template.text(response) for response in group] for group in drawn]

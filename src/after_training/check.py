@@ -51,10 +51,10 @@ def unknown(what: str, reason: str) -> Check:
     return Check(what, UNKNOWN, reason)
 
 
-def close(reported: float | None, recomputed: float | None, tolerance: float) -> bool:
-    """Whether two numbers agree to a relative tolerance, absolute below 1; None agrees with None only."""
-    if reported is None or recomputed is None:
-        return reported is recomputed
+def close(reported: float | str | None, recomputed: float | str | None, tolerance: float) -> bool:
+    """Whether two numbers agree to a relative tolerance, absolute below 1; texts and None agree with equals only."""
+    if isinstance(reported, str | None) or isinstance(recomputed, str | None):
+        return reported == recomputed
     return bool(abs(reported - recomputed) <= tolerance * max(1.0, abs(reported)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.after_training.saved_policy import read_settings
 from src.allocation.plan import Plan
+from src.run_folder.folder import SCHEMA_VERSION
 from src.run_folder.round_files import load_plan, round_files
 from src.runtime.errors import RunError
 from src.storage.checksums import damage
@@ -71,6 +72,10 @@ def read_finished_run(path: Path) -> FinishedRun:
     results = _rows_of(path / "results.jsonl")
     if not results or results[-1].get("step") != results[-1].get("T", -1):
         raise RunError(f"{path}: that run is not finished; its command continues it")
+    if (version := results[-1].get("schema_version")) != SCHEMA_VERSION:
+        raise RunError(
+            f"{path}: its rows have schema_version {version}, and this version reads {SCHEMA_VERSION}; run it again"
+        )
     identity = _rows_of(path / "identity.json")
     if len(identity) != 1:
         raise RunError(f"{path / 'identity.json'}: expected one row, got {len(identity)}")

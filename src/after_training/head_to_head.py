@@ -15,8 +15,9 @@ from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
 from src.data.splits import Splits
 from src.data.tokenized import tokenize
-from src.evaluation.evaluator import Evaluator, compared
-from src.evaluation.win_rate import distinct, unique_rate
+from src.evaluation.diversity import distinct, unique_rate
+from src.evaluation.evaluator import Evaluator
+from src.evaluation.judged import judged
 from src.inference.scorer import scorer_for
 from src.models.policy import Policy, Weights
 from src.models.pretrained import load_tokenizer
@@ -34,7 +35,7 @@ class HeadToHead:
 
     Attributes:
         row: as in a run's results.jsonl, and the names of both systems, a confidence interval and lengths in words.
-        samples: a row a prompt, as in a run's samples.jsonl.
+        samples: a row for each response, as in a run's samples.jsonl.
         opponent_diversity: distinct-3 and the share of different texts among the opponent's responses.
         notes: which rows of the split were left out and why, and remarks on the files of responses.
     """
@@ -69,21 +70,24 @@ def head_to_head(request: EvaluateRequest, report: Report) -> HeadToHead:
     prompts = _prompts(config, rows, template, split)
     _require_answers(request, answers, opponent_answers, prompts, split)
     judge = Comparer(config.judge, splits.world)
+    samples = config.evaluate.samples if policy else 1
+    asked = [prompt for prompt in prompts for _ in range(samples)]
     if policy:
         system = _sampled(request, policy, weights, judge, prompts, split, report)
     else:
         system = _side([answers[prompt.row.prompt] for prompt in prompts], template)
     if request.against:
-        opponent = _side([opponent_answers[prompt.row.prompt] for prompt in prompts], template)
+        opponent = _side([opponent_answers[prompt.row.prompt] for prompt in asked], template)
     else:
-        label_tokens = np.array([len(prompt.label_ids) for prompt in prompts]) if template else None
-        opponent = Side([prompt.row.label for prompt in prompts], label_tokens)
-    with report.stage(f"{config.judge.name} judges {len(prompts)} pairs", len(prompts)):
+        label_tokens = np.array([len(prompt.label_ids) for prompt in asked]) if template else None
+        opponent = Side([prompt.row.label for prompt in asked], label_tokens)
+    with report.stage(f"{config.judge.name} judges {len(asked)} pairs", len(asked)):
         _, *lengths = comparable_lengths(system, opponent)
-        figures, verdicts = compared(judge, prompts, system.texts, opponent.texts, *lengths)
+        figures, columns = judged(judge, asked, system.texts, opponent.texts, *lengths)
+    figures |= {"samples": samples} | judge.spent("judge")
     return HeadToHead(
-        row=result_row(request, splits, split, figures | judge.spent("judge"), verdicts, system, opponent),
-        samples=sample_rows(prompts, system, opponent, verdicts, against_labels=request.against is None),
+        row=result_row(request, splits, split, figures, system, opponent),
+        samples=sample_rows(asked, samples, system, opponent, columns, against_labels=request.against is None),
         opponent_diversity=(distinct(opponent.texts), unique_rate(opponent.texts)),
         notes=[left_out(config, split, raw_rows, rows, prompts), *notes],
     )
@@ -158,7 +162,7 @@ def _sampled(
     split: str,
     report: Report,
 ) -> Side:
-    """A policy's response to each prompt, drawn from the random stream of a run's evaluations."""
+    """A policy's responses to each prompt, drawn from the random stream of a run's evaluations."""
     config = request.config
     scorer = scorer_for(policy.model, config.model.tokens, report.warn)
     evaluator = Evaluator(
@@ -169,10 +173,12 @@ def _sampled(
         judge=judge,
         prompts={split: prompts},
         seed=config.seed,
+        kl_prompts=None,
     )
     with report.stage(f"{request.system} answers {len(prompts)} prompts of {split}", len(prompts)) as tick:
-        ids, texts = evaluator.respond(weights, split, tick=tick)
-    return Side(texts, np.array([len(response) for response in ids]))
+        groups = evaluator.respond(weights, split, samples=config.evaluate.samples, tick=tick)
+    responses = [ids for group in groups for ids in group]
+    return Side([evaluator.template.text(ids) for ids in responses], np.array([len(ids) for ids in responses]))
 
 
 def _side(texts: list[str], template: Template | None) -> Side:

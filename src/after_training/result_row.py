@@ -1,4 +1,4 @@
-"""The rows that an evaluation after training writes: one for the result, one for every prompt."""
+"""The rows that an evaluation after training writes: one for the result, one for every response."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,10 @@ from filelock import FileLock
 
 from src.after_training.evaluate_request import EvaluateRequest
 from src.data.splits import Splits
-from src.evaluation.win_rate import win_rate_interval
 from src.oracles.answers import Ledger
 from src.records import Prompt, Tally
 from src.run_folder.folder import SCHEMA_VERSION
 from src.run_folder.identity import build_folder, git_sha
-from src.runtime.seeding import numpy_stream
 from src.storage.rows import append_rows
 from src.storage.run_name import config_hash
 
@@ -25,7 +23,7 @@ class Side:
     """The responses of one side.
 
     Attributes:
-        texts: one a prompt, N of them.
+        texts: N of them.
         tokens: their lengths in tokens, (N,); None without a tokenizer.
     """
 
@@ -54,17 +52,14 @@ def result_row(
     splits: Splits,
     split: str,
     figures: Mapping[str, Any],
-    verdicts: Sequence[Mapping[str, Any]],
     system: Side,
     opponent: Side,
 ) -> dict[str, Any]:
-    """The fields of a row in a run's results.jsonl, and of this command's own: both names, interval, lengths in words.
+    """The fields of a row in a run's results.jsonl, and of this command's own: both names, lengths in words.
 
     Args:
-        figures: win rates and the rest of what the judge said, from `compared`.
-        verdicts: a dict a prompt with its "outcome", from `compared`.
+        figures: win rates and the rest of what the judge said, from `src.evaluation.judged`.
     """
-    outcomes = np.array([np.nan if verdict["outcome"] is None else verdict["outcome"] for verdict in verdicts])
     return {
         **_identity(request, splits),
         "split": split,
@@ -75,7 +70,6 @@ def result_row(
         "kl_sft": None,
         "system": request.system,
         "against": request.opponent,
-        "win_rate_interval": win_rate_interval(outcomes, numpy_stream(request.config.seed, "interval", split)),
         "length_unit": comparable_lengths(system, opponent)[0],
         "response_words_mean": _mean(system.words),
         "label_words_mean": _mean(opponent.words),
@@ -84,16 +78,23 @@ def result_row(
 
 def sample_rows(
     prompts: Sequence[Prompt],
+    samples: int,
     system: Side,
     opponent: Side,
-    verdicts: Sequence[Mapping[str, Any]],
+    columns: Sequence[Mapping[str, Any]],
     against_labels: bool,
 ) -> list[dict[str, Any]]:
-    """A row a prompt, as in a run's samples.jsonl; "against" is the text of an opponent other than the label."""
+    """A row for each response, as in a run's samples.jsonl; "against" is the text of an opponent other than the label.
+
+    Args:
+        prompts: of the responses, each `samples` times; N.
+        columns: scores and outcome of each response, from `src.evaluation.judged`.
+    """
     rows = []
-    for index, (prompt, verdict) in enumerate(zip(prompts, verdicts, strict=True)):
+    for index, (prompt, verdict) in enumerate(zip(prompts, columns, strict=True)):
         row = {
             "prompt_id": prompt.id,
+            "sample": index % samples,
             "prompt": prompt.row.prompt,
             "response": system.texts[index],
             "label": prompt.row.label,
@@ -102,7 +103,13 @@ def sample_rows(
             **verdict,
         }
         if not against_labels:
-            row |= {"label_score": None, "against": opponent.texts[index], "against_score": verdict["label_score"]}
+            row |= {
+                "against": opponent.texts[index],
+                "against_score": verdict["label_score"],
+                "against_gold_score": verdict["label_gold_score"],
+                "label_score": None,
+                "label_gold_score": None,
+            }
         rows.append(row)
     return rows
 

@@ -11,12 +11,13 @@ from src.config import RunConfig
 from src.data.splits import Splits
 from src.data.tokenized import tokenize
 from src.inference.scorer import scorer_for
+from src.inference.uniforms import PromptKeys, response_keys
 from src.models.policy import Policy
 from src.models.template import template_of
 from src.runtime.cpu_threads import use_processor
 from src.runtime.errors import ConfigError
 from src.runtime.report import Report
-from src.runtime.seeding import torch_stream
+from src.runtime.seeding import stream_seed
 
 # Prompts of validation whose responses are shown.
 SHOWN = 5
@@ -57,11 +58,11 @@ def _responses(config: RunConfig, splits: Splits, policy: Policy, report: Report
     task, template = config.task, template_of(policy, config.model.template)
     limits = task.max_prompt_tokens, "validation", SHOWN, task.max_label_tokens
     prompts = tokenize(splits.validation, template, *limits)
-    generator = torch_stream(config.seed, "sft", device=policy.device)
+    keys = response_keys(PromptKeys(stream_seed(config.seed, "sft")).take(len(prompts)), 0, 1)
     with policy.using(policy.mean()) as model:
         scorer = scorer_for(policy.model, config.model.tokens, report.warn)
         sampler = build_sampler(config, scorer, config.evaluate.temperature)
-        drawn = sampler.sample(model, [prompt.ids for prompt in prompts], 1, template.end_ids, generator)
+        drawn = sampler.sample(model, [prompt.ids for prompt in prompts], keys, template.end_ids)
     return [
         Saying(prompt.row.prompt, prompt.row.label, {"SFT policy": [template.text(responses[0])]})
         for prompt, responses in zip(prompts, drawn, strict=True)

@@ -114,13 +114,13 @@ def _within(what: str, values: Sequence[tuple[float | None, float | None]], of: 
 def _win_rates(first: FinishedRun, second: FinishedRun) -> Check:
     """Whether the final win rates could be of one policy.
 
-    The standard error is that of two independent samples of prompts. The runs share their prompts, so the true error is
-    smaller and the check lenient.
+    The standard error is that of two independent evaluations. The runs share prompts and random numbers, so the true
+    error is smaller and the check lenient.
     """
-    rates, counts = zip(*((run.result["win_rate"], run.result["n_prompts"]) for run in (first, second)), strict=True)
-    pooled = sum(rate * count for rate, count in zip(rates, counts, strict=True)) / sum(counts)
-    # The variance has a floor, for rates near 0 and 1.
-    error = math.sqrt(max(pooled * (1 - pooled), 0.25 / min(counts)) * sum(1 / count for count in counts))
+    rates = [run.result["win_rate"] for run in (first, second)]
+    # The error has a floor, for rates near 0 and 1.
+    errors = [max(run.result["win_rate_se"] or 0.0, 0.5 / run.result["n_prompts"]) for run in (first, second)]
+    error = math.hypot(*errors)
     return Check(
         "win rate",
         AGREES if abs(rates[0] - rates[1]) <= STANDARD_ERRORS * error else DIFFERS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from src.records import Candidate, Prompt, Response, Tally
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from src.models.template import Template
@@ -64,11 +64,15 @@ class Collector(Protocol):
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[Candidate | None]:
-        """A candidate for each prompt; None where there are no two different responses."""
+        """A candidate for each prompt; None where there are no two different responses.
+
+        Args:
+            keys: of the prompts' random numbers (`src.inference.uniforms.PromptKeys`), (B,).
+        """
         ...
 
     def several(
@@ -76,7 +80,7 @@ class Collector(Protocol):
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
         k: int,
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[list[Response]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from src.records import Candidate, Comparison, Prompt, Response, Tally
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from src.models.template import Template
@@ -71,7 +71,7 @@ class DatasetCollector:
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[Candidate | None]:
@@ -85,7 +85,7 @@ class DatasetCollector:
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
         k: int,
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[list[Response]]:

@@ -14,6 +14,7 @@ from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
 from src.inference.row_layout import padded_batches
 from src.inference.scorer import Scorer, ignore
+from src.inference.uniforms import PromptKeys
 from src.models.policy import Policy, Weights
 from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
@@ -29,7 +30,8 @@ class PolicyOffer:
     Attributes:
         behavior: weights of the behavior policy, the mean of the policy's members at the start of the round.
         length_normalize: whether the loss divides the log-prob of a response by its tokens; gradients are then too.
-        generator, labels: random streams of the sampler and of the annotator.
+        keys: random numbers of the sampler; a prompt that is asked for takes the next key.
+        labels: random stream of the annotator.
         watch: counts "time/annotate" and "time/features".
         tick: hears of prompts that were sampled for.
         tally: what the round has spent so far.
@@ -44,7 +46,7 @@ class PolicyOffer:
     oracle: Comparer
     scorer: Scorer
     length_normalize: bool
-    generator: torch.Generator
+    keys: PromptKeys
     labels: np.random.Generator
     report: RoundReport
     watch: Stopwatch = field(default_factory=Stopwatch)
@@ -53,11 +55,11 @@ class PolicyOffer:
 
     def propose(self, prompts: Sequence[Prompt]) -> list[Candidate | None]:
         with self.policy.using(self.behavior) as model:
-            return self.collector.collect(model, prompts, self.generator, self.tally, self.tick)
+            return self.collector.collect(model, prompts, self.keys.take(len(prompts)), self.tally, self.tick)
 
     def sample(self, prompts: Sequence[Prompt], k: int) -> list[list[Response]]:
         with self.policy.using(self.behavior) as model:
-            return self.collector.several(model, prompts, k, self.generator, self.tally, self.tick)
+            return self.collector.several(model, prompts, k, self.keys.take(len(prompts)), self.tally, self.tick)
 
     def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
         local = processes.local_indices([len(sequence) for sequence in sequences])

@@ -10,12 +10,13 @@ from src.collection.policy_offer import PolicyOffer
 from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
 from src.inference.scorer import Scorer
+from src.inference.uniforms import PromptKeys
 from src.models.policy import Policy, Weights
 from src.oracles.comparer import Comparer
 from src.records import Comparison, Prompt, Tally
 from src.runtime import processes
 from src.runtime.report import Report
-from src.runtime.seeding import numpy_stream, stream_seed, torch_stream
+from src.runtime.seeding import numpy_stream, stream_seed
 from src.runtime.stopwatch import Stopwatch
 
 # Nats a token. Sampling and scoring differ by some 1e-6 in float32, by 1e-2 in bfloat16.
@@ -84,7 +85,7 @@ class CollectionRound:
                 oracle=self.oracle,
                 scorer=self.scorer,
                 length_normalize=self.length_normalize,
-                generator=torch_stream(self.seed, "collect", number, device=self.policy.device),
+                keys=PromptKeys(stream_seed(self.seed, "collect", number)),
                 labels=numpy_stream(self.seed, "annotate", number),
                 report=report,
                 watch=watch,

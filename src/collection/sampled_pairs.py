@@ -9,7 +9,7 @@ from src.records import Candidate, Prompt, Response, Tally
 from src.runtime.errors import require
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from src.models.template import Template
@@ -81,10 +81,12 @@ class SamplingCollector:
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[Candidate | None]:
+        from src.inference.uniforms import response_keys  # imports torch, and this module is read to check a command
+
         candidates: list[Candidate | None] = [None] * len(prompts)
         missing = list(range(len(prompts)))
         for attempt in range(1 + self.resample):
@@ -93,7 +95,7 @@ class SamplingCollector:
             # Further attempts are about the few prompts left, which were counted in the first.
             progress = _uncounted if attempt else tick
             asked = [prompts[index] for index in missing]
-            drawn = self._draw(model, asked, 2, generator, progress)
+            drawn = self._draw(model, asked, response_keys(keys[missing], 2 * attempt, 2), progress)
             tally.generated_responses += 2 * len(missing)
             tally.resampled += len(missing) if attempt else 0
             for index, (first, second) in zip(missing, drawn, strict=True):
@@ -108,11 +110,13 @@ class SamplingCollector:
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
         k: int,
-        generator: "torch.Generator",
+        keys: "Tensor",
         tally: Tally,
         tick: Callable[[int], None],
     ) -> list[list[Response]]:
-        drawn = self._draw(model, prompts, k, generator, tick)
+        from src.inference.uniforms import response_keys
+
+        drawn = self._draw(model, prompts, response_keys(keys, 0, k), tick)
         tally.generated_responses += k * len(prompts)
         return drawn
 
@@ -120,12 +124,11 @@ class SamplingCollector:
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Prompt],
-        k: int,
-        generator: "torch.Generator",
+        keys: "Tensor",
         tick: Callable[[int], None],
     ) -> list[list[Response]]:
         prompt_ids = [prompt.ids for prompt in prompts]
-        drawn = self.sampler.sample_scored(model, prompt_ids, k, self.template.end_ids, generator, tick)
+        drawn = self.sampler.sample_scored(model, prompt_ids, keys, self.template.end_ids, tick)
         return [[Response(ids, self.template.text(ids), logp) for ids, logp in group] for group in drawn]
 
 

@@ -42,19 +42,18 @@ class EmbeddedData:
     def load(self, task: str) -> Splits:
         """Generates the splits of a task."""
         world = WORLDS[task]
-        rng = numpy_stream(self.seed, "embedded", task)
-        rows: dict[str, Row] = {}
-        while len(rows) < self.train + self.validation + self.test:
-            example = world.generate(rng)
-            rows.setdefault(example.prompt, Row(example.prompt, example.label, example.facts))
-        ordered = list(rows.values())
-        held_out = self.validation + self.test
-        return Splits(
-            train=ordered[held_out:],
-            validation=ordered[: self.validation],
-            test=ordered[self.validation : held_out],
-            world=world,
-        )
+        taken: set[str] = set()
+        splits: dict[str, list[Row]] = {}
+        # A stream for each split: a larger test split leaves the other splits, and its own first rows, as they are.
+        for name in ("train", "validation", "test"):
+            rng = numpy_stream(self.seed, "embedded", task, name)
+            splits[name] = []
+            while len(splits[name]) < getattr(self, name):
+                example = world.generate(rng)
+                if example.prompt not in taken:
+                    taken.add(example.prompt)
+                    splits[name].append(Row(example.prompt, example.label, example.facts))
+        return Splits(**splits, world=world)
 
     def rows(self, task: str) -> Splits:
         """The same splits as `load`: no prompt is generated twice."""

@@ -7,7 +7,7 @@ the second-best tool, and hints at who must be kept away from the work.
 
 import numpy as np
 
-from src.data.world import Example, Slot, World, another
+from src.data.world import Example, Slot, World, another, pick, several
 
 THINGS = (
     "wool rug",
@@ -67,6 +67,7 @@ REMARKS = (
     "The shop was closed.",
     "Nobody else knows.",
 )
+QUESTIONS = ("How do I clean", "What is good for", "Can I save")
 OPENERS = ("", "Hi! ", "Please help. ", "Hello, a question. ")
 
 
@@ -103,19 +104,19 @@ def write_answer(rng: np.random.Generator, facts: dict[str, str]) -> str:
 
 def generate_question(rng: np.random.Generator) -> Example:
     """Draws a question, its answer and its facts."""
-    thing = str(rng.choice(THINGS))
+    thing = pick(rng, THINGS)
     best, second, step, time = RECIPES[thing]
-    care = str(rng.choice(SLOTS["care"].phrases))
+    care = pick(rng, SLOTS["care"].phrases)
     ran_out = rng.random() < 0.4
     facts = {"tool": second if ran_out else best, "step": step, "time": time, "care": care}
-    context = [str(rng.choice(CATCHES[care])), *map(str, rng.choice(REMARKS, size=rng.integers(1, 4), replace=False))]
+    context = [pick(rng, CATCHES[care]), *several(rng, REMARKS, int(rng.integers(1, 4)))]
     if ran_out:
         context.append(f"I have no {best}.")
     elif rng.random() < 0.5:
         context.append(f"I have no {another(rng, SLOTS['tool'], best)}.")
     rng.shuffle(context)
-    ask = rng.choice(["How do I clean", "What is good for", "Can I save"])
-    prompt = f"{rng.choice(OPENERS)}{ask} a {thing}? {' '.join(context)} Assistant:"
+    ask = pick(rng, QUESTIONS)
+    prompt = f"{pick(rng, OPENERS)}{ask} a {thing}? {' '.join(context)} Assistant:"
     return Example(prompt=prompt, label=write_answer(rng, facts), facts=facts)
 
 

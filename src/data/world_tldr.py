@@ -8,7 +8,7 @@ out, those of little worth most often, and sometimes name the wrong phrase.
 
 import numpy as np
 
-from src.data.world import Example, Slot, World, another
+from src.data.world import Example, Slot, World, another, pick, several
 
 SLOTS = {
     "person": Slot(2.0, ("sister", "brother", "boss", "neighbor", "roommate", "cousin", "teacher", "uncle")),
@@ -43,6 +43,7 @@ REMARKS = (
     "I am new here.",
     "The room was dark.",
 )
+PRESENCE = ("there too", "not there", "kind about it")
 BOARDS = ("family", "advice", "work", "stories")
 
 
@@ -64,22 +65,22 @@ def write_summary(rng: np.random.Generator, facts: dict[str, str], distractors: 
 
 def generate_post(rng: np.random.Generator) -> Example:
     """Draws a post, its summary and its facts."""
-    facts = {name: str(rng.choice(slot.phrases)) for name, slot in SLOTS.items()}
+    facts = {name: pick(rng, slot.phrases) for name, slot in SLOTS.items()}
     distractors = {name: another(rng, slot, facts[name]) for name, slot in SLOTS.items()}
     sentences = [
         f"My {facts['person']} {facts['event']}.",
         f"It was {facts['place']}.",
-        f"My {distractors['person']} was {rng.choice(['there too', 'not there', 'kind about it'])}.",
+        f"My {distractors['person']} was {pick(rng, PRESENCE)}.",
         f"Now I feel {facts['feeling']}.",
         f"At first I was {distractors['feeling']}.",
         f"I want {facts['wish']}.",
-        *map(str, rng.choice(REMARKS, size=rng.integers(1, 3), replace=False)),
+        *several(rng, REMARKS, int(rng.integers(1, 3))),
     ]
     if rng.random() < 0.5:
         sentences.append(f"Others want {distractors['wish']}.")
     rng.shuffle(sentences)
     title = f"My {facts['person']} and me" if rng.random() < 0.3 else "What should I do?"
-    prompt = f"SUBREDDIT: r/{rng.choice(BOARDS)}\nTITLE: {title}\nPOST: {' '.join(sentences)}\nTL;DR:"
+    prompt = f"SUBREDDIT: r/{pick(rng, BOARDS)}\nTITLE: {title}\nPOST: {' '.join(sentences)}\nTL;DR:"
     return Example(prompt=prompt, label=write_summary(rng, facts, distractors), facts=facts)
 
 

@@ -1,16 +1,17 @@
 """Evaluation: how often a policy's response beats the human text, and the KL from the SFT policy that it took."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from src.evaluation.win_rate import distinct, unique_rate, win_figures
+from src.evaluation.judged import judged
+from src.evaluation.kept_responses import KeptResponses
 from src.inference.lm_head import kl_divergence
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, ignore
+from src.inference.uniforms import PromptKeys, response_keys
 from src.models.policy import Policy, Weights
 from src.models.sharding import idle
 from src.models.template import Template
@@ -18,23 +19,26 @@ from src.oracles.comparer import Comparer
 from src.records import Ids, Prompt
 from src.runtime import processes, signals
 from src.runtime.memory import naming
-from src.runtime.seeding import torch_stream
+from src.runtime.seeding import stream_seed
 
 
 @dataclass
 class Evaluator:
     """Win rate of a policy against the labels of a split.
 
-    All evaluations of a split draw from one random stream, begun anew for each of them.
+    The random numbers of a response come from the run's seed, the split, the prompt and the number of the response:
+    two policies that answer a prompt share them.
 
     Args:
         policy: the model that weights are put into.
-        sampler: draws one response a prompt.
+        sampler: draws the responses.
         template: says where responses end, and gives their text.
         scorer: computes the hidden states for the KL.
         judge: compares responses with labels.
         prompts: split -> prompts.
         seed: the run's.
+        kl_prompts: the KL is that of the first response to each of so many prompts; None: of all.
+        kept: the cache of the SFT policy's responses; None: there is none.
     """
 
     policy: Policy
@@ -44,6 +48,8 @@ class Evaluator:
     judge: Comparer
     prompts: dict[str, list[Prompt]]
     seed: int
+    kl_prompts: int | None
+    kept: KeptResponses | None = None
 
     def evaluate(
         self,
@@ -51,6 +57,7 @@ class Evaluator:
         sft: Weights,
         split: str,
         first: int | None = None,
+        samples: int = 1,
         tick: Callable[[int], None] = ignore,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Samples, judges, and computes the KL.
@@ -60,46 +67,67 @@ class Evaluator:
             sft: weights of the SFT policy.
             split: whose prompts are answered.
             first: number of prompts, from the start of the split; None for all.
+            samples: responses a prompt.
             tick: hears of the number of prompts answered.
 
         Returns:
-            The figures of the result row, and for each prompt a row of samples.jsonl.
+            The figures of the result row, and a row of samples.jsonl for each response.
         """
         prompts = self.prompts[split][:first]
-        responses, texts = self.respond(weights, split, first, tick)
-        labels = [p.row.label for p in prompts]
+        if weights is sft and self.kept is not None:
+            key = {
+                "seed": self.seed,
+                "split": split,
+                "samples": samples,
+                "prompts": [prompt.ids for prompt in prompts],
+                "end_ids": sorted(self.template.end_ids),
+                "temperature": self.sampler.temperature,
+                "max_new_tokens": self.sampler.max_new_tokens,
+            }
+            groups = self.kept.get(key, lambda: self.respond(weights, split, first, samples, tick))
+        else:
+            groups = self.respond(weights, split, first, samples, tick)
+        asked = [prompt for prompt in prompts for _ in range(samples)]
+        responses = [ids for group in groups for ids in group]
+        texts = [self.template.text(ids) for ids in responses]
         tokens = np.array([len(ids) for ids in responses])
-        label_tokens = np.array([len(p.label_ids) for p in prompts])
-        figures, judged = compared(self.judge, prompts, texts, labels, tokens, label_tokens)
+        label_tokens = np.array([len(prompt.label_ids) for prompt in asked])
+        figures, columns = judged(self.judge, asked, texts, [p.row.label for p in asked], tokens, label_tokens)
+        some = slice(self.kl_prompts)
         figures |= {
+            "samples": samples,
             "response_tokens_mean": float(tokens.mean()),
             "label_tokens_mean": float(label_tokens.mean()),
-            "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts, responses),
+            "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts[some], [g[0] for g in groups[some]]),
         }
-        samples = [
+        rows = [
             {
-                "prompt_id": p.id,
-                "prompt": p.row.prompt,
+                "prompt_id": prompt.id,
+                "sample": index % samples,
+                "prompt": prompt.row.prompt,
                 "response": text,
-                "label": p.row.label,
+                "label": prompt.row.label,
                 "response_tokens": len(ids),
-                "label_tokens": len(p.label_ids),
+                "label_tokens": len(prompt.label_ids),
                 **verdict,
             }
-            for p, ids, text, verdict in zip(prompts, responses, texts, judged, strict=True)
+            for index, (prompt, ids, text, verdict) in enumerate(zip(asked, responses, texts, columns, strict=True))
         ]
-        return figures, samples
+        return figures, rows
 
     def respond(
-        self, weights: Weights, split: str, first: int | None = None, tick: Callable[[int], None] = ignore
-    ) -> tuple[list[Ids], list[str]]:
-        """One response to each of the first prompts of a split: token ids as sampled, and texts."""
-        generator = torch_stream(self.seed, "evaluate", split, device=self.policy.device)
+        self,
+        weights: Weights,
+        split: str,
+        first: int | None = None,
+        samples: int = 1,
+        tick: Callable[[int], None] = ignore,
+    ) -> list[list[Ids]]:
+        """Responses to each of the first prompts of a split, as token ids; arguments as in `evaluate`."""
+        prompts = [p.ids for p in self.prompts[split][:first]]
+        keys = response_keys(PromptKeys(stream_seed(self.seed, "evaluate", split)).take(len(prompts)), 0, samples)
         with self.policy.using(weights) as model:
-            prompts = [p.ids for p in self.prompts[split][:first]]
-            drawn = self.sampler.sample(model, prompts, 1, self.template.end_ids, generator, tick)
-        responses = [ids[0] for ids in drawn]
-        return responses, [self.template.text(ids) for ids in responses]
+            return self.sampler.sample(model, prompts, keys, self.template.end_ids, tick)
 
     def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
         """KL(policy || SFT), nats a response: the exact KL of the next-token distributions, summed over the tokens of
@@ -126,36 +154,3 @@ class Evaluator:
                     theirs = self.scorer.states(model, *asked)
                 total += kl_divergence(ours, theirs).sum().item()
         return sum(processes.all_gather(total)) / len(prompts)
-
-
-def compared(
-    judge: Comparer,
-    prompts: Sequence[Prompt],
-    texts: Sequence[str],
-    others: Sequence[str],
-    lengths: np.ndarray,
-    other_lengths: np.ndarray,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Judges texts against other texts (the labels, or another system's responses), one of each for every prompt.
-
-    Args:
-        lengths, other_lengths: of the texts and the other texts, in tokens or words, for the length-controlled win
-            rate; (N,).
-
-    Returns:
-        The figures of the result row, and for every prompt the columns of samples.jsonl: both scores (None from a judge
-        that only compares) and the outcome (None without a usable answer).
-    """
-    verdicts = judge.verdicts(prompts, texts, others)
-    results = verdicts.outcomes()
-    figures = win_figures(results, lengths, other_lengths) | {
-        "judge_score_mean": None if verdicts.scores is None else float(verdicts.scores[:, 0].mean()),
-        "distinct_3": distinct(texts),
-        "unique_rate": unique_rate(texts),
-    }
-    scores = [(None, None)] * len(texts) if verdicts.scores is None else verdicts.scores.tolist()
-    rows = [
-        {"response_score": score, "label_score": other, "outcome": None if math.isnan(result) else result}
-        for (score, other), result in zip(scores, results.tolist(), strict=True)
-    ]
-    return figures, rows

@@ -1,92 +1,79 @@
-"""Figures of one evaluation: win rates, their interval, and the diversity of responses."""
+"""The win rate of one evaluation: counts, standard error, interval, and bounds where judgements are missing."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
+
+# Two-sided 95 % quantile of the normal distribution.
+Z = 1.959963984540054
 
 
-def win_figures(results: np.ndarray, tokens: np.ndarray, label_tokens: np.ndarray) -> dict[str, Any]:
+def win_figures(outcomes: np.ndarray, prompts: np.ndarray) -> dict[str, Any]:
     """The counts and win rates of a result row.
 
     Args:
-        results: 1 win, 0.5 tie, 0 loss, nan where the judge gave no usable answer; (N,).
-        tokens, label_tokens: lengths of the responses and of the texts they were compared with; (N,).
+        outcomes: 1 win, 0.5 tie, 0 loss, nan where the judge gave no usable answer; (N,).
+        prompts: which prompt each response answers, any integers; (N,).
 
     Returns:
-        `n_prompts`, `wins`, `ties`, `losses`, `n_invalid` (unusable answers, which are left out of the win rates),
-        `win_rate` and `win_rate_length_controlled` (0 to 1; None where no answer was usable).
+        `n_prompts` (different prompts); `wins`, `ties`, `losses` and `n_invalid` (unusable answers, which are left out
+        of the win rate), which add up to N; `win_rate`, its standard error `win_rate_se` and its 95 % interval from
+        `win_rate_low` to `win_rate_high`; and `win_rate_lowest` and `win_rate_highest`, the win rates that would result
+        if all unusable answers were losses, or wins. Rates are from 0 to 1, and None where no answer was usable.
     """
-    valid = ~np.isnan(results)
-    wins, ties = int((results == 1).sum()), int((results == 0.5).sum())
+    valid = ~np.isnan(outcomes)
+    usable, missing = outcomes[valid], int((~valid).sum())
+    rate = float(usable.mean()) if len(usable) else None
+    error = clustered_error(usable, prompts[valid])
+    low, high = wilson_interval(rate, error, len(np.unique(prompts[valid]))) if rate is not None else (None, None)
     return {
-        "n_prompts": len(results),
-        "wins": wins,
-        "ties": ties,
-        "losses": int((results == 0).sum()),
-        "n_invalid": int((~valid).sum()),
-        "win_rate": float(results[valid].mean()) if valid.any() else None,
-        "win_rate_length_controlled": (
-            length_controlled(results[valid], tokens[valid], label_tokens[valid]) if valid.any() else None
-        ),
+        "n_prompts": len(np.unique(prompts)),
+        "wins": int((usable == 1).sum()),
+        "ties": int((usable == 0.5).sum()),
+        "losses": int((usable == 0).sum()),
+        "n_invalid": missing,
+        "win_rate": rate,
+        "win_rate_se": error,
+        "win_rate_low": low,
+        "win_rate_high": high,
+        "win_rate_lowest": float(usable.sum() / len(outcomes)) if rate is not None else None,
+        "win_rate_highest": float((usable.sum() + missing) / len(outcomes)) if rate is not None else None,
     }
 
 
-def win_rate_interval(results: np.ndarray, rng: np.random.Generator, resamples: int = 10_000) -> list[float] | None:
-    """95 % percentile bootstrap interval of the win rate, over prompts.
+def clustered_error(values: np.ndarray, clusters: np.ndarray) -> float | None:
+    """Standard error of a mean whose values are independent between clusters only (Liang & Zeger 1986).
 
-    A win rate depends on the counts of wins and ties alone, so resampling prompts is a draw of these counts. If all
-    prompts have the same outcome, the interval has no width; there are too few prompts then.
+    The responses to one prompt are a cluster: an easy prompt is easy for all of them.
 
     Args:
-        results: 1 win, 0.5 tie, 0 loss, nan where there is no usable answer; (N,).
+        values, clusters: the values, and the cluster of each; (N,).
 
     Returns:
-        Lower and upper end, 0 to 1; None where no answer was usable.
+        sqrt(C / (C - 1) sum_c (sum_(i in c) (value_i - mean))^2) / N for C clusters; with one value a cluster, the
+        standard error as usual. None for fewer than two clusters.
     """
-    valid = results[~np.isnan(results)]
-    if not len(valid):
+    _, place = np.unique(clusters, return_inverse=True)
+    count = int(place.max()) + 1 if len(place) else 0
+    if count < 2:
         return None
-    shares = [float((valid == value).mean()) for value in (1, 0.5, 0)]
-    drawn = rng.multinomial(len(valid), shares, size=resamples) / len(valid)  # (resamples, 3)
-    low, high = np.quantile(drawn @ (1, 0.5, 0), (0.025, 0.975))
-    return [float(low), float(high)]
+    sums = np.bincount(place, weights=values - values.mean())
+    return float(math.sqrt(count / (count - 1) * np.square(sums).sum()) / len(values))
 
 
-def length_controlled(results: np.ndarray, tokens: np.ndarray, label_tokens: np.ndarray) -> float:
-    """Win rate at equal length, by logistic regression, as AlpacaEval 2 does it (arXiv:2404.04475, Eq. 2).
-
-    Fits P(win) = sigmoid(theta + phi tanh(d / std(d))), d = tokens - label_tokens, and returns sigmoid(theta), the win
-    rate of responses as long as their labels. AlpacaEval's third term, the difficulty of each instruction, needs the
-    results of many models and is left out. A weak ridge penalty keeps the fit finite where length decides every
-    outcome or one side always wins.
+def wilson_interval(rate: float, error: float | None, prompts: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927) for as many independent judgements as would have this error.
 
     Args:
-        results: 1 win, 0.5 tie, 0 loss; (N,).
-        tokens, label_tokens: lengths of responses and labels; (N,).
+        rate: the proportion, 0 to 1.
+        error: its standard error; None where unknown.
+        prompts: independent judgements where the error is 0 or unknown, as with nothing but wins.
 
     Returns:
-        The win rate, 0 to 1; the plain win rate where all differences are 0.
+        Lower and upper end, within 0 and 1.
     """
-    difference = tokens - label_tokens
-    spread = difference.std()
-    feature = np.tanh(difference / spread) if spread > 0 else np.tanh(np.sign(difference))
-
-    def penalized(parameters: np.ndarray) -> float:
-        z = parameters[0] + parameters[1] * feature
-        return float(np.mean(np.logaddexp(0, z) - results * z) + 1e-4 * np.square(parameters).sum())
-
-    return float(expit(minimize(penalized, np.zeros(2), method="BFGS").x[0]))
-
-
-def distinct(texts: Sequence[str], n: int = 3) -> float:
-    """Distinct word n-grams of all texts divided by all their n-grams (Li et al. 2016), 0 to 1; 1 if there are none."""
-    grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 1.0
-
-
-def unique_rate(texts: Sequence[str]) -> float:
-    """Distinct texts divided by texts, 0 to 1."""
-    return len(set(texts)) / len(texts)
+    count = rate * (1 - rate) / error**2 if error else prompts
+    middle = (rate + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z / (1 + Z**2 / count) * math.sqrt(rate * (1 - rate) / count + Z**2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)

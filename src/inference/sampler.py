@@ -11,7 +11,8 @@ from src.inference.decoding import Decoder
 from src.inference.plain_decoding import PlainDecoder
 from src.inference.scorer import ignore
 from src.inference.shared_decoding import SharedDecoder
-from src.models.sharding import idle
+from src.inference.uniforms import uniforms
+from src.models.sharding import idle, is_sharded
 from src.records import Ids
 from src.runtime import processes, signals
 from src.runtime.memory import naming
@@ -42,9 +43,8 @@ class Sampler:
         self,
         model: PreTrainedModel,
         prompts: Sequence[Ids],
-        k: int,
+        keys: Tensor,
         end_ids: Set[int],
-        generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[Ids]]:
         """Draws k responses to each prompt.
@@ -55,15 +55,14 @@ class Sampler:
         Args:
             model: the policy.
             prompts: B prompts, each of at least one token.
-            k: responses per prompt.
+            keys: of the responses' uniform numbers (`src.inference.uniforms.response_keys`), (B, k).
             end_ids: tokens that end a response.
-            generator: the random stream, on the model's device; in the same state in all processes.
             tick: called after every batch with its number of prompts.
 
         Returns:
             B lists of k responses: token ids as sampled, with the end token where it was drawn.
         """
-        drawn = self.sample_scored(model, prompts, k, end_ids, generator, tick)
+        drawn = self.sample_scored(model, prompts, keys, end_ids, tick)
         return [[ids for ids, _ in group] for group in drawn]
 
     @torch.no_grad()
@@ -71,28 +70,30 @@ class Sampler:
         self,
         model: PreTrainedModel,
         prompts: Sequence[Ids],
-        k: int,
+        keys: Tensor,
         end_ids: Set[int],
-        generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[tuple[Ids, float]]]:
         """As `sample`, each response with its log-probability (nats) at temperature 1, without top_k and top_p."""
+        k = keys.shape[1]
         responses: list[list[tuple[Ids, float]]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
         size = max(1, self.rows // k)
         for start in range(0, len(order), size):
             batch = order[start : start + size]
+            signals.raise_if_stopped()
             with naming("model.rows", self.rows):
-                drawn = self._batch(model, [prompts[index] for index in batch], k, end_ids, generator)
+                drawn = self._batch(model, [prompts[index] for index in batch], keys[batch], end_ids)
             for i, index in enumerate(batch):
                 responses[index] = drawn[i * k : (i + 1) * k]
             tick(len(batch))
         return responses
 
     def _batch(
-        self, model: PreTrainedModel, prompts: list[Ids], k: int, end_ids: Set[int], generator: torch.Generator
+        self, model: PreTrainedModel, prompts: list[Ids], keys: Tensor, end_ids: Set[int]
     ) -> list[tuple[Ids, float]]:
         """Responses to one batch of prompts with their log-probabilities, (B k) in the order of the prompts."""
+        k = keys.shape[1]
         local = processes.local_indices(list(map(len, prompts)))
         rows = [i * k + response for i in local for response in range(k)]  # this process's, of all B k rows
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
@@ -101,20 +102,20 @@ class Sampler:
             decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[i] for i in local], k)
         else:
             idle(model)
+        together = processes.world_size() == 1 or is_sharded(model)
         ends = torch.tensor(sorted(end_ids), device=model.device)
         responses: list[list[int]] = [[] for _ in rows]
         logps = torch.zeros(len(responses), dtype=torch.float64, device=model.device)
         alive = torch.arange(len(responses), device=model.device)
+        points = uniforms(keys[local].flatten().to(model.device), self.max_new_tokens if self.temperature else 0)
         for length in range(1, self.max_new_tokens + 1):
-            signals.raise_if_stopped()
-            count, local_alive = _alive([rows[row] for row in alive.tolist()], len(prompts) * k)
-            if not count:
+            if together:  # Processes that share no weights are at different tokens, and meet after the batch.
+                signals.raise_if_stopped()
+            if not (processes.all_reduce_max(len(alive)) if together else len(alive)):
                 break
-            # Every process draws for the rows of all processes, so that all generators stay in the same state.
-            points = uniforms(count, generator, model.device)[local_alive] if self.temperature else None
             if len(alive) and decoder is not None:
                 logits = decoder.logits.float()
-                tokens = self._draw(logits, points)  # (rows,)
+                tokens = self._draw(logits, points[alive, length - 1, None] if self.temperature else None)  # (rows,)
                 # log_softmax on a CPU is off by 1e-5 for large vocabularies.
                 logps[alive] += logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(1)
                 for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
@@ -152,29 +153,6 @@ class Sampler:
         return draw(logits.softmax(-1), points)
 
 
-def _alive(rows: list[int], total: int) -> tuple[int, Tensor | slice]:
-    """Which rows of a batch have not ended.
-
-    Args:
-        rows: this process's rows that have not ended, by index in the batch.
-        total: rows of the batch, in all processes.
-
-    Returns:
-        How many rows of all processes have not ended, and the indices of this process's rows among them.
-    """
-    if processes.world_size() == 1:
-        return len(rows), slice(None)
-    alive = torch.zeros(total, dtype=torch.int32)
-    alive[rows] = 1
-    processes.all_reduce_sum(alive)
-    return int(alive.sum()), (alive.cumsum(0) - 1)[rows]
-
-
-def uniforms(rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """A uniform number in [0, 1) per row, (rows, 1), in double precision: single precision would miss rare tokens."""
-    return torch.rand((rows, 1), generator=generator, dtype=torch.float64, device=device)
-
-
 def draw(probabilities: Tensor, points: Tensor) -> Tensor:
     """Draws an index from each row in proportion to its probabilities, by inverting their cumulative sums.
 
@@ -183,7 +161,7 @@ def draw(probabilities: Tensor, points: Tensor) -> Tensor:
 
     Args:
         probabilities: (rows, n).
-        points: a uniform number per row (`uniforms`), (rows, 1).
+        points: a uniform number per row, (rows, 1).
 
     Returns:
         (rows,).

@@ -43,7 +43,8 @@ def pair_metrics(loss: Loss, logps: PairLogps, losses: Tensor) -> dict[str, Tens
         "rewards/chosen": chosen,
         "rewards/rejected": rejected,
         "rewards/margins": chosen - rejected,
-        "rewards/accuracies": (chosen > rejected).float(),
+        # A tie is half right, as for the win rate: with one member all margins at F=T are 0.
+        "rewards/accuracies": (chosen > rejected).float() + (chosen == rejected).float() / 2,
         "logps/chosen": logps.chosen,
         "logps/rejected": logps.rejected,
     }

@@ -1,9 +1,14 @@
-"""A hash that distinguishes models."""
+"""Hashes that distinguish models."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.storage.signed import read_signed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def model_fingerprint(path: str) -> str:
@@ -27,3 +32,14 @@ def model_fingerprint(path: str) -> str:
             with file.open("rb") as opened:
                 digest.update(f"{file.name} {file.stat().st_size} ".encode() + opened.read(2**20))
     return digest.hexdigest()[:16]
+
+
+def weights_fingerprint(weights: "Mapping[str, Tensor]") -> str:
+    """A hash of the names and values of tensors, 16 hexadecimal digits."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(weights.items()):
+        values = tensor.detach().cpu().contiguous().view(torch.uint8)
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode() + values.numpy().tobytes())
+    return digest.hexdigest()

@@ -11,6 +11,7 @@ from src.data.prompt_stream import PromptStream
 from src.data.splits import Splits
 from src.data.tokenized import tokenize
 from src.inference.scorer import Scorer, scorer_for
+from src.inference.uniforms import PromptKeys
 from src.models.policy import Policy
 from src.models.pretrained import load_tokenizer
 from src.models.template import Template, template_of
@@ -18,7 +19,7 @@ from src.oracles.comparer import Comparer
 from src.records import Prompt, Tally
 from src.reward_fitting.preferences import Preference, without_ties
 from src.runtime.report import Report
-from src.runtime.seeding import numpy_stream, stream_seed, torch_stream
+from src.runtime.seeding import numpy_stream, stream_seed
 
 
 def collect_preferences(config: RunConfig, count: int, splits: Splits, report: Report) -> tuple[list[Preference], int]:
@@ -97,7 +98,7 @@ def sample_preferences(
             collector=collector,
             oracle=oracle,
             scorer=scorer,
-            generator=torch_stream(seed, "reward", "collect", device=policy.device),
+            keys=PromptKeys(stream_seed(seed, "reward", "collect")),
             labels=numpy_stream(seed, "reward", "annotate"),
             report=RoundReport(report),
             length_normalize=False,  # the loss of a reward model has no log-probs

@@ -21,7 +21,7 @@ from src.storage.signed import read_signed, signed
 if TYPE_CHECKING:
     from src.models.policy import Policy  # imports torch, and a finished run is found without
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Files that rows are appended to, after every step or evaluation.
 GROWING = ("metrics.jsonl", "results.jsonl", "samples.jsonl")
 
@@ -47,6 +47,10 @@ class RunFolder:
     def made_from(self, data_fingerprint: str) -> "RunFolder":
         """The same folder, with the fingerprint of the run's data in its identity."""
         return replace(self, identity={**self.identity, "data_fingerprint": data_fingerprint})
+
+    def starting_from(self, sft_fingerprint: str) -> "RunFolder":
+        """The same folder, with the fingerprint of the SFT policy in its identity."""
+        return replace(self, identity={**self.identity, "sft_fingerprint": sft_fingerprint})
 
     @property
     def checkpoint(self) -> Path:
@@ -133,7 +137,10 @@ class RunFolder:
     def problems(self, state: Mapping[str, Any]) -> list[str]:
         """What has changed in the folder since a checkpoint recorded its `state`, one line each; rows may be added."""
         if any(state[key] != value for key, value in self._hashes().items()):
-            return [f"the checkpoints in {self.checkpoint} are of a run with another configuration or on other rows"]
+            return [
+                f"the checkpoints in {self.checkpoint} are of a run with another configuration, on other rows or from "
+                "another SFT policy"
+            ]
         return [
             f"{self.path / name} is damaged: the rows written before the checkpoint have changed"
             for name, file in self._growing.items()
@@ -148,7 +155,7 @@ class RunFolder:
             file.cut()
 
     def _hashes(self) -> dict[str, Any]:
-        return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint")}
+        return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint", "sft_fingerprint")}
 
     @processes.by_main
     def log_metrics(self, row: Mapping[str, Any]) -> None:

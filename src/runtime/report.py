@@ -1,7 +1,7 @@
 """What a command prints: progress bars in a terminal, else a line per stage; a table of results at the end."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,22 +107,26 @@ class Report:
             sft, final: result rows of the SFT policy and of the trained one, on the same prompts.
             folder: of the run.
         """
-        table = Table(title=f"{final['n_prompts']} prompts of {final['split']}, against the human text")
-        for name in ("policy", "win rate", "length-controlled", "tokens (label)", "distinct-3", "KL to SFT"):
+        size = f"{final['n_prompts']} prompts of {final['split']}"
+        size += f", {final['samples']} responses each" if final["samples"] > 1 else ""
+        table = Table(title=f"{size}, against the human text (± one standard error)")
+        gold = final["gold_score_mean"] is not None
+        scores = ["gold score (label)"] * gold
+        for name in ("policy", "win rate", "length-controlled", *scores, "tokens (label)", "KL to SFT"):
             table.add_column(name, justify="left" if name == "policy" else "right")
         trained = f"{final['loss']}, reference {final['reference']}, F={final['F']}"
         for name, row in (("SFT", sft), (trained, final)):
             table.add_row(
                 name,
-                percent(row["win_rate"]),
-                percent(row["win_rate_length_controlled"]),
+                with_error(row["win_rate"], row["win_rate_se"]),
+                with_error(row["win_rate_length_controlled"], row["win_rate_length_controlled_se"]),
+                *([f"{row['gold_score_mean']:.2f} ({row['label_gold_score_mean']:.2f})"] if gold else []),
                 f"{row['response_tokens_mean']:.1f} ({row['label_tokens_mean']:.1f})",
-                f"{row['distinct_3']:.3f}",
                 f"{row['kl_sft']:.2f}",
             )
         self.console.print(table)
-        if final["n_invalid"]:
-            self.warn(f"{final['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid)")
+        for line in caveats(final):
+            self.warn(line)
         for role in ("oracle", "judge"):
             if final[f"{role}_calls"] or final[f"{role}_cached"]:
                 self.say(
@@ -140,3 +144,24 @@ class Report:
 def percent(share: float | None) -> str:
     """A share in percent, for a table: "45.9%"; "-" for None."""
     return "-" if share is None else f"{share:.1%}"
+
+
+def with_error(share: float | None, error: float | None) -> str:
+    """A share in percent with its standard error: "45.9 ± 0.6 %"; "-" for None."""
+    if share is None or error is None:
+        return percent(share)
+    return f"{100 * share:.1f} ± {100 * error:.1f} %"
+
+
+def caveats(row: Mapping[str, Any]) -> list[str]:
+    """What a reader of a result row's win rates has to know, a line each."""
+    lines = []
+    if row["n_invalid"]:
+        bounds = f"between {percent(row['win_rate_lowest'])} and {percent(row['win_rate_highest'])}"
+        lines.append(
+            f"{row['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid); whatever "
+            f"they had been, the win rate is {bounds}"
+        )
+    if row["length_controlled_why"]:
+        lines.append(f"no length-controlled win rate: {row['length_controlled_why']}")
+    return lines

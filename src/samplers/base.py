@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from src.records import Ids
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from src.inference.sampler import Sampler
@@ -79,9 +79,8 @@ class ResponseSampler(Protocol):
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Ids],
-        k: int,
+        keys: "Tensor",
         end_ids: Set[int],
-        generator: "torch.Generator",
         tick: Callable[[int], None],
     ) -> list[list[tuple[Ids, float]]]:
         """k responses to each prompt: token ids as sampled, with the end token where it was drawn, and their
@@ -89,6 +88,7 @@ class ResponseSampler(Protocol):
 
         Args:
             model: the policy's, with the behavior policy's weights in place.
+            keys: of the responses' random numbers (`src.inference.uniforms.response_keys`), (B, k).
             tick: hears of prompts answered.
         """
         ...

@@ -9,7 +9,7 @@ from src.records import Ids
 from src.samplers.base import SamplerSite
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from src.inference.sampler import Sampler
@@ -43,9 +43,8 @@ class LocalSampler:
         self,
         model: "PreTrainedModel",
         prompts: Sequence[Ids],
-        k: int,
+        keys: "Tensor",
         end_ids: Set[int],
-        generator: "torch.Generator",
         tick: Callable[[int], None],
     ) -> list[list[tuple[Ids, float]]]:
-        return self.local.sample_scored(model, prompts, k, end_ids, generator, tick)
+        return self.local.sample_scored(model, prompts, keys, end_ids, tick)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.sampler import Sampler
@@ -106,9 +106,8 @@ class ServedSampler:
         self,
         model: PreTrainedModel,
         prompts: Sequence[Ids],
-        k: int,
+        keys: Tensor,
         end_ids: Set[int],
-        generator: torch.Generator,
         tick: Callable[[int], None] = ignore,
     ) -> list[list[tuple[Ids, float]]]:
         """As `ResponseSampler.sample_scored`, within `serving`. The model is not used: the servers have its mean.
@@ -116,8 +115,9 @@ class ServedSampler:
         Raises:
             RunError: if a server refuses a request, or all are lost.
         """
-        seeds = torch.randint(SEEDS, (len(prompts),), generator=generator, device=generator.device).tolist()
-        requests = [SamplingRequest(ids, k, seed) for ids, seed in zip(prompts, seeds, strict=True)]
+        # One request asks for the k responses to a prompt, with one seed.
+        seeds = (keys[:, 0] % SEEDS).tolist()
+        requests = [SamplingRequest(ids, keys.shape[1], seed) for ids, seed in zip(prompts, seeds, strict=True)]
 
         async def ask(client: "AsyncOpenAI", request: SamplingRequest) -> list[tuple[Ids, float]]:
             raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))

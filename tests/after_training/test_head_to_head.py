@@ -24,8 +24,11 @@ def test_a_run_gets_its_own_result_again(
     results, samples = tmp_path / "new" / "results.jsonl", tmp_path / "samples.jsonl"
     assert called(main, f"policy={folder / inside}", f"results={results}", f"samples={samples}") is None
     [row], expected = read_rows(results), read_rows(folder / "results.jsonl")[-1]
-    low, high = row["win_rate_interval"]
-    assert 0 <= low <= row["win_rate"] <= high <= 1 and row["system"] == folder.name and row["against"] == "label"
+    assert (
+        0 <= row["win_rate_low"] <= row["win_rate"] <= row["win_rate_high"] <= 1
+        and row["system"] == folder.name
+        and row["against"] == "label"
+    )
     changed = {key for key in expected if row[key] != expected[key]}
     assert changed <= {"kl_sft", "git_sha"} and row["kl_sft"] is None
     said = [one for one in read_rows(folder / "samples.jsonl") if one["round"] == expected["round"]]
@@ -120,7 +123,7 @@ def test_against_is_symmetric(tmp_path: Path, cache: Path) -> None:
     assert forth["wins"] == back["losses"] > 0 and forth["ties"] == back["ties"]
     assert forth["win_rate"] == pytest.approx(1 - back["win_rate"])
     assert forth["win_rate_length_controlled"] == pytest.approx(1 - back["win_rate_length_controlled"], abs=1e-4)
-    assert same["win_rate"] == 0.5 == same["ties"] / 24 and same["win_rate_interval"] == [0.5, 0.5]
+    assert same["win_rate"] == 0.5 == same["ties"] / 24 and same["win_rate_se"] == 0
     assert forth["label_words_mean"] == back["response_words_mean"] and forth["against"] == "other.txt"
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from src.collection.sampled_pairs import SamplingCollector
 from src.inference.scorer import ignore
+from src.inference.uniforms import PromptKeys
 from src.records import Candidate, Ids, Response, Tally
 from tests.tiny import numbered_prompts
 
@@ -28,9 +29,11 @@ class Script:
 
     pairs: dict[Ids, list[tuple[Ids, Ids]]]
     calls: list[list[Ids]] = field(default_factory=list)
+    keys: list[torch.Tensor] = field(default_factory=list)
 
-    def sample_scored(self, model, prompts, k, end_ids, generator, tick) -> list[list[tuple[Ids, float]]]:
-        assert model is MODEL and k == 2 and end_ids == {END}
+    def sample_scored(self, model, prompts, keys, end_ids, tick) -> list[list[tuple[Ids, float]]]:
+        assert model is MODEL and keys.shape == (len(prompts), 2) and end_ids == {END}
+        self.keys.append(keys)
         self.calls.append(list(prompts))
         tick(len(prompts))
         return [[(ids, -float(sum(ids))) for ids in self.pairs[prompt].pop(0)] for prompt in prompts]
@@ -41,7 +44,7 @@ def collect(pairs: list[list[tuple[Ids, Ids]]], resample: int) -> tuple[list[Can
     script = Script({prompt.ids: list(one) for prompt, one in zip(prompts, pairs, strict=True)})
     tally = Tally()
     collector = SamplingCollector(script, Letters(), resample)
-    return collector.collect(MODEL, prompts, torch.Generator(), tally, ignore), tally, script
+    return collector.collect(MODEL, prompts, PromptKeys(0).take(len(prompts)), tally, ignore), tally, script
 
 
 SAME, OTHER = ((5, END), (5, END)), ((6, END), (7, END))
@@ -64,6 +67,11 @@ def test_identical_responses_are_both_sampled_again_and_the_others_left_alone():
     assert script.calls == [ids, [ids[1], ids[3]], [ids[1]]]
     assert [candidate.prompt.id for candidate in candidates] == [0, 1, 2, 3]
     assert all(candidate.responses == (Response((6, END), "g"), Response((7, END), "h")) for candidate in candidates)
+    # Every attempt has its own random numbers, which the other prompts do not change.
+    first, second, third = script.keys
+    alone = collect([[OTHER], [SAME, SAME, OTHER]], resample=2)[2].keys
+    assert torch.equal(second[0], alone[1][0]) and torch.equal(third, alone[2])
+    assert len({*first.flatten().tolist(), *second.flatten().tolist(), *third.flatten().tolist()}) == 14
     # 4 pairs, then 2, then 1
     assert tally == Tally(generated_responses=14, resampled=3)
 
@@ -93,7 +101,7 @@ def test_responses_are_identical_where_their_texts_are(pair):
 def test_progress_is_that_of_the_first_attempt():
     prompts, heard = numbered_prompts(3), []
     script = Script({prompt.ids: [SAME, SAME, OTHER] for prompt in prompts})
-    SamplingCollector(script, Letters(), 2).collect(MODEL, prompts, torch.Generator(), Tally(), heard.append)
+    SamplingCollector(script, Letters(), 2).collect(MODEL, prompts, PromptKeys(0).take(3), Tally(), heard.append)
     assert len(script.calls) == 3
     assert heard == [3]
 
@@ -102,5 +110,5 @@ def test_the_tally_is_added_to():
     tally = Tally(annotated_pairs=5, generated_responses=10, resampled=1, passed_over=2, oracle_ties=3)
     prompts = numbered_prompts(2)
     script = Script({prompts[0].ids: [SAME, SAME], prompts[1].ids: [OTHER]})
-    SamplingCollector(script, Letters(), 1).collect(MODEL, prompts, torch.Generator(), tally, ignore)
+    SamplingCollector(script, Letters(), 1).collect(MODEL, prompts, PromptKeys(0).take(2), tally, ignore)
     assert tally == Tally(annotated_pairs=5, generated_responses=16, resampled=2, passed_over=3, oracle_ties=3)

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from src.loop import Experiment
+from src.models.saved_weights import Weights
 from src.oracles.comparer import Comparer
 from src.oracles.embedding import EmbeddingOracle
 from src.records import Prompt
 from src.storage.rows import read_rows
+from tests.tiny import keys
 
 Build = Callable[..., Experiment]
 
@@ -82,9 +84,8 @@ def test_kl_equals_a_plain_computation(experiment: Build) -> None:
     run.run()
     policy, end = run.policy.mean(), run.policy.tokenizer.eos_token_id
     prompts = run.evaluator.prompts["test"]
-    generator = torch.Generator().manual_seed(0)
     with run.policy.using(policy) as model:
-        drawn = run.evaluator.sampler.sample(model, [p.ids for p in prompts], 1, {end}, generator)
+        drawn = run.evaluator.sampler.sample(model, [p.ids for p in prompts], keys(len(prompts), 1), {end})
     responses = [one[0] for one in drawn]
     total = 0.0
     for prompt, response in zip(prompts, responses, strict=True):
@@ -106,10 +107,60 @@ def test_the_sft_policy_has_no_distance_from_itself(experiment: Build) -> None:
 
 
 def test_greedy_and_sampled_evaluation_differ(experiment: Build) -> None:
-    greedy, sampled = experiment("evaluate.temperature=0"), experiment("evaluate.temperature=1")
+    greedy, sampled = experiment("evaluate.temperature=0", "evaluate.samples=1"), experiment("evaluate.temperature=1")
     one = greedy.evaluator.evaluate(greedy.sft, greedy.sft, "test")[1]
     other = sampled.evaluator.evaluate(sampled.sft, sampled.sft, "test")[1]
     assert [row["response"] for row in one] != [row["response"] for row in other]
     assert [row["response"] for row in one] == [
         row["response"] for row in greedy.evaluator.evaluate(greedy.sft, greedy.sft, "test")[1]
     ]
+
+
+def test_several_responses_a_prompt_are_those_of_one_and_more(experiment: Build) -> None:
+    run = experiment()
+    evaluate = run.evaluator.evaluate
+    (one, rows), (two, more) = (evaluate(run.sft, run.sft, "test", samples=samples) for samples in (1, 2))
+    assert (one["samples"], two["samples"]) == (1, 2) and one["n_prompts"] == two["n_prompts"] == 12
+    assert [row for row in more if row["sample"] == 0] == rows
+    assert [(row["prompt_id"], row["sample"]) for row in more] == [(p, s) for p in range(12) for s in range(2)]
+    assert [row["response"] for row in more if row["sample"]] != [row["response"] for row in rows]
+    # Fewer prompts: the same responses.
+    assert evaluate(run.sft, run.sft, "test", 5)[1] == rows[:5]
+
+
+def test_the_kl_is_that_of_the_first_responses_to_the_first_prompts(experiment: Build) -> None:
+    run = experiment("learning_rate=0.02", "evaluate.every=0")
+    run.run()
+    policy = run.policy.mean()
+    run.evaluator.kl_prompts = 3
+    figures, _ = run.evaluator.evaluate(policy, run.sft, "test", samples=2)
+    responses = [group[0] for group in run.evaluator.respond(policy, "test")]
+    expected = run.evaluator._kl(policy, run.sft, run.evaluator.prompts["test"][:3], responses[:3])
+    assert figures["kl_sft"] == pytest.approx(expected, rel=1e-5) and expected > 0
+
+
+def test_gold_scores_stand_beside_another_judge(experiment: Build) -> None:
+    run = experiment("evaluate.every=0")
+    exact, rows = run.evaluator.evaluate(run.sft, run.sft, "test", samples=2)
+    assert exact["gold_score_mean"] == pytest.approx(exact["judge_score_mean"])
+    run.evaluator.judge = Comparer(Judge(), run.evaluator.judge.world)
+    figures, other = run.evaluator.evaluate(run.sft, run.sft, "test", samples=2)
+    for name in ("gold_score_mean", "gold_score_se", "label_gold_score_mean"):
+        assert figures[name] == pytest.approx(exact[name])
+    assert [row["gold_score"] for row in other] == [row["gold_score"] for row in rows]
+    assert figures["judge_score_mean"] != pytest.approx(figures["gold_score_mean"])
+
+
+def test_two_policies_share_their_luck(experiment: Build) -> None:
+    """The variance of a paired difference falls by more than two."""
+    run = experiment("F=1", "evaluate.every=0", "learning_rate=1e-4", "data.test=300", "evaluate.prompts=null")
+    run.run()
+    policy = run.policy.mean()
+
+    def scores(weights: Weights, seed: int) -> np.ndarray:
+        run.evaluator.seed = seed
+        return np.array([row["gold_score"] for row in run.evaluator.evaluate(weights, run.sft, "test", samples=2)[1]])
+
+    trained, same, other = scores(policy, 0), scores(run.sft, 0), scores(run.sft, 1)
+    assert not np.array_equal(trained, same)
+    assert np.var(trained - other) > 2 * np.var(trained - same)

@@ -8,9 +8,10 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from src.inference.sampler import Sampler, draw, uniforms
+from src.inference.sampler import Sampler, draw
 from src.inference.scorer import Scorer
 from src.inference.shared_attention import install
+from src.inference.uniforms import PromptKeys, uniforms
 from src.records import Ids
 from tests import tiny
 
@@ -53,8 +54,8 @@ def tiny_gpt2() -> nn.Module:
     return ready(tiny.tiny_gpt2())
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def keys(prompts: list[Ids], k: int, seed: int = 0) -> torch.Tensor:
+    return tiny.keys(len(prompts), k, seed)
 
 
 def few_model() -> nn.Module:
@@ -90,21 +91,21 @@ def test_greedy_is_transformers_generation(rows, make):
     expected = generated(model, PROMPTS, ends, 12)
     assert len({len(response) for response in expected}) >= 3
     assert expected == [generated(model, [prompt], ends, 12)[0] for prompt in PROMPTS]
-    sampled = sampler(temperature=0, rows=rows).sample(model, PROMPTS, 1, ends, generator())
+    sampled = sampler(temperature=0, rows=rows).sample(model, PROMPTS, keys(PROMPTS, 1), ends)
     assert [group[0] for group in sampled] == expected
 
 
-def test_greedy_responses_to_one_prompt_are_all_the_same_and_use_no_randomness():
-    model, used = tiny_model(), generator()
-    sampled = sampler(temperature=0).sample(model, PROMPTS, 3, NEVER, used)
-    assert all(len(group) == 3 and len(set(group)) == 1 for group in sampled)
-    assert torch.equal(used.get_state(), generator().get_state())
+def test_greedy_responses_to_one_prompt_are_all_the_same_whatever_the_keys():
+    model = tiny_model()
+    first, other = (sampler(temperature=0).sample(model, PROMPTS, keys(PROMPTS, 3, seed), NEVER) for seed in (0, 1))
+    assert all(len(group) == 3 and len(set(group)) == 1 for group in first)
+    assert first == other
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_the_first_two_tokens_follow_the_models_probabilities(temperature):
     model, count = few_model(), 3000
-    sampled = sampler(temperature, tokens=2, rows=10**4).sample(model, FEW_PROMPTS, count, {END}, generator())
+    sampled = sampler(temperature, tokens=2, rows=10**4).sample(model, FEW_PROMPTS, keys(FEW_PROMPTS, count), {END})
     for prompt, group in zip(FEW_PROMPTS, sampled, strict=True):
         first = next_probabilities(model, prompt, temperature)
         outcomes = {(END,): first[END]}
@@ -138,7 +139,9 @@ def restricted(probabilities: np.ndarray, top_k: int, top_p: float) -> dict[int,
 )
 def test_top_k_and_top_p_restrict_the_support_exactly(top_k, top_p):
     model, count = few_model(), 2000
-    sampled = sampler(1.0, top_k, top_p, tokens=1, rows=10**4).sample(model, FEW_PROMPTS, count, NEVER, generator(1))
+    sampled = sampler(1.0, top_k, top_p, tokens=1, rows=10**4).sample(
+        model, FEW_PROMPTS, keys(FEW_PROMPTS, count, 1), NEVER
+    )
     for prompt, group in zip(FEW_PROMPTS, sampled, strict=True):
         expected = restricted(next_probabilities(model, prompt), top_k, top_p)
         seen = Counter(response[0] for response in group)
@@ -158,7 +161,7 @@ def test_restrictions_are_of_different_sizes():
 @pytest.mark.parametrize("rows", [2, 7, 100])
 def test_responses_end_with_an_end_token_or_are_cut_without_one(rows):
     ends, limit = {END, 3}, 5
-    sampled = sampler(tokens=limit, rows=rows).sample(few_model(), FEW_PROMPTS * 10, 3, ends, generator())
+    sampled = sampler(tokens=limit, rows=rows).sample(few_model(), FEW_PROMPTS * 10, keys(FEW_PROMPTS * 10, 3), ends)
     responses = list(itertools.chain(*sampled))
     assert all(1 <= len(response) <= limit for response in responses)
     assert all(not set(response[:-1]) & ends for response in responses)
@@ -168,32 +171,42 @@ def test_responses_end_with_an_end_token_or_are_cut_without_one(rows):
     assert {len(response) for response in ended} == set(range(1, limit + 1))
 
 
-def test_the_generator_makes_the_responses():
+def test_the_keys_make_the_responses_and_neither_the_batch_nor_the_order():
+    model, ends = tiny_model(), {1, 2, 3, 4}
+    given, others = keys(PROMPTS, 2, 0), keys(PROMPTS, 2, 1)
+    first, other = (sampler().sample(model, PROMPTS, either, ends) for either in (given, others))
+    assert first != other
+    assert all(sampler(rows=rows).sample(model, PROMPTS, given, ends) == first for rows in (1, 2, 4, 7))
+    backwards = sampler(rows=4).sample(model, PROMPTS[::-1], given.flip(0), ends)
+    assert backwards[::-1] == first
+    assert sampler().sample(model, PROMPTS[2:3], given[2:3, 1:], ends) == [[first[2][1]]]
+
+
+def test_a_response_that_ends_elsewhere_leaves_the_others_as_they_are():
+    """The draws of a row were once those of the rows before it that had not ended."""
     model = tiny_model()
-    first, same, other = (
-        sampler(rows=4).sample(model, PROMPTS, 2, {1, 2, 3, 4}, generator(seed)) for seed in (0, 0, 1)
-    )
-    assert first == same != other
-    # One stream over all batches: the same generator goes on, it does not start again.
-    shared = generator(0)
-    twice = [sampler(rows=4).sample(model, PROMPTS, 2, {1, 2, 3, 4}, shared) for _ in range(2)]
-    assert twice[0] == first != twice[1]
+    given = keys(PROMPTS, 2)
+    first = sampler().sample(model, PROMPTS, given, NEVER)
+    end = first[0][0][1]
+    cut = sampler().sample(model, PROMPTS, given, {end})
+    for group, free in zip(itertools.chain(*cut), itertools.chain(*first), strict=True):
+        assert group == free[: free.index(end) + 1 if end in free else len(free)]
 
 
 def test_k_responses_to_each_prompt_in_the_prompts_order():
     heard = []
-    sampled = sampler(rows=7).sample(tiny_model(), PROMPTS, 3, NEVER, generator(), heard.append)
+    sampled = sampler(rows=7).sample(tiny_model(), PROMPTS, keys(PROMPTS, 3), NEVER, heard.append)
     assert heard == [2, 2, 1]
     assert [len(group) for group in sampled] == [3] * 5
     assert all(len(set(group)) == 3 for group in sampled)
-    assert sampler().sample(tiny_model(), [], 3, NEVER, generator()) == []
+    assert sampler().sample(tiny_model(), [], keys([], 3), NEVER) == []
 
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.7, 5), (0.0, 0)])
 def test_log_probs_of_sampling_are_the_scorers_at_temperature_1(temperature, top_k):
     prompts, k, ends = PROMPTS * 2, 3, set(range(0, 64, 4))
     model = tiny_model()
-    drawn = sampler(temperature, top_k, tokens=10, rows=9).sample_scored(model, prompts, k, ends, generator())
+    drawn = sampler(temperature, top_k, tokens=10, rows=9).sample_scored(model, prompts, keys(prompts, k), ends)
     lengths = {len(ids) for group in drawn for ids, _ in group}
     assert len(lengths) > (3 if temperature else 1)  # rows leave the batch at different steps
     scored = Scorer(tokens=200, longest=0).all_logps(model, prompts, [[ids for ids, _ in group] for group in drawn])
@@ -204,7 +217,7 @@ def test_log_probs_of_sampling_are_the_scorers_at_temperature_1(temperature, top
 def test_the_last_token_costs_no_forward_pass_where_all_have_ended():
     model, passes = few_model(), []
     model.base_model.register_forward_hook(lambda *_: passes.append(1))
-    sampled = sampler(tokens=50).sample(model, FEW_PROMPTS, 1, {0, 1, 2, 3, 4, 5}, generator())
+    sampled = sampler(tokens=50).sample(model, FEW_PROMPTS, keys(FEW_PROMPTS, 1), {0, 1, 2, 3, 4, 5})
     assert [len(group[0]) for group in sampled] == [1, 1]
     assert len(passes) == 1
 
@@ -214,7 +227,7 @@ def test_both_ways_draw_the_same_responses_with_prompts_leaving_at_any_time():
     model, prompts = tiny_model(), PROMPTS * 6
     for ends in ({1, 2, 3}, set(range(0, 64, 4)), NEVER):
         plain, shared = (
-            Sampler(1.0, 0, 1.0, 40, 64, longest).sample(model, prompts, 3, ends, generator(5))
+            Sampler(1.0, 0, 1.0, 40, 64, longest).sample(model, prompts, keys(prompts, 3, 5), ends)
             for longest in LONGEST.values()
         )
         assert plain == shared
@@ -225,19 +238,18 @@ def test_prompts_with_long_responses_go_the_plain_way_where_a_window_is_shorter(
     model.base_model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     for longest, dimensions in ((14, 4), (13, 2)):  # the longest prompt has 7 tokens, and 7 more may come
         seen.clear()
-        Sampler(1.0, 0, 1.0, 7, 64, longest).sample(model, PROMPTS, 2, NEVER, generator())
+        Sampler(1.0, 0, 1.0, 7, 64, longest).sample(model, PROMPTS, keys(PROMPTS, 2), NEVER)
         assert {inputs["attention_mask"].dim() for inputs in seen} == {dimensions}
 
 
 def test_a_draw_from_a_large_vocabulary_follows_the_probabilities_down_to_the_rare_ones():
     entries, count = 20_000, 10_000
-    weights = torch.rand(entries, generator=generator(3)) ** 8
+    weights = torch.rand(entries, generator=torch.Generator().manual_seed(3)) ** 8
     weights[::7] = 0
     weights[[5, 15_000]] = torch.tensor([weights.sum() * 0.2, weights.sum() * 0.1])
     probabilities = weights / weights.sum()
-    used = generator(0)
-    points = [uniforms(1000, used, used.device) for _ in range(count // 1000)]
-    drawn = torch.cat([draw(probabilities.expand(1000, -1), one) for one in points])
+    points = uniforms(PromptKeys(0).take(1000), count // 1000)
+    drawn = torch.cat([draw(probabilities.expand(1000, -1), points[:, [i]]) for i in range(count // 1000)])
     seen = torch.bincount(drawn, minlength=entries).double()
     assert seen[probabilities == 0].sum() == 0
     # Both large ones by themselves, the rest in ten parts of the vocabulary.

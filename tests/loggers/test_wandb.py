@@ -70,7 +70,7 @@ def tracked(run: FakeRun | None, table: int = 2) -> tuple[WandbTracker, list[str
 
 
 def result(step: int, round: int, split: str, win_rate: float) -> dict[str, Any]:
-    return {"schema_version": 1, **IDENTITY, "split": split, "round": round, "step": step, "win_rate": win_rate}
+    return {"schema_version": 2, **IDENTITY, "split": split, "round": round, "step": step, "win_rate": win_rate}
 
 
 def test_rows_go_where_they_belong() -> None:

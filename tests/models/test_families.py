@@ -22,6 +22,7 @@ from src.records import Ids
 from src.storage.rows import read_rows
 from tests.experiments import built, configured
 from tests.families import FAMILIES, save_family
+from tests.tiny import keys
 
 Folder = Callable[[str], str]
 LORA = LoraSpec(rank=2, alpha=4.0, dropout=0.0, targets="all-linear")
@@ -96,7 +97,7 @@ def generated(model: nn.Module, ends: set[int], tokens: int = 12) -> list[Ids]:
 
 def sampled(model: nn.Module, ends: set[int], tokens: int = 12, rows: int = 100, longest: int = 0) -> list[Ids]:
     sampler = Sampler(temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=tokens, rows=rows, longest=longest)
-    return [group[0] for group in sampler.sample(model, PROMPTS, 1, ends, torch.Generator())]
+    return [group[0] for group in sampler.sample(model, PROMPTS, keys(len(PROMPTS), 1), ends)]
 
 
 def test_every_model_yaml_is_tried() -> None:

@@ -92,7 +92,7 @@ def test_a_sealed_folder_is_finished_and_gives_its_result(tmp_path: Path) -> Non
     run = sealed(tmp_path)
     assert not run.checkpoint.exists()
     row = folder(tmp_path).finished(2)
-    assert row == {"schema_version": 1, **IDENTITY, **RESULT}
+    assert row == {"schema_version": 2, **IDENTITY, **RESULT}
     with pytest.raises(RunError, match="lacks the final row of a finished run; put back"):
         folder(tmp_path).finished(3)
 

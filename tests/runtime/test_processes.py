@@ -21,6 +21,7 @@ from src.learning.gradients import sum_gradients
 from src.learning.learner import Learner
 from src.models import sharding
 from src.oracles.gold import GoldOracle
+from src.records import Ids
 from src.run_folder.checkpoint import newest_step
 from src.runtime import process_group, processes
 from src.runtime.errors import RunError
@@ -29,7 +30,7 @@ from src.runtime.signals import Stopped
 from src.storage.rows import read_rows
 from tests.experiments import SMOKE, TIMES, built
 from tests.processes import PATIENCE, free_port, in_processes
-from tests.tiny import tiny_model
+from tests.tiny import keys, tiny_model
 
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
@@ -247,13 +248,11 @@ def test_every_process_makes_members_of_the_sft_policy(tmp_path: Path) -> None:
 PROMPTS = [tuple(range(2, 2 + length)) for length in (3, 9, 1, 5, 4, 7, 2)]
 
 
-def sampled(temperature: float, longest: int) -> tuple[Any, Any]:
+def sampled(temperature: float, longest: int) -> list[list[Ids]]:
     model = tiny_model()
     assert not longest or install(model)
-    generator = torch.Generator().manual_seed(4)
     sampler = Sampler(temperature, 0, 1.0, 9, 7, longest)
-    drawn = sampler.sample(model, PROMPTS, 2, {5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49}, generator)
-    return drawn, generator.get_state().tolist()
+    return sampler.sample(model, PROMPTS, keys(len(PROMPTS), 2), {5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49})
 
 
 @pytest.mark.slow

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from src.inference.sampler import Sampler
 from src.models.policy import Policy
 from src.models.spec import LoraSpec
 from src.samplers.served_sampler import ServedSampler
 from src.samplers.vllm import VllmSpec
 from tests.samplers.vllm_server import StandIn
+from tests.tiny import keys
 
 LORA = LoraSpec(rank=2, alpha=8, dropout=0.0, targets="all-linear")
 ENDS = frozenset({1, 5})
@@ -33,4 +32,4 @@ def sampler(policy: Policy, run: Path, *servers: StandIn, warn: Callable[[str], 
 
 
 def drawn(one: ServedSampler, prompts=PROMPTS, k: int = 2, seed: int = 0) -> list[list[tuple[tuple[int, ...], float]]]:
-    return one.sample_scored(one.policy.model, prompts, k, ENDS, torch.Generator().manual_seed(seed))
+    return one.sample_scored(one.policy.model, prompts, keys(len(prompts), k, seed), ENDS)

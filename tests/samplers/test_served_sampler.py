@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from scipy.stats import chi2_contingency
 
 from src.models.policy import Policy
 from src.runtime.errors import RunError
 from tests.samplers.at_servers import ENDS, PROMPTS, drawn, sampler
 from tests.samplers.vllm_server import StandIn, served
+from tests.tiny import keys
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def test_the_servers_greedy_responses_are_ours_token_for_token(policy: Policy, b
         with one.serving(0):
             theirs = drawn(one, k=1)
     with policy.using(policy.mean()) as model:
-        ours = one.settings.sample_scored(model, PROMPTS, 1, ENDS, torch.Generator())
+        ours = one.settings.sample_scored(model, PROMPTS, keys(len(PROMPTS), 1), ENDS)
     assert [[ids for ids, _ in group] for group in theirs] == [[ids for ids, _ in group] for group in ours]
     for (_, logp), (_, other) in zip(sum(theirs, []), sum(ours, []), strict=True):
         assert logp == pytest.approx(other, abs=1e-4)
@@ -39,7 +39,7 @@ def test_the_same_distribution_as_in_process(policy: Policy, base: str, tmp_path
         with one.serving(0):
             theirs = drawn(one, [prompt], count)[0]
     with policy.using(policy.mean()) as model:
-        ours = one.settings.sample_scored(model, [prompt], count, ENDS, torch.Generator().manual_seed(1))[0]
+        ours = one.settings.sample_scored(model, [prompt], keys(1, count, 1), ENDS)[0]
     tables = [Counter(ids[0] for ids, _ in side) for side in (theirs, ours)]
     often = [token for token in sorted(tables[0] | tables[1]) if tables[0][token] + tables[1][token] >= 10]
     rows = [[table[token] for token in often] + [count - sum(table[token] for token in often)] for table in tables]
@@ -126,9 +126,7 @@ def test_a_lost_servers_prompts_go_to_the_others(policy: Policy, base: str, tmp_
         one = sampler(policy, tmp_path, bad, good, warn=said.append, concurrency=2)
         heard: list[int] = []
         with one.serving(0):
-            found = one.sample_scored(
-                policy.model, prompts, 2, ENDS, torch.Generator().manual_seed(0), lambda n: heard.append(n)
-            )
+            found = one.sample_scored(policy.model, prompts, keys(len(prompts), 2), ENDS, lambda n: heard.append(n))
             again = drawn(one, prompts)
         assert sum(heard) == len(prompts) and found == again
         assert len(said) == 1 and f"{bad.url} is lost" in said[0]
