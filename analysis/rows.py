@@ -8,8 +8,8 @@ SCHEMA_VERSION = 2
 TEXTS = (
     "run_id", "config_hash", "task", "data", "model", "loss", "reference", "allocation", "oracle", "judge", "split",
 )  # fmt: skip
-# Keys that a row may lack; rows of the first versions have no fingerprint.
-OPTIONAL_TEXTS = ("data_fingerprint",)
+# Keys that a row may lack.
+OPTIONAL_TEXTS = ("data_fingerprint", "sft_fingerprint")
 OPTIONAL_NUMBERS = ("proxy_score_mean",)
 COUNTS = (
     "F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "samples", "wins", "ties", "losses", "n_invalid",

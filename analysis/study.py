@@ -25,6 +25,7 @@ from analysis.page.write import write_page
 from analysis.parts import Part, choose_parts
 from analysis.progress import bar
 from analysis.runs import Run, Skipped, read_folders
+from analysis.sft_seeds import unpaired
 from analysis.whole_files import write_whole
 
 
@@ -48,7 +49,7 @@ def analyse(arguments: argparse.Namespace) -> None:
         raise AnalysisError(problems)
     grid, notes, problems = make_grid(runs)
     notes += remarks.commits(runs) + remarks.unknown_settings(runs) + remarks.invalid(runs)
-    notes += remarks.some_without(runs, arguments.metric)
+    notes += unpaired(runs) + remarks.some_without(runs, arguments.metric)
     if problems:
         raise AnalysisError(problems)
     parts, table, lacking = choose_parts(grid, arguments.figures, arguments.allow_incomplete)

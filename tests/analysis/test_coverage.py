@@ -54,7 +54,9 @@ def test_t_intervals_cover_what_they_claim() -> None:
     worst = {name: min(one.share for one in stored() if one.quantity == name) for name in claims}
     assert all(worst[name] >= claims[name] for name in claims), worst
     # For new prompts, an interval over seeds becomes worse with more seeds.
-    conditional = {one.seeds: one.share for one in stored() if (one.tasks, one.quantity) == (1, "paired t, new prompts")}
+    conditional = {
+        one.seeds: one.share for one in stored() if (one.tasks, one.quantity) == (1, "paired t, new prompts")
+    }
     assert conditional[20] < conditional[10] < 0.9
 
 

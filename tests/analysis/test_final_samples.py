@@ -17,7 +17,14 @@ def run_of(folder: Path, samples: list[dict], prompts: int = 3, responses: int =
 
 
 def final(prompt: int, sample: int, outcome: float | None = 1.0, **changes: object) -> dict:
-    return {"split": "test", "round": 1, "step": 64, "prompt_id": prompt, "sample": sample, "outcome": outcome} | changes
+    return {
+        "split": "test",
+        "round": 1,
+        "step": 64,
+        "prompt_id": prompt,
+        "sample": sample,
+        "outcome": outcome,
+    } | changes
 
 
 SIX = [final(prompt, sample, prompt / 2) for prompt in range(3) for sample in range(2)]

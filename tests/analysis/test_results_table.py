@@ -40,7 +40,7 @@ def test_the_best_has_to_be_clear_of_every_other() -> None:
 
 
 def test_differences_are_paired_by_seed() -> None:
-    """Seeds differ by 20 wins, methods on a seed by 4 to 6: the intervals of the means overlap, that of pairs is clear."""
+    """Seeds differ by 20 wins, methods on a seed by 4 to 6: means overlap, differences are clear."""
     assert bold(table(offline=[100, 120, 140], bpo=[105, 124, 146])) == ["BPO F=2"]
     assert bold(table(offline=[100, 120, 140], bpo=[146, 124, 105])) == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.comparability import differences, read_where, selected
 from analysis.runs import Run, flattened
-from analysis.sft_seeds import conditional_on
+from analysis.sft_seeds import conditional_on, unpaired
 from tests.analysis.made_runs import SETTINGS, config, row
 
 
@@ -69,3 +69,36 @@ def test_other_settings_of_sft_must_agree() -> None:
 )  # fmt: skip
 def test_captions_say_what_intervals_are_conditional_on(runs: list[Run], said: str) -> None:
     assert said in conditional_on(runs)
+
+
+def fingerprinted(runs: list[Run], name: str) -> list[Run]:
+    """The runs with a fingerprint of their SFT policy: `name` with the run's seed put in."""
+    return [
+        Run(one.where, {**one.row, "sft_fingerprint": name.format(one.row["seed"])}, (), one.settings, None)
+        for one in runs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("the same", "All seeds start from one SFT policy"), ("of {}", "Each seed has an SFT policy")]
+)
+def test_the_fingerprint_of_the_policy_counts_more_than_its_seed(name: str, said: str) -> None:
+    assert said in conditional_on(fingerprinted(FIXED, name)) and said in conditional_on(fingerprinted(OWN, name))
+
+
+def test_another_task_has_another_policy() -> None:
+    other = [run(f"other {seed}", seed=seed, task="helpfulness", sft_seed=0) for seed in range(3)]
+    both = [*fingerprinted(FIXED, "a"), *fingerprinted(other, "b")]
+    assert "All seeds start from one SFT policy" in conditional_on(both) and unpaired(both) == []
+
+
+def test_policies_that_only_some_seeds_share_are_told() -> None:
+    some = [*fingerprinted(FIXED[:2], "a"), *fingerprinted(FIXED[2:3], "b")]
+    assert "Some seeds share an SFT policy" in conditional_on(some) and unpaired(some) == []
+
+
+def test_methods_that_do_not_share_a_policy_are_told() -> None:
+    first, second = FIXED[:3], FIXED[3:]
+    assert unpaired([*first, *second]) == unpaired(fingerprinted(FIXED, "of {}")) == []
+    (note,) = unpaired([*fingerprinted(first, "a"), *fingerprinted(second, "b")])
+    assert "tldr seed 0, tldr seed 1, tldr seed 2; differences between methods" in note

@@ -92,7 +92,7 @@ def test_one_stratum_or_equal_strata_change_nothing() -> None:
     plain, one = two_way_mean(values, seeds, prompts), two_way_mean(values, seeds, prompts, np.full(36, 7))
     assert plain == one
     # The same values as a second stratum on the same prompts: nothing new is known.
-    again = two_way_mean(*(np.tile(column, 2) for column in (values, seeds, prompts)), np.repeat([0, 1], 36))
+    again = two_way_mean(np.tile(values, 2), np.tile(seeds, 2), np.tile(prompts, 2), np.repeat([0, 1], 36))
     assert (again.mean, again.se) == pytest.approx((plain.mean, plain.se))
 
 
