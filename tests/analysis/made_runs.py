@@ -32,8 +32,8 @@ def row(wins: int = 120, **changes: Any) -> dict[str, Any]:
     made = IDENTITY | {
         "split": "test", "round": 1, "step": 64, "annotated_pairs": 2048, "generated_responses": 4096, "resampled": 0,
         "passed_over": 0, "oracle_ties": 0, "seconds": 50.0, "n_prompts": PROMPTS, "samples": 1, "wins": wins,
-        "ties": 0, "losses": PROMPTS - wins, "n_invalid": 0, "judge_score_mean": wins / 10, "response_tokens_mean": 15.0,
-        "label_tokens_mean": 12.0, "distinct_3": 0.5, "unique_rate": 0.9, "kl_sft": 1.0,
+        "ties": 0, "losses": PROMPTS - wins, "n_invalid": 0, "judge_score_mean": wins / 10,
+        "response_tokens_mean": 15.0, "label_tokens_mean": 12.0, "distinct_3": 0.5, "unique_rate": 0.9, "kl_sft": 1.0,
         "gold_score_mean": wins / 100, "gold_score_se": 0.1, "label_gold_score_mean": 1.0, "proxy_score_mean": None,
     } | changes  # fmt: skip
     return made | win_rates(made) | changes
