@@ -7,15 +7,20 @@ import numpy as np
 
 from analysis.cells import Cell, Grid, Pair, methods_of, subgrid
 from analysis.figures.facts import base_of, uniform_of
-from analysis.methods import BPO_2, OFFLINE_METHOD, ON_POLICY, Method
+from analysis.methods import BPO_2, BPO_T, OFFLINE_METHOD, ON_POLICY, Method
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A method minus another one."""
+    """A method minus another one.
+
+    Attributes:
+        family: the question that it belongs to; p values are adjusted for the contrasts of a family.
+    """
 
     method: Method
     over: Method
+    family: str
 
     @property
     def name(self) -> str:
@@ -24,18 +29,26 @@ class Contrast:
 
 
 def contrasts(methods: Iterable[Method]) -> list[Contrast]:
-    """Each method minus the offline method with one pair per prompt, and BPO F=2 minus on-policy.
+    """Each method minus the offline one, BPO F=2 minus on-policy, and BPO F=T minus every other reference at F=T.
 
-    Methods with several LoRA members are compared with methods that have as many.
+    The methods on the right annotate one pair per prompt, and so does BPO in the last two families. Methods with more
+    LoRA members are compared with methods that have as many.
     """
     there = sorted(set(methods))
-    offline = [Contrast(method, _alike(OFFLINE_METHOD, method)) for method in there]
+    plain = [method for method in there if method == uniform_of(method)]
+    offline = [Contrast(method, _alike(OFFLINE_METHOD, method), "offline") for method in there]
     on_policy = [
-        Contrast(method, _alike(ON_POLICY, method))
-        for method in there
-        if base_of(method) == BPO_2 and method == uniform_of(method)
+        Contrast(method, _alike(ON_POLICY, method), "on-policy") for method in plain if base_of(method) == BPO_2
     ]
-    return [made for made in (*offline, *on_policy) if made.over in there and made.over != made.method]
+    references = [
+        Contrast(method, _alike(other, method), "references")
+        for method in plain
+        if base_of(method) == BPO_T
+        for other in plain
+        if other.F == 0 and other == _alike(other, method)
+    ]
+    made = (*offline, *on_policy, *references)
+    return [contrast for contrast in made if contrast.over in there and contrast.over != contrast.method]
 
 
 def contrasts_of(grid: Grid, pairs: Sequence[Pair]) -> list[Contrast]:

@@ -51,7 +51,7 @@ def read_table(csv: str) -> pd.DataFrame:
     """A table as figures are drawn from it: names stay text, even those that look like numbers."""
     names = (
         "task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt", "not_worse",
-        "equivalent",
+        "equivalent", "family",
     )  # fmt: skip
     texts = dict.fromkeys(names, str)
     return pd.read_csv(StringIO(csv), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")

@@ -39,9 +39,9 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     for together in sets:
         name = together[0] if len(together) == 1 else ALL
         made = [(contrast, _row(grid, together, contrast, study)) for contrast in contrasts_of(grid, together)]
-        for over in dict.fromkeys(contrast.over for contrast, _ in made):
-            family = [row for contrast, row in made if contrast.over == over]
-            for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
+        for family in dict.fromkeys(contrast.family for contrast, _ in made):
+            own = [row for contrast, row in made if contrast.family == family]
+            for row, adjusted in zip(own, holm([row["p"] for row in own]), strict=True):
                 row["holm"] = adjusted
         for contrast, row in made:
             seeds = common_seeds(grid, together, contrast)
@@ -63,7 +63,7 @@ def _row(grid: Grid, pairs: Sequence[Pair], contrast: Contrast, study: Study) ->
     gold = paired_t(by_seed("gold_score_mean"))
     low, high = _bounds(grid, pairs, contrast, study.metric)
     return {
-        "method": contrast.method.name, "over": contrast.over.name, "seeds": len(scores),
+        "method": contrast.method.name, "over": contrast.over.name, "family": contrast.family, "seeds": len(scores),
         "difference": estimate.mean, "std": scores.std(ddof=1) if len(scores) > 1 else None,
         "low": wide.low, "high": wide.high, "low_90": narrow.low, "high_90": narrow.high, "p": estimate.p,
         "holm": float("nan"),
@@ -167,7 +167,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         f"Paired {study.metric.difference_label}: the two methods of a line share seeds, test prompts and, with the "
         "same seed, the SFT policy. Points and thick lines: mean over seeds with its 95 % t interval, for the prompts "
         f"evaluated. {_thin_lines(table)} {conditional_on(grid.values())} All intervals are for this judge. Holm's p: "
-        "two-sided, adjusted for the methods that are compared with the same one on the same (task, loss). "
+        "two-sided, adjusted within the comparisons with the offline method, and within those of references at F=T, of "
+        "each (task, loss). "
         f"{_claims(study)} Tokens and gold: differences of the mean response length and of the mean gold score. "
         f"{_missing(table, study.metric)} {_without_spread(table)}"
     )
@@ -218,7 +219,7 @@ def lacking(grid: Grid) -> str:
 
 
 def cells(grid: Grid) -> Grid:
-    """The methods that are compared with the offline method, or F=2 with on-policy, on their (task, loss) pair."""
+    """The methods that are compared with another one on their (task, loss) pair."""
     compared = {
         (*pair, method)
         for pair in pairs_of(grid)

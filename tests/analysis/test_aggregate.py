@@ -386,11 +386,11 @@ def test_nothing_of_src_is_imported(sweep: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.nightly
-def test_two_thousand_runs_take_less_than_twenty_seconds_besides_the_bootstrap(tmp_path: Path) -> None:
+def test_two_thousand_runs_take_less_than_thirty_seconds_besides_the_bootstrap(tmp_path: Path) -> None:
     make_sweep(tmp_path / "runs", losses=("dpo", "ipo", "slic"), seeds=range(84), samples=3)
     assert len(list((tmp_path / "runs").iterdir())) > 2000
     started = time.process_time()
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--reps", "100"])
     # Of the processor, not of the clock: other processes may share the machine.
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 30
     assert (tmp_path / "out" / "report.html").stat().st_size < 40_000_000

@@ -69,6 +69,17 @@ def test_holms_family_is_what_is_compared_with_one_method_on_one_task() -> None:
         assert alone.holm == pytest.approx(alone.p)
 
 
+def test_references_are_a_family_of_their_own() -> None:
+    table = table_of(grid_of(WINS | {"bpoT": [109, 102, 113]}))
+    families = {family: set(rows["over"]) for family, rows in table.groupby("family")}
+    assert families == {
+        "offline": {"Offline (F=1)"}, "on-policy": {"On-policy (F=T, sft)"}, "references": {"On-policy (F=T, sft)"},
+    }  # fmt: skip
+    for method in ("BPO F=2", "BPO F=T"):
+        alone = line(table, method, over="On-policy (F=T, sft)")
+        assert alone.holm == pytest.approx(alone.p)
+
+
 def test_the_mean_of_pairs_averages_the_differences_of_a_seed_first() -> None:
     grid = grid_of(WINS, tasks=("tldr", "helpfulness"))
     odd = {cell: run for cell, run in grid.items() if cell[:2] == ("tldr", "dpo") or cell.seed != 2}
@@ -192,6 +203,7 @@ def test_every_metric_is_drawn(tmp_path: Path, metric: Metric) -> None:
 def test_what_is_compared() -> None:
     names = {name: row(**method) for name, method in METHODS.items()}
     names |= {"members": row(F=2, ensemble=5), "members, offline": row(F=1, ensemble=5), "depth": row(F=1, seed=9)}
+    names["gold"] = row(F=64, reference="gold")
     names["depth"] |= {"allocation": "random_pairs"}
     grid = make_grid([Run(name, made, (), {}, None) for name, made in names.items()])[0]
     made = {contrast.name for contrast in contrasts(methods_of(grid))}
@@ -202,6 +214,9 @@ def test_what_is_compared() -> None:
         "BPO F=T, ensemble 1 − Offline (F=1), ensemble 1",
         "Offline (F=1), random pairs, ensemble 1 − Offline (F=1), ensemble 1",
         "BPO F=2, ensemble 1 − On-policy (F=T, sft), ensemble 1",
+        "BPO F=T, ensemble 1 − On-policy (F=T, sft), ensemble 1",
+        "BPO F=T, ensemble 1 − gold F=T, ensemble 1",
+        "gold F=T, ensemble 1 − Offline (F=1), ensemble 1",
     }
     # A control that shares no seed with the offline method is not compared.
     assert len(contrasts_of(grid, pairs_of(grid))) == len(made) - 1
