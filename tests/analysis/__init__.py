@@ -10,7 +10,6 @@ whole_files: test_aggregate.py
 rows: test_runs.py
 metrics: test_paired_figure.py, test_aggregate.py
 contrasts: test_paired_figure.py
-by_prompt: test_paired_figure.py
 allocations: test_allocation_figures.py
 colors: test_allocation_figures.py
 """
