@@ -1,6 +1,7 @@
 """The responses of a run's final evaluation, from samples.jsonl."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def final_samples(run: Run, first: int | None = None) -> list[dict[str, Any]]:
 
 
 def values_by_prompt(run: Run, column: str) -> Values | None:
-    """A column of the final evaluation's rows, without the rows where it is null.
+    """A column of the final evaluation's rows, without the rows where it is no number.
 
     Returns:
         (prompt_id, sample) -> value; None if the run's folder does not hold every row of the evaluation once.
@@ -47,7 +48,7 @@ def values_by_prompt(run: Run, column: str) -> Values | None:
     values = {(row["prompt_id"], row["sample"]): row.get(column) for row in rows}
     if not len(values) == len(rows) == count_of(run):
         return None
-    return {place: float(value) for place, value in values.items() if isinstance(value, int | float)}
+    return {place: float(value) for place, value in values.items() if value is not None and _is_number(value)}
 
 
 def lines_of(path: Path) -> list[bytes]:
@@ -63,6 +64,11 @@ def readable(lines: Sequence[bytes]) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         found = list(_line_by_line(lines))
     return [row for row in found if isinstance(row, dict)]
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value of JSON is a finite number that fits into a float."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _line_by_line(lines: Sequence[bytes]) -> Iterator[Any]:

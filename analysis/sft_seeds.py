@@ -27,7 +27,7 @@ def with_own_policies(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]]
         runs: all runs that are compared.
         settings: dotted key -> value, one mapping a run.
     """
-    fixed = {run.settings.get(SFT_SEED) for run in runs if not has_own_policy(run)}
+    fixed = [run.settings.get(SFT_SEED) for run in runs if not has_own_policy(run)]
     if all(run.settings[SFT_SEED] in fixed for run in runs if has_own_policy(run)):
         return list(settings)
     return [
@@ -37,10 +37,10 @@ def with_own_policies(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]]
 
 def conditional_on(runs: Iterable[Run]) -> str:
     """The sentence on the SFT policies that an interval over the seeds of these runs refers to."""
-    policies: dict[str, dict[int, set[Any]]] = defaultdict(lambda: defaultdict(set))
+    policies: dict[str, dict[int, set[str | None]]] = defaultdict(lambda: defaultdict(set))
     for run in runs:
         policy = run.row.get("sft_fingerprint", run.settings.get(SFT_SEED))
-        policies[run.row["task"]][run.row["seed"]].add(policy)
+        policies[run.row["task"]][run.row["seed"]].add(None if policy is None else str(policy))
     different = [set().union(*of_seeds.values()) for of_seeds in policies.values()]
     if any(None in found for found in different):
         return "Whether the seeds share one SFT policy is not known: runs without config.yaml do not say."

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ def test_a_missing_judgement_is_left_out(tmp_path: Path) -> None:
     values = values_by_prompt(run_of(tmp_path, [*SIX[:5], final(2, 1, None)]), "outcome")
     assert values is not None and len(values) == 5 and (2, 1) not in values
     assert values_by_prompt(run_of(tmp_path, SIX), "gold_score") == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, -(10**400), "1", [1.0], True])
+def test_what_is_no_number_is_left_out(tmp_path: Path, value: Any) -> None:
+    values = values_by_prompt(run_of(tmp_path, [*SIX[:5], final(2, 1, value)]), "outcome")
+    assert values is not None and len(values) == 5
+
+
+def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
+    assert values_by_prompt(run_of(tmp_path, [*SIX[:5], final(2, 1, 1)]), "outcome") == {
+        (prompt, sample): 1.0 if prompt == 2 else prompt / 2 for prompt in range(3) for sample in range(2)
+    }
 
 
 @pytest.mark.parametrize(

@@ -203,14 +203,16 @@ def test_every_metric_is_drawn(tmp_path: Path, metric: Metric) -> None:
 def test_what_is_compared() -> None:
     names = {name: row(**method) for name, method in METHODS.items()}
     names |= {"members": row(F=2, ensemble=5), "members, offline": row(F=1, ensemble=5), "depth": row(F=1, seed=9)}
-    names["gold"] = row(F=64, reference="gold")
+    names |= {"gold": row(F=64, reference="gold"), "members, on-policy": row(F=64, reference="sft", ensemble=5)}
     names["depth"] |= {"allocation": "random_pairs"}
     grid = make_grid([Run(name, made, (), {}, None) for name, made in names.items()])[0]
-    made = {contrast.name for contrast in contrasts(methods_of(grid))}
-    assert made == {
+    made = [contrast.name for contrast in contrasts(methods_of(grid))]
+    assert len(set(made)) == len(made) and set(made) == {
         "On-policy (F=T, sft), ensemble 1 − Offline (F=1), ensemble 1",
         "BPO F=2, ensemble 1 − Offline (F=1), ensemble 1",
         "BPO F=2, ensemble 5 − Offline (F=1), ensemble 5",
+        "BPO F=2, ensemble 5 − On-policy (F=T, sft), ensemble 5",
+        "On-policy (F=T, sft), ensemble 5 − Offline (F=1), ensemble 5",
         "BPO F=T, ensemble 1 − Offline (F=1), ensemble 1",
         "Offline (F=1), random pairs, ensemble 1 − Offline (F=1), ensemble 1",
         "BPO F=2, ensemble 1 − On-policy (F=T, sft), ensemble 1",

@@ -29,6 +29,13 @@ def test_seeds_that_share_an_sft_policy_are_comparable() -> None:
     assert differences(FIXED, {}) == []
 
 
+@pytest.mark.parametrize("value", [[0], {}, "0", None, 0.5])
+def test_an_odd_value_is_compared_as_any_other(value: Any) -> None:
+    odd = [Run(one.where, one.row, (), {**one.settings, "model.sft.seed": value}, None) for one in FIXED]
+    assert differences(odd, {}) == [] and len(differences([*odd[:3], *FIXED[3:]], {})) == (value != "0")
+    assert conditional_on(odd)
+
+
 def test_a_mixture_is_refused_by_name() -> None:
     (line,) = differences([*OWN, *FIXED], {})
     assert "not comparable: model.sft.seed is 0 in 4 (fixed 1 1, fixed 1 2, ...)" in line
