@@ -53,6 +53,9 @@ def test_differences_are_scipys_paired_ones() -> None:
     limits = theirs.confidence_interval(0.95)
     assert found.difference == pytest.approx((x - y).mean()) and found.p == pytest.approx(theirs.pvalue)
     assert (found.low, found.high) == pytest.approx((limits.low, limits.high)) and found.seeds == 3
+    narrow = theirs.confidence_interval(0.9)
+    assert (found.low_90, found.high_90) == pytest.approx((narrow.low, narrow.high))
+    assert (found.not_worse, found.equivalent) == ("yes", "no"), "a gain of 2.8 points"
     assert found.std == pytest.approx((x - y).std(ddof=1))
     # The score of a response is 1 / 100 of its wins: twice the win rate.
     assert found.gold_difference == pytest.approx(2 * found.difference)
