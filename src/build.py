@@ -19,6 +19,7 @@ from src.loop import Experiment
 from src.models import sharding
 from src.models.fingerprint import model_fingerprint, weights_fingerprint
 from src.models.template import Template, template_of
+from src.oracles.base import Scoring
 from src.oracles.comparer import Comparer
 from src.run_folder.folder import RunFolder
 from src.runtime.device import choose_device
@@ -92,11 +93,18 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
                     "dtype": model.dtype,
                 },
             ),
+            proxy=build_proxy(config, splits, folder),
         ),
         final_split=final,
         folder=folder,
         report=report,
     )
+
+
+def build_proxy(config: RunConfig, splits: Splits, folder: RunFolder) -> Comparer | None:
+    """What scores the evaluation's responses beside the judge: the oracle, if it scores texts and is another model."""
+    asked = not config.collect.from_data and not folder.identity["judge_is_oracle"]
+    return Comparer(config.oracle, splits.world) if asked and isinstance(config.oracle, Scoring) else None
 
 
 def build_collector(

@@ -83,6 +83,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             return
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
         from src.build import build_experiment, quiet_libraries
+        from src.reward_fitting.proxy import with_fitted_proxy
 
         quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
@@ -95,7 +96,8 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         tracking = config.logger.tracking(path, folder.identity, plain, report.say)
         with report.live(), tracking if processes.is_main() else nullcontext(Untracked()) as tracker:
             tracked = replace(folder, tracker=tracker)
-            experiment = build_experiment(config, splits, tracked, report)
+            fitted = with_fitted_proxy(config, splits, path, report)
+            experiment = build_experiment(fitted, splits, tracked, report)
             report.start(config.T)
             experiment.run()
 

@@ -13,6 +13,7 @@ from src.cli.conf import CONF, plain_config
 from src.cli.read_config import read_config
 from src.config import RunConfig
 from src.loop import Experiment
+from src.reward_fitting.proxy import with_fitted_proxy
 from src.run_folder.identity import build_folder, config_yaml
 from src.runtime.report import Report
 from src.storage.rows import read_rows
@@ -54,7 +55,8 @@ def built(folder: Path, cache: Path, *overrides: str, smoke: tuple[str, ...] | N
     splits = config.data.load(config.task.name)
     run_folder = build_folder(config, plain, choices, folder).made_from(splits.fingerprint())
     run_folder.open(config_yaml(plain), force=False)
-    return build_experiment(config, splits, run_folder, Report())
+    report = Report()
+    return build_experiment(with_fitted_proxy(config, splits, folder, report), splits, run_folder, report)
 
 
 def left_behind(folder: Path) -> dict[str, Any]:

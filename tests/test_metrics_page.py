@@ -18,6 +18,7 @@ from src.storage.rows import read_rows
 from tests.analysis.made_runs import ALLOCATIONS, make_run, make_sweep, plan, write_plan
 from tests.commands import called, smoke
 from tests.documents import ROOT
+from tests.reward_fitting.proxies import PROXY
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
 pytestmark = pytest.mark.slow
@@ -131,6 +132,14 @@ def test_a_reward_model(tmp_path: Path, cache: Path) -> None:
     assert set(re.findall(r"`(\w+)`", sentence)) == written(rows) | written(
         one for row in rows for one in row["responses"]
     )
+
+
+def test_a_proxy(tmp_path: Path, cache: Path) -> None:
+    from tests.experiments import built
+
+    built(tmp_path / "run", cache, *PROXY)
+    [row] = read_rows(tmp_path / "run" / "proxy.json")
+    assert set(row) == keys(*tables("`reward.json`"), *tables("`proxy.json`")) - {"config_hash", "seconds"}
 
 
 def test_tables_of_the_analysis(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_what_a_run_leaves(tmp_path: Path, cache: Path) -> None:
         "oracle judge temperature split seed round step annotated_pairs generated_responses n_prompts samples "
         "wins ties losses n_invalid win_rate win_rate_se win_rate_length_controlled gold_score_mean sft_fingerprint "
         "judge_score_mean response_tokens_mean label_tokens_mean "
-        "distinct_3 unique_rate kl_sft resampled passed_over oracle_ties seconds"
+        "distinct_3 unique_rate kl_sft proxy_score_mean resampled passed_over oracle_ties seconds"
     )
     assert set(wanted.split()) <= set(row)
     assert row["n_prompts"] == 12 and row["samples"] == 2 and row["wins"] + row["ties"] + row["losses"] == 24

@@ -26,7 +26,7 @@ def copy(run: Path, tmp_path: Path) -> Path:
 def test_the_command_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(main, run) is None
     said = capsys.readouterr().out
-    assert "agrees       win_rate" in said and "29 agree, 0 differ, 1 not checked" in said
+    assert "agrees       win_rate" in said and "41 agree, 0 differ, 1 not checked" in said
     assert not list(run.glob(".*partial"))
 
 

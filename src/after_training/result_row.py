@@ -66,8 +66,9 @@ def result_row(
         **figures,
         "response_tokens_mean": _mean(system.tokens),
         "label_tokens_mean": _mean(opponent.tokens),
-        # A KL needs the SFT policy, which is not loaded here.
+        # These need the SFT policy and the oracle, which are not loaded here.
         "kl_sft": None,
+        "proxy_score_mean": None,
         "system": request.system,
         "against": request.opponent,
         "length_unit": comparable_lengths(system, opponent)[0],
@@ -131,6 +132,8 @@ def _identity(request: EvaluateRequest, splits: Splits) -> dict[str, Any]:
         "judge": config.judge.name,
         "seed": config.seed,
         "data_fingerprint": splits.fingerprint(),
+        # The SFT policy is not loaded here.
+        "sft_fingerprint": None,
     }
     if request.saved and request.saved.run:
         facts = request.saved.facts()

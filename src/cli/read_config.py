@@ -7,6 +7,7 @@ from typing import Any
 from src.cli.read_fields import read_fields
 from src.config import RunConfig
 from src.learning.schedule import resolve_rounds
+from src.oracles.proxy import ProxyOracle
 from src.runtime.device import device_problems
 
 
@@ -68,6 +69,12 @@ def _across(parts: dict[str, Any]) -> list[str]:
         for group in oracles:
             if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
                 problems.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
+        oracle = None if given else parts.get("oracle")
+        if isinstance(oracle, ProxyOracle) and oracle.annotator.name == "gold" and not data.has_gold_score:
+            problems.append(
+                "oracle=proxy: the gold score labels the proxy's pairs, and only the embedded data has one; "
+                "use data=embedded"
+            )
     return problems
 
 

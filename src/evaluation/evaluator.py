@@ -1,7 +1,7 @@
 """Evaluation: how often a policy's response beats the human text, and the KL from the SFT policy that it took."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Evaluator:
         seed: the run's.
         kl_prompts: the KL is that of the first response to each of so many prompts; None: of all.
         kept: the cache of the SFT policy's responses; None: there is none.
+        proxy: the run's oracle, if it scores texts and is not the judge; its mean score is a figure.
     """
 
     policy: Policy
@@ -50,6 +51,7 @@ class Evaluator:
     seed: int
     kl_prompts: int | None
     kept: KeptResponses | None = None
+    proxy: Comparer | None = None
 
     def evaluate(
         self,
@@ -99,6 +101,7 @@ class Evaluator:
             "response_tokens_mean": float(tokens.mean()),
             "label_tokens_mean": float(label_tokens.mean()),
             "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts[some], [g[0] for g in groups[some]]),
+            "proxy_score_mean": self._proxy_score_mean(asked, texts),
         }
         rows = [
             {
@@ -128,6 +131,11 @@ class Evaluator:
         keys = response_keys(PromptKeys(stream_seed(self.seed, "evaluate", split)).take(len(prompts)), 0, samples)
         with self.policy.using(weights) as model:
             return self.sampler.sample(model, prompts, keys, self.template.end_ids, tick)
+
+    def _proxy_score_mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> float | None:
+        # Without the scores of the previous evaluation, which a resumed run lacks: a network's scores depend on the
+        # batch in their last digits.
+        return None if self.proxy is None else float(replace(self.proxy).scores(prompts, texts).mean())
 
     def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
         """KL(policy || SFT), nats a response: the exact KL of the next-token distributions, summed over the tokens of

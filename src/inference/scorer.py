@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from src.inference import last_layer
 from src.inference.lm_head import Head, token_logps
 from src.inference.row_layout import Layout, packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
 from src.inference.shared_attention import install, uninstall
@@ -152,9 +153,14 @@ class Scorer:
             "position_ids": layout.positions.repeat(members, 1),
             "use_cache": False,
         }
+        where = layout.where
+        if one_mask:
+            rows, places = where.unique(return_inverse=True)
+            if read := last_layer.reads(model, rows):
+                inputs, where = inputs | read, places
         # Plain rows use the model's own logits: models that are scored this way may transform them.
         out = model.base_model(**inputs).last_hidden_state if shared else model(**inputs).logits
-        states = out.reshape(members, -1, out.shape[-1])[:, layout.where].flatten(0, 1)
+        states = out.reshape(members, -1, out.shape[-1])[:, where].flatten(0, 1)
         return layout, states, Head.of(model) if shared else Head(None, None, None)
 
     def shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
@@ -195,10 +201,18 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
         for lengths in ((5, 9), (4, 3), (7, 1))
     )
     responses = list(zip(*answers, strict=True))
-    with torch.no_grad():
-        ours, expected = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
     coarse = model.dtype in (torch.bfloat16, torch.float16)
-    if torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3):
+
+    def agrees() -> bool:
+        with torch.no_grad():
+            ours, expected = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
+        return torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3)
+
+    if shared.packed and last_layer.shorten(model):
+        if agrees():
+            return shared
+        last_layer.restore(model)
+    if agrees():
         return shared
     uninstall(model)
     warn(f"{type(model).__name__} gives other log-probabilities if responses share a prompt: {SLOWER}")

@@ -36,6 +36,7 @@ def attend(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    only_read: bool = False,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """The attention function of rows with shared prompts; any other mask goes to that of transformers.
@@ -45,6 +46,8 @@ def attend(
             for N members of an ensemble.
         attention_mask: for shared prompts (B, 1, S, L) with S < L, or packed lengths, (1, 1, B, 1 + k).
         scaling: factor on the scores; None: d ** -0.5.
+        only_read: with packed lengths, leaves 0 for all tokens of a prompt but the last
+            (`src.inference.last_layer`).
 
     Returns:
         (B, L, heads, d), and None in place of attention weights.
@@ -52,7 +55,7 @@ def attend(
     if (cache := current_cache()) is not None:
         return cache.attend(query, scaling), None
     if attention_mask is not None and attention_mask.dtype == torch.long and attention_mask.dim() == 4:
-        return _attend_packed(query, key, value, attention_mask[0, 0].tolist(), scaling), None
+        return _attend_packed(query, key, value, attention_mask[0, 0].tolist(), scaling, only_read), None
     if attention_mask is None or attention_mask.shape[2] == query.shape[2]:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     groups = query.shape[1] // key.shape[1]
@@ -72,7 +75,19 @@ def _attend_row(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: 
     return torch.cat([out, of_responses], dim=2)
 
 
-def _attend_packed(query: Tensor, key: Tensor, value: Tensor, lengths: list[list[int]], scale: float | None) -> Tensor:
+def _attend_read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float | None) -> Tensor:
+    """As `_attend_row`, with 0 for all tokens of the prompt but the last."""
+    S, L = mask.shape
+    last = torch.cat([mask.new_ones(1, L - S), mask.new_zeros(1, S)], dim=1)
+    out = scaled_dot_product_attention(
+        query[:, :, L - S - 1 :], key, value, attn_mask=torch.cat([last, mask]), scale=scale
+    )
+    return torch.cat([torch.zeros_like(query[:, :, : L - S - 1]), out], dim=2)
+
+
+def _attend_packed(
+    query: Tensor, key: Tensor, value: Tensor, lengths: list[list[int]], scale: float | None, only_read: bool
+) -> Tensor:
     """Attention prompt by prompt: (N, sum of lengths, heads, d).
 
     Computed in float32: prompts are packed on a CPU, where torch's attention is faster in float32 than in bfloat16, and
@@ -83,8 +98,9 @@ def _attend_packed(query: Tensor, key: Tensor, value: Tensor, lengths: list[list
     query, key, value = query.float(), key.float(), value.float()
     # split, not slicing: the gradient of a slice is a tensor as large as all prompts together.
     parts = (tensor.split([sum(row) for row in lengths], dim=2) for tensor in (query, key, value))
+    attend_one = _attend_read if only_read else _attend_row
     out = [
-        _attend_row(q, repeat_kv(k, groups), repeat_kv(v, groups), _response_mask(tuple(row), q.device), scale)
+        attend_one(q, repeat_kv(k, groups), repeat_kv(v, groups), _response_mask(tuple(row), q.device), scale)
         for row, q, k, v in zip(lengths, *parts, strict=True)
     ]
     return torch.cat(out, dim=2).transpose(1, 2).to(dtype)

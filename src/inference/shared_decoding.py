@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from src.inference import last_layer
 from src.inference.lm_head import Head
 from src.inference.row_layout import packed_layout, shared_layout
 from src.inference.shared_cache import SharedCache
@@ -39,8 +40,9 @@ class SharedDecoder:
         layout = lay_out(prompts, [[(0,)]] * len(prompts), model.device)
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
         self.cache = SharedCache(lengths, k)
-        states = self._states(layout.ids, layout.positions, layout.mask).flatten(0, 1)
-        self.logits = self.head.logits(states[layout.where]).repeat_interleave(k, 0)
+        read = last_layer.reads(model, layout.where) if on_cpu else {}
+        states = self._states(layout.ids, layout.positions, layout.mask, **read).flatten(0, 1)
+        self.logits = self.head.logits(states if read else states[layout.where]).repeat_interleave(k, 0)
         self.positions = lengths.repeat_interleave(k)
 
     def keep(self, rows: Tensor) -> None:
@@ -55,13 +57,14 @@ class SharedDecoder:
         self.positions = self.positions + 1
         self.logits = self.head.logits(states[:, 0], self.linear)
 
-    def _states(self, ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """Hidden states of the last layer, (rows, L, d), for ids and positions (rows, L)."""
+    def _states(self, ids: Tensor, positions: Tensor, mask: Tensor, **read: Tensor) -> Tensor:
+        """Hidden states of the last layer, (rows, L, d), for ids and positions (rows, L); of the read rows only."""
         states: Tensor = self.model.base_model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
+            **read,
         ).last_hidden_state
         return states

@@ -12,6 +12,7 @@ from src.cli.read_config import read_config
 from src.cli.read_fields import read_fields
 from src.cli.taken import Taken
 from src.config import RunConfig
+from src.oracles.proxy import ProxyOracle
 from src.reward_fitting.spec import RewardSpec
 from src.run_folder.round_files import round_files
 
@@ -60,6 +61,8 @@ def read_reward_config(plain: Mapping[str, Any]) -> tuple[RunConfig | None, Rewa
     config, problems = read_config({key: value for key, value in plain.items() if key not in OWN}, used)
     problems += own_problems
     problems += run_problems(runs)
+    if config is not None and not runs and isinstance(config.oracle, ProxyOracle):
+        problems.append("oracle=proxy: src.reward fits a reward model itself; choose the oracle that labels its pairs")
     if config is not None:
         fits_sft_policy = parts["reward"] is None or parts["reward"].path is None
         model = config.model.name if fits_sft_policy else None

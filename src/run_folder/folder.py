@@ -80,7 +80,7 @@ class RunFolder:
         if force:
             for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            for name in ("config.yaml", "identity.json", SUMS, *GROWING):
+            for name in ("config.yaml", "identity.json", "proxy.json", SUMS, *GROWING):
                 (self.path / name).unlink(missing_ok=True)
         saved = self._saved_identity()
         if saved is not None and saved["config_hash"] != self.identity["config_hash"]:

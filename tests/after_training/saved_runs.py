@@ -13,7 +13,10 @@ DATA = EmbeddedData(train=64, validation=8, test=12, seed=0)
 ROWS = DATA.load("tldr")
 
 
-LORA = ("model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "evaluate.temperature=0")
+LORA = (
+    "model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "learning_rate=0.02",
+    "evaluate.temperature=0", "evaluate.samples=1",
+)  # fmt: skip
 
 
 def saved_run(folder: Path, *overrides: str, base: str | None = None) -> Path:

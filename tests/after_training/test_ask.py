@@ -17,7 +17,7 @@ from tests.commands import called
 
 @pytest.fixture(scope="module")
 def run(finished_run: Callable[..., Path]) -> Path:
-    return finished_run("F=2,seed=0", "evaluate.temperature=0")
+    return finished_run("F=2,seed=0", "evaluate.temperature=0", "evaluate.samples=1")
 
 
 @pytest.fixture(scope="module")

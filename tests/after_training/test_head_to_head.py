@@ -30,7 +30,7 @@ def test_a_run_gets_its_own_result_again(
         and row["against"] == "label"
     )
     changed = {key for key in expected if row[key] != expected[key]}
-    assert changed <= {"kl_sft", "git_sha"} and row["kl_sft"] is None
+    assert changed <= {"kl_sft", "git_sha", "sft_fingerprint"} and row["kl_sft"] is None
     said = [one for one in read_rows(folder / "samples.jsonl") if one["round"] == expected["round"]]
     assert read_rows(samples) == [{k: v for k, v in one.items() if k not in ("split", "round", "step")} for one in said]
 
@@ -132,7 +132,7 @@ def test_a_policy_against_a_file_says_both_texts(run: Path, tmp_path: Path) -> N
     other.write_text("".join(f"other {i}\n" for i in range(12)))
     assert called(main, f"policy={run}", f"against={other}", f"samples={samples}") is None
     rows = read_rows(samples)
-    assert [one["against"] for one in rows] == [f"other {i}" for i in range(12)]
+    assert [one["against"] for one in rows] == [f"other {i}" for i in range(12) for _ in range(2)]
     for one in rows:
         difference = one["response_score"] - one["against_score"]
         assert one["label_score"] is None and one["outcome"] == (0.5 if not difference else float(difference > 0))

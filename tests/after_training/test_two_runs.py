@@ -77,7 +77,7 @@ def test_weights_and_win_rates_that_differ(run: FinishedRun, tmp_path: Path) -> 
     with pytest.raises(RunError, match="adapter_model.safetensors"):
         read_undamaged_run(other.path)
     for row, rate in ((run.result, 0.40), (other.result, 0.49)):
-        row |= {"win_rate": rate, "n_prompts": 500}
+        row |= {"win_rate": rate, "win_rate_se": 0.0222, "n_prompts": 500}
     assert states(run, other)["win rate"] == AGREES
     other.result["win_rate"] = 0.51
     assert states(run, other)["win rate"] == DIFFERS

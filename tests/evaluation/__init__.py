@@ -1,1 +1,4 @@
-"""Tests of win rates and their intervals."""
+"""Tests of evaluations. These modules are tested elsewhere:
+
+judged: test_evaluator.py
+"""

@@ -79,6 +79,35 @@ def test_samples_and_row_agree(experiment: Build) -> None:
     assert row["judge_score_mean"] == pytest.approx(np.mean([one["response_score"] for one in samples]))
 
 
+def test_an_oracle_that_scores_and_is_not_the_judge_scores_every_evaluations_responses(experiment: Build) -> None:
+    run = experiment("evaluate.every=2", "evaluate.validation_prompts=8")
+    assert run.evaluator.proxy is None  # the oracle is the judge
+    oracle = Judge()
+    run.evaluator.proxy = Comparer(oracle, None)
+    run.run()
+    rows = read_rows(run.folder.path / "results.jsonl")
+    samples = read_rows(run.folder.path / "samples.jsonl")
+    assert len(rows) == 4
+    asked = []
+    for row in rows:
+        texts = [one["response"] for one in samples if (one["split"], one["step"]) == (row["split"], row["step"])]
+        assert row["proxy_score_mean"] == pytest.approx(np.mean([len(text) for text in texts]))
+        asked += list(dict.fromkeys(texts))
+    # Each evaluation asks for all of its scores, so that a resumed run asks the same.
+    assert sorted(oracle.texts) == sorted(asked)
+
+
+@pytest.mark.parametrize("judge", ["gold", "embedding"])
+def test_without_such_an_oracle_there_is_no_score(
+    experiment: Build, monkeypatch: pytest.MonkeyPatch, judge: str
+) -> None:
+    monkeypatch.setattr(EmbeddingOracle, "load", lambda self: None)
+    monkeypatch.setattr(EmbeddingOracle, "problems", lambda self: [])
+    monkeypatch.setattr(EmbeddingOracle, "score", lambda self, world, prompts, texts: [float(len(t)) for t in texts])
+    proxy = experiment("oracle=embedding", f"judge={judge}").evaluator.proxy
+    assert (proxy is None) == (judge == "embedding")
+
+
 def test_kl_equals_a_plain_computation(experiment: Build) -> None:
     run = experiment("learning_rate=0.02", "evaluate.every=0")
     run.run()

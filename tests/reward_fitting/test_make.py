@@ -144,13 +144,13 @@ def test_what_fails_halfway_leaves_the_model_before(
         raise RunError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RunError, match="killed"):
-        patched.setattr("src.reward_fitting.make.judge_held_out", fail)
+        patched.setattr("src.reward_fitting.fit_and_judge.judge_held_out", fail)
         make(composed(*arguments))
     assert not (tmp_path / "reward").exists()
     make(composed(*arguments))
     before = (tmp_path / "reward" / "reward.json").read_text()
     with monkeypatch.context() as patched, pytest.raises(RunError, match="killed"):
-        patched.setattr("src.reward_fitting.make.judge_held_out", fail)
+        patched.setattr("src.reward_fitting.fit_and_judge.judge_held_out", fail)
         make(composed(*arguments, "force=true"))
     assert (tmp_path / "reward" / "reward.json").read_text() == before
     assert (tmp_path / "reward" / "model.safetensors").is_file()

@@ -76,7 +76,8 @@ def test_rows_after_a_checkpoint_are_dropped_and_those_before_it_have_to_be_ther
     resumed.go_back_to(state)
     assert read_rows(run.path / "metrics.jsonl") == [STEP] and read_rows(run.path / "samples.jsonl") == []
     assert folder(tmp_path, config_hash="c2").problems(state) == [
-        f"the checkpoints in {run.checkpoint} are of a run with another configuration or on other rows"
+        f"the checkpoints in {run.checkpoint} are of a run with another configuration, on other rows or from another "
+        "SFT policy"
     ]
     metrics = run.path / "metrics.jsonl"
     metrics.write_text(metrics.read_text().replace("0.7", "0.6"))

@@ -12,7 +12,9 @@ from src.runtime.report import Report, percent
 
 SFT: dict[str, Any] = {
     "win_rate": 0.359, "win_rate_length_controlled": None, "response_tokens_mean": 17.7, "label_tokens_mean": 48.5,
-    "distinct_3": 0.725, "kl_sft": 0.0, "n_prompts": 64, "split": "validation", "n_invalid": 0, "oracle_calls": 0,
+    "kl_sft": 0.0, "n_prompts": 64, "samples": 1, "split": "validation", "n_invalid": 0, "oracle_calls": 0,
+    "win_rate_se": 0.06, "win_rate_lowest": 0.359, "win_rate_highest": 0.359, "win_rate_length_controlled_se": None,
+    "length_controlled_why": None, "gold_score_mean": None, "label_gold_score_mean": None,
     "oracle_cached": 0, "oracle_tokens": 0, "judge_calls": 0, "judge_cached": 0, "judge_tokens": 0,
     "judge_is_oracle": False, "loss": "dpo", "reference": "behavior", "F": 4,
 }  # fmt: skip
@@ -61,21 +63,33 @@ def test_only_the_main_process_prints(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_the_table_of_results_and_what_is_said_below_it() -> None:
     report, out = reporting()
     final = SFT | {
-        "win_rate": 0.5, "win_rate_length_controlled": 0.4594, "kl_sft": 3.14159, "n_invalid": 2, "judge_calls": 5,
+        "win_rate": 0.5, "win_rate_length_controlled": 0.4594, "win_rate_length_controlled_se": 0.0712,
+        "kl_sft": 3.14159, "n_invalid": 2, "win_rate_lowest": 0.484, "win_rate_highest": 0.516, "judge_calls": 5,
         "judge_tokens": 70, "judge_cached": 3, "judge_is_oracle": True,
     }  # fmt: skip
     report.result(SFT, final, Path("run"))
     said = " ".join(out.getvalue().split())
     assert "64 prompts of validation, against the human text" in said
     for cells in (
-        ("SFT", "35.9%", "-", "17.7 (48.5)", "0.725", "0.00"),
-        ("dpo, reference behavior, F=4", "50.0%", "45.9%", "17.7 (48.5)", "0.725", "3.14"),
+        ("SFT", "35.9 ± 6.0 %", "-", "17.7 (48.5)", "0.00"),
+        ("dpo, reference behavior, F=4", "50.0 ± 6.0 %", "45.9 ± 7.1 %", "17.7 (48.5)", "3.14"),
     ):
         assert any(all(cell in line for cell in cells) for line in out.getvalue().splitlines()), cells
     assert "warning: 2 answers of the judge could not be read and count as no vote (n_invalid)" in said
+    assert "the win rate is between 48.4% and 51.6%" in said and "gold score" not in said
     assert "The judge: paid for 5 answers, 70 tokens; 3 more answers came from the cache." in said
     assert "The oracle: paid" not in said
     assert "The judge is the oracle's model" in said and "run/samples.jsonl" in said
+
+
+def test_the_gold_score_and_the_number_of_responses_are_in_the_table() -> None:
+    report, out = reporting()
+    exact = SFT | {"gold_score_mean": 3.214, "label_gold_score_mean": 3.7, "samples": 4}
+    why = "all responses are longer than the texts they were compared with"
+    report.result(exact, exact | {"length_controlled_why": why}, Path("run"))
+    said = " ".join(out.getvalue().split())
+    assert "64 prompts of validation, 4 responses each, against the human text" in said
+    assert "3.21 (3.70)" in said and f"no length-controlled win rate: {why}" in said
 
 
 def test_percentages() -> None:

@@ -18,10 +18,14 @@ TOLERANCE, TOLERANCE_OF_FIT = 1e-9, 1e-4
 def evaluations(run: FinishedRun) -> list[Check]:
     """Every figure of the result rows that the samples determine, a check a figure, over all rows."""
     by_figure: dict[str, list[tuple[dict[str, Any], Any]]] = {}
+    absent = []
     for row in run.results:
-        for name, value in recomputed(run.samples_of(row)).items():
-            by_figure.setdefault(name, []).append((row, value))
-    checks = []
+        if samples := run.samples_of(row):
+            for name, value in recomputed(samples).items():
+                by_figure.setdefault(name, []).append((row, value))
+        else:
+            absent.append(f"none of the evaluation after step {row['step']} on {row['split']}")
+    checks = [none_of("samples of evaluations", absent, f"{len(run.samples)} responses")]
     for name, rows in by_figure.items():
         tolerance = TOLERANCE_OF_FIT if name.startswith(CONTROLLED) else TOLERANCE
         problems = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from src.after_training.check import Check, close, few, none_of, unknown
+from src.after_training.check import Check, close, few, none_of, shown, unknown
 from src.after_training.checks.evaluations import TOLERANCE
 from src.after_training.finished_run import FinishedRun
 from src.data.splits import Splits
@@ -77,36 +77,67 @@ def scores(run: FinishedRun, parts: Mapping[str, Any], splits: Splits | None, pr
     checks = [_scored_again("scores of the judge", judge, splits, judged, problems)]
     if run.result["oracle"] != "dataset":
         checks.append(_scored_again("scores of the oracle", oracle, splits, annotated, problems))
+    if run.result.get("proxy_score_mean") is not None:
+        checks.append(_proxy_again(run, oracle, splits, problems))
     return checks
+
+
+def _proxy_again(run: FinishedRun, oracle: Oracle | None, splits: Splits | None, problems: Sequence[str]) -> Check:
+    """Scores the responses of the final evaluation with the oracle, and compares their mean."""
+    name, samples = "proxy_score_mean", run.samples_of(run.result)
+    asked = [(row["prompt"], row["response"]) for row in samples]
+    again = _scores_now(oracle, splits, asked, problems)
+    if isinstance(again, str):
+        return unknown(name, again)
+    reported, mean = run.result[name], float(np.mean(np.array(again, dtype=float)))
+    differing = [] if close(reported, mean, TOLERANCE_OF_MODEL) else [f"{reported} in results.jsonl, {mean} now"]
+    return none_of(name, differing, shown(mean))
 
 
 def _scored_again(
     name: str, oracle: Oracle | None, splits: Splits | None, reported: Sequence[Scored], problems: Sequence[str]
 ) -> Check:
-    """Scores texts again. A paid oracle is not asked."""
-    if oracle is None:
-        return unknown(name, few(line for line in problems if line.startswith(("oracle", "judge"))))
-    if not isinstance(oracle, Scoring):
-        return unknown(name, f"{oracle.name} compares and gives none, and asking it again would cost something")
-    if obstacles := oracle.problems():
-        return unknown(name, few(obstacles))
-    is_gold = oracle.name == "gold"
-    if is_gold and splits is None:
-        return unknown(name, "the data cannot be read")
-    rows = {row.prompt: row for rows in (splits.named().values() if splits else ()) for row in rows}
-    # The gold oracle scores by a row's hidden facts.
-    known = [scored for scored in reported if scored[0] in rows] if is_gold else reported
-    prompts = [Prompt(index, rows.get(text, Row(text, "")), (), ()) for index, (text, _, _) in enumerate(known)]
-    try:
-        oracle.load()
-        again = Comparer(oracle, splits.world if splits else None).scores(prompts, [text for _, text, _ in known])
-    except (ConfigError, RunError, OSError) as error:
-        return unknown(name, " ".join(str(error).split()))
+    """Scores texts again, and compares each score with the reported one."""
+    again = _scores_now(oracle, splits, [(prompt, text) for prompt, text, _ in reported], problems)
+    if oracle is None or isinstance(again, str):
+        return unknown(name, str(again))
+    tolerance = TOLERANCE if oracle.name == "gold" else TOLERANCE_OF_MODEL
     differing = [
         f"{score} of {text[:40]!r}, {now} now"
-        for (_, text, score), now in zip(known, again.tolist(), strict=True)
-        if not close(score, now, TOLERANCE if is_gold else TOLERANCE_OF_MODEL)
+        for (_, text, score), now in zip(reported, again, strict=True)
+        if now is not None and not close(score, now, tolerance)
     ]
-    if len(known) < len(reported):
-        differing.append(f"{len(reported) - len(known)} texts belong to no prompt of the data")
+    if strangers := again.count(None):
+        differing.append(f"{strangers} texts belong to no prompt of the data")
     return none_of(name, differing, f"{len(reported)} of {oracle.name}")
+
+
+def _scores_now(
+    oracle: Oracle | None, splits: Splits | None, asked: Sequence[tuple[str, str]], problems: Sequence[str]
+) -> list[float | None] | str:
+    """The oracle's scores of (prompt, text) pairs, or why there are none. A paid oracle is not asked.
+
+    Returns:
+        A score each; None from the gold oracle for a prompt that is not of the data. Or the reason, as text.
+    """
+    if oracle is None:
+        return few(line for line in problems if line.startswith(("oracle", "judge")))
+    if not isinstance(oracle, Scoring):
+        return f"{oracle.name} compares and gives none, and asking it again would cost something"
+    if obstacles := oracle.problems():
+        return few(obstacles)
+    is_gold = oracle.name == "gold"
+    if is_gold and splits is None:
+        return "the data cannot be read"
+    rows = {row.prompt: row for rows in (splits.named().values() if splits else ()) for row in rows}
+    # The gold oracle scores by a row's hidden facts.
+    known = [index for index, (prompt, _) in enumerate(asked) if prompt in rows or not is_gold]
+    prompts = [Prompt(index, rows.get(asked[index][0], Row(asked[index][0], "")), (), ()) for index in known]
+    try:
+        oracle.load()
+        comparer = Comparer(oracle, splits.world if splits else None)
+        scores = comparer.scores(prompts, [asked[index][1] for index in known]).tolist()
+    except (ConfigError, RunError, OSError) as error:
+        return " ".join(str(error).split())
+    by_index = dict(zip(known, scores, strict=True))
+    return [by_index.get(index) for index in range(len(asked))]

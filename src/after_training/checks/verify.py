@@ -17,8 +17,10 @@ from src.after_training.finished_run import FinishedRun, read_finished_run
 from src.cli.read_fields import read_fields
 from src.config import Data, TaskSpec
 from src.oracles.base import Oracle
+from src.oracles.proxy import ProxyOracle
 from src.runtime.errors import RunError
 from src.runtime.report import Report
+from src.storage.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ def verify(path: Path, rerun: bool, report: Report) -> list[Check]:
     """
     run = read_finished_run(path)
     parts, problems = read_fields(Parts, {name: run.config.get(name) for name in ("task", "data", "oracle", "judge")})
+    if isinstance(parts["oracle"], ProxyOracle):
+        parts["oracle"], missing = _fitted_proxy(path, parts["oracle"])
+        problems += missing
     try:
         checks = _of_files(run, parts, problems)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -55,6 +60,21 @@ def verify(path: Path, rerun: bool, report: Report) -> list[Check]:
             "is damaged, or was made by another version"
         ) from error
     return [*checks, responses(run, report)] if rerun else checks
+
+
+def _fitted_proxy(path: Path, proxy: ProxyOracle) -> tuple[Oracle | None, list[str]]:
+    """The reward model that labelled a run's pairs, in the folder that proxy.json names.
+
+    Args:
+        path: the run's folder.
+
+    Returns:
+        The oracle, or None if proxy.json does not name it; and the problems, a line each.
+    """
+    rows = read_rows(path / "proxy.json")
+    if len(rows) != 1 or not isinstance(rows[0].get("path"), str):
+        return None, ["oracle: proxy.json, which names the folder of the reward model, is missing or damaged"]
+    return proxy.fitted(Path(rows[0]["path"])), []
 
 
 def _of_files(run: FinishedRun, parts: Mapping[str, Any], problems: Sequence[str]) -> list[Check]:

@@ -18,6 +18,11 @@ from tests.commands import called
 SCORES = {"outcomes of samples", "scores of the judge", "judge_score_mean"}
 
 
+def turned(score: str, sign: int) -> Callable[[list[dict[str, Any]]], object]:
+    """Gives the last sample a score that turns its outcome."""
+    return lambda rows: rows[-1].update({score: sign * (-99.0 if rows[-1]["outcome"] else 99.0)})
+
+
 TAMPERED: dict[str, tuple[str, Callable[[list[dict[str, Any]]], object], set[str]]] = {
     "a better win rate": ("results.jsonl", set_in(-1, "win_rate", 0.9), {"win_rate"}),
     "an earlier row": ("results.jsonl", set_in(1, "ties", 7), {"ties"}),
@@ -44,17 +49,17 @@ TAMPERED: dict[str, tuple[str, Callable[[list[dict[str, Any]]], object], set[str
     "ties of the oracle": (
         "results.jsonl", set_in(-1, "oracle_ties", 3), {"ties and unusable answers", "what the last round noted"},
     ),
-    "a score": ("samples.jsonl", set_in(-1, "response_score", -99.0), SCORES),
+    "a score": ("samples.jsonl", turned("response_score", 1), SCORES),
     "a label's score": (
-        "samples.jsonl", set_in(-1, "label_score", 99.0), {"outcomes of samples", "scores of the judge"},
+        "samples.jsonl", turned("label_score", -1), {"outcomes of samples", "scores of the judge"},
     ),
     "an outcome": ("samples.jsonl", set_in(-1, "outcome", 0.5), {
-        "wins", "ties", "win_rate", "win_rate_length_controlled", "outcomes of samples",
+        "ties", "win_rate", "win_rate_se", "win_rate_length_controlled", "outcomes of samples",
     }),
     "a prompt": ("samples.jsonl", set_in(-1, "prompt", "What?"), {
         "prompts and labels of samples", "scores of the judge"}),
     "a sample twice": ("samples.jsonl", lambda rows: rows.append(rows[-1]), {
-        "n_prompts", "judge_score_mean", "distinct_3", "unique_rate",
+        "judge_score_mean", "gold_score_mean", "distinct_3", "unique_rate",
     }),
     "a step": ("metrics.jsonl", lambda rows: rows.pop(1), {"steps in metrics.jsonl"}),
     "a preference": (
@@ -76,10 +81,16 @@ TAMPERED: dict[str, tuple[str, Callable[[list[dict[str, Any]]], object], set[str
 
 
 # They move by what the other rows say, too.
+RATES = {
+    "wins", "losses", "win_rate_low", "win_rate_high", "win_rate_lowest", "win_rate_highest",
+    "win_rate_length_controlled_se",
+}  # fmt: skip
 MAY = {
-    "a sample twice": {
-        "wins", "ties", "losses", "win_rate", "win_rate_length_controlled", "response_tokens_mean", "label_tokens_mean",
-    }
+    "an outcome": RATES,
+    "a sample twice": RATES | {
+        "ties", "win_rate", "win_rate_se", "win_rate_length_controlled", "response_tokens_mean", "label_tokens_mean",
+        "gold_score_se", "label_gold_score_mean",
+    },
 }  # fmt: skip
 
 

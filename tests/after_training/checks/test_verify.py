@@ -9,9 +9,10 @@ import pytest
 from src.after_training.check import AGREES, DIFFERS, UNKNOWN
 from src.storage.checksums import SUMS
 from src.storage.rows import read_rows
-from tests.after_training.checks.changed import differing, rewritten, states
+from tests.after_training.checks.changed import differing, rewritten, set_in, states
 from tests.classifiers import save_classifier
 from tests.commands import small_run
+from tests.reward_fitting.proxies import PROXY
 
 # Rounds that are large enough for an allocation.
 SMALL = ("F=2", "allocation.min_pool=4", "oracle.temperature=0")
@@ -21,7 +22,7 @@ SMALL = ("F=2", "allocation.min_pool=4", "oracle.temperature=0")
 def test_a_run_agrees_with_itself(run: Path) -> None:
     found = states(run, rerun=True)
     assert {what for what, state in found.items() if state != AGREES} == {"kl_sft"}
-    assert found["kl_sft"] == UNKNOWN and len(found) == 31
+    assert found["kl_sft"] == UNKNOWN and len(found) == 43
 
 
 @pytest.mark.slow
@@ -29,7 +30,7 @@ def test_a_run_agrees_with_itself(run: Path) -> None:
     "overrides",
     [
         ("model=tiny_lora", "ensemble=2", "model.lora.rank=4", "F=T", "reference=sft", "batch_size=3"),
-        ("F=1", "evaluate.every=0", "evaluate.temperature=0", "loss=ipo", "T=2"),
+        ("F=1", "evaluate.every=0", "evaluate.temperature=0", "evaluate.samples=1", "loss=ipo", "T=2"),
         ("allocation=random_pairs", "F=2", "allocation.min_pool=4", "oracle.temperature=0"),
     ],
 )
@@ -62,10 +63,32 @@ def test_other_data_differ_and_data_that_are_gone_are_not_checked(tmp_path: Path
     }  # fmt: skip
 
 
+def test_a_run_with_a_proxy_agrees_while_the_proxy_is_there(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run", tmp_path / "cache", *PROXY, "oracle.temperature=0.5", "F=2")
+    found = states(run, rerun=True)
+    assert {what for what, state in found.items() if state != AGREES} == {"kl_sft"}
+    assert {"scores of the oracle", "preferences of pairs", "proxy_score_mean"} <= set(found)
+    whole = (run / "results.jsonl").read_text()
+    rewritten(run / "results.jsonl", set_in(-1, "proxy_score_mean", 3.0))
+    assert differing(run) == {"files", "proxy_score_mean"}
+    (run / "results.jsonl").write_text(whole)
+    shutil.rmtree(tmp_path / "cache")
+    found = states(run)
+    assert {what for what, state in found.items() if state != AGREES} == {
+        "kl_sft", "scores of the oracle", "proxy_score_mean",
+    }  # fmt: skip
+    assert DIFFERS not in found.values()
+    (run / "proxy.json").unlink()
+    found = states(run)
+    assert {what for what, state in found.items() if state == UNKNOWN} == {
+        "kl_sft", "scores of the oracle", "proxy_score_mean", "preferences of pairs",
+    }  # fmt: skip
+    assert differing(run) == {"files"}
+
+
 @pytest.mark.slow
 def test_runs_of_earlier_versions_are_checked_as_far_as_they_go(copy: Path) -> None:
     (copy / SUMS).unlink()
-    rewritten(copy / "samples.jsonl", lambda rows: [row.pop("label_tokens") for row in rows])
     for file in ("identity.json", "results.jsonl"):
         rewritten(copy / file, lambda rows: [row.pop("data_fingerprint") for row in rows])
     found = states(copy)
@@ -73,7 +96,6 @@ def test_runs_of_earlier_versions_are_checked_as_far_as_they_go(copy: Path) -> N
     assert {what for what, state in found.items() if state == UNKNOWN} == {
         "kl_sft",
         "files",
-        "lengths",
         "data_fingerprint",
     }
 
