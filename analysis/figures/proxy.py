@@ -23,7 +23,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     """A row per run and evaluation with both scores.
 
     `proxy` and `gold` are scores minus the score of the SFT policy on the same prompts, divided by the largest mean
-    gain of that score over seeds on the (task, loss) pair, of any method.
+    change of that score over seeds on the (task, loss) pair, up or down, of any method.
     """
     rows = []
     for task, loss, method in facts.present(grid):
@@ -42,10 +42,10 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     for name, _, _ in SCORES.values():
         means = table.groupby(["task", "loss", "method", "split", "step"])[name].mean()
-        largest = means.groupby(["task", "loss"]).max()
+        largest = means.abs().groupby(["task", "loss"]).max()
         unit = [largest[pair] for pair in zip(table["task"], table["loss"], strict=True)]
-        # Without any gain there is no unit, and nothing to draw.
-        table[name] = table[name] / [gain if gain > 0 else float("nan") for gain in unit]
+        # Without any change there is no unit, and nothing to draw.
+        table[name] = table[name] / [change if change > 0 else float("nan") for change in unit]
     return table
 
 
@@ -86,7 +86,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             panel.set_title(f"{title_of(task, loss)}\n{name}", fontsize=9)
             panel.axhline(0, color="black", linewidth=0.8, linestyle=":")
             _draw_method(panel, rows[rows["method"] == name])
-        panels[0].set_ylabel("gain over the SFT policy\n(1: largest mean gain)")
+        panels[0].set_ylabel("gain over the SFT policy\n(1: largest mean change)")
     for panel in grid[-1]:
         panel.set_xlabel("KL to the SFT policy (nats)")
     legend_below(figure, list(grid.ravel()))
@@ -113,8 +113,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     return (
         "Over-optimization of the oracle's score: mean score of the oracle (the proxy, which labelled the pairs) and "
         "mean gold score of the responses, against KL(policy || SFT policy). Each score is shown as its gain over the "
-        "SFT policy on the same prompts, in units of the largest mean gain over seeds of any method on that task and "
-        "loss, so 1 is the best that was reached. A gold line that falls while the proxy line rises shows "
+        "SFT policy on the same prompts, in units of the largest change, up or down, of the mean over seeds of any method "
+        "on that task and loss. A gold line that falls while the proxy line rises shows "
         f"over-optimization. Thick lines: means over seeds on {_prompts(during)} prompts, thin lines seeds; diamonds: "
         f"the final evaluation on {_prompts(final)} prompts. No intervals are shown."
     )

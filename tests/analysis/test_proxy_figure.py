@@ -65,7 +65,14 @@ def test_the_unit_is_of_the_mean_over_seeds() -> None:
     assert table["proxy"].max() == pytest.approx(1.5)
 
 
-def test_without_a_gain_there_is_nothing_to_draw_but_no_error() -> None:
+def test_a_score_that_only_falls_is_shown() -> None:
+    worse = run()
+    falls = [{**one, "gold_score_mean": 5 - one["step"] / 16} for one in worse.evaluations]
+    table = table_of(grid_of(Run("falls", {**worse.row, "gold_score_mean": 3.0}, tuple(falls), {}, None)))
+    assert table["gold"].tolist() == pytest.approx([0, -1 / 3, -2 / 3, -1, -2 / 3])
+
+
+def test_without_a_change_there_is_nothing_to_draw_but_no_error() -> None:
     flat = run()
     flat = Run("flat", flat.row, tuple(one | {"gold_score_mean": 5.0} for one in flat.evaluations), {}, None)
     table = table_of(grid_of(flat))
