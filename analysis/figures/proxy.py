@@ -113,8 +113,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     return (
         "Over-optimization of the oracle's score: mean score of the oracle (the proxy, which labelled the pairs) and "
         "mean gold score of the responses, against KL(policy || SFT policy). Each score is shown as its gain over the "
-        "SFT policy on the same prompts, in units of the largest change, up or down, of the mean over seeds of any method "
-        "on that task and loss. A gold line that falls while the proxy line rises shows "
+        "SFT policy on the same prompts, in units of the largest change, up or down, of the mean over seeds of any "
+        "method on that task and loss. A gold line that falls while the proxy line rises shows "
         f"over-optimization. Thick lines: means over seeds on {_prompts(during)} prompts, thin lines seeds; diamonds: "
         f"the final evaluation on {_prompts(final)} prompts. No intervals are shown."
     )
