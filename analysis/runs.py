@@ -1,4 +1,4 @@
-"""Reads run folders: each finished run as a `Run`, each other one as a `Skipped` with the reason."""
+"""Reads run folders and archives: each finished run as a `Run`, each other one as a `Skipped` with the reason."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from analysis.archive import read_archive
 from analysis.errors import AnalysisError
 from analysis.rows import row_problem
 
@@ -23,11 +24,11 @@ class Run:
     """A finished run.
 
     Attributes:
-        where: its folder, or its address on W&B, as messages name it.
+        where: its folder, its archive and name, or its address on W&B, as messages name it.
         row: its result, the last row of results.jsonl.
         evaluations: the other rows in the order written: evaluations during training, and of the SFT policy (round -1).
         settings: its resolved configuration, dotted key -> value; empty if there is none.
-        folder: folder with its metrics and samples; None for a run read from W&B.
+        folder: folder with its metrics and samples; None for a run from an archive or from W&B.
     """
 
     where: str
@@ -46,15 +47,18 @@ class Skipped:
 
 
 def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
-    """Every finished run below the folders, sorted by path within a folder, and the runs left out.
+    """Every finished run below the folders and in the archives, and the runs left out.
+
+    An archived run that is also elsewhere, with the same configuration, seed and win rate, counts once.
 
     Raises:
-        AnalysisError: if a folder does not exist.
+        AnalysisError: if a folder does not exist, or a file is no sound archive.
     """
+    archives = [path for path in folders if path.is_file() and path.name.endswith(".jsonl.gz")]
     absent = [
         f"{folder}: {'that is a file; expected a folder of runs' if folder.exists() else 'no such folder'}"
         for folder in folders
-        if not folder.is_dir()
+        if not folder.is_dir() and folder not in archives
     ]
     if absent:
         raise AnalysisError(absent)
@@ -70,7 +74,18 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
             runs.append(read)
         else:
             skipped.append(read)
+    known = {_identity(run.row) for run in runs}
+    for line in (line for archive in archives for line in read_archive(archive)):
+        if problem := row_problem(line.rows) if line.rows else "unfinished: no evaluation":
+            skipped.append(Skipped(line.where, problem.replace("results.jsonl", "the archive")))
+        elif _identity(line.rows[-1]) not in known:
+            known.add(_identity(line.rows[-1]))
+            runs.append(Run(line.where, line.rows[-1], tuple(line.rows[:-1]), line.settings, None))
     return runs, skipped
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["config_hash"], row["seed"], row["win_rate"]
 
 
 def run_folders(folder: Path) -> Iterator[Path]:

@@ -1,12 +1,11 @@
 """The grid of a W&B sweep file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from src.cli.compose import Job
 from src.runtime.errors import ConfigError
 
 Grid = dict[str, list[str]]
@@ -48,17 +47,6 @@ def narrowed(grid: Grid, overrides: Iterable[str]) -> list[str]:
     given = list(overrides)
     keys = {override.partition("=")[0] for override in given}
     return [f"{key}={','.join(values)}" for key, values in grid.items() if key not in keys] + given
-
-
-def covering(jobs: Sequence[Job]) -> list[str]:
-    """The smallest grid that contains all of these jobs, as Hydra's overrides."""
-    axes: Grid = {}
-    for job in jobs:
-        for override in job.overrides:
-            key, _, value = override.partition("=")
-            if value not in axes.setdefault(key, []):
-                axes[key].append(value)
-    return [f"{key}={','.join(values)}" for key, values in axes.items()]
 
 
 def _values(given: Any) -> list[str] | None:

@@ -25,6 +25,7 @@ from src.cli.compose import compose_jobs, problems_of
 from src.cli.overrides import flags_first
 from src.reward_fitting.config import TAKEN, pairs_as_list
 from src.verify import read_command
+from sweeps import keep
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs
 from tests.classifiers import save_classifier
@@ -125,6 +126,7 @@ MODULES: dict[str, Callable[[list[str]], list[str]]] = {
     "src.sample": listened(read_sample_request),
     "src.verify": listened(read_command),
     "sweeps.run": sweep,
+    "sweeps.keep": listened(keep.parser().parse_args),
     "benchmarks.plan": listened(read_plan),
 }
 

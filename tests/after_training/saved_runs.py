@@ -14,7 +14,7 @@ ROWS = DATA.load("tldr")
 
 
 LORA = (
-    "model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "learning_rate=0.02",
+    "model=tiny_lora", "ensemble=3", "model.lora.rank=4", "model.lora.alpha=6", "learning_rate=0.2",
     "evaluate.temperature=0", "evaluate.samples=1",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import yaml
 
 from src.cli.compose import compose_jobs
 from sweeps.grid import narrowed, read_grid
-from sweeps.run import checked_jobs, needed
+from sweeps.jobs import checked_jobs, needed
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
@@ -97,7 +97,7 @@ def test_the_better_policy_is_a_run_of_the_same_sweep(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     jobs = checked_jobs(narrowed(read_grid(ROOT / "sweeps" / "fig5.yaml"), ["seed=0,3", *extra]))
-    first = needed(jobs)
+    first = needed(jobs, jobs)
     assert [{"experiment=bpo_ft", "seed=0", f"task={task}"} <= set(job.overrides) for job, task in zip(
         first, ("tldr", "helpfulness"), strict=True)] == [True, True]  # fmt: skip
     for job in jobs:
@@ -116,4 +116,4 @@ def test_the_command_in_the_comment_of_figure_5_makes_what_an_agent_needs(
     assert line is not None
     made = {job.folder for job in compose_jobs(shlex.split(line[1]))[0]}
     jobs = checked_jobs(narrowed(read_grid(ROOT / "sweeps" / "fig5.yaml"), ["seed=0,1"]))
-    assert made == {job.folder for job in needed(jobs)}
+    assert made == {job.folder for job in needed(jobs, jobs)}

@@ -4,19 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from src.cli.compose import Job
 from src.runtime.errors import ConfigError
-from sweeps.grid import covering, narrowed, read_grid
+from sweeps.grid import narrowed, read_grid
 
 
 def written(folder: Path, text: str) -> Path:
     file = folder / "sweep.yaml"
     file.write_text(text)
     return file
-
-
-def job(*overrides: str) -> Job:
-    return Job(overrides, Path("outputs", ",".join(overrides)), {}, ())
 
 
 def test_values_are_read_in_order_and_as_typed(tmp_path: Path) -> None:
@@ -70,9 +65,3 @@ def test_overrides_take_the_place_of_parameters() -> None:
     grid = {"F": ["1", "2"], "seed": ["0", "1"]}
     assert narrowed(grid, []) == ["F=1,2", "seed=0,1"]
     assert narrowed(grid, ["T=4", "seed=7"]) == ["F=1,2", "T=4", "seed=7"]
-
-
-def test_the_covering_grid_is_the_smallest() -> None:
-    assert covering([job("F=1", "seed=0")]) == ["F=1", "seed=0"]
-    assert covering([job("F=1", "seed=3"), job("F=1", "seed=0")]) == ["F=1", "seed=3,0"]
-    assert covering([job("F=1", "seed=0"), job("F=2", "seed=1")]) == ["F=1,2", "seed=0,1"]

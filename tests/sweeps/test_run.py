@@ -1,6 +1,7 @@
 """python -m sweeps.run: one tiny sweep for real, with a job that fails and one that is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.runtime.errors import ConfigError
+from src.runtime.errors import ConfigError, RunError
 from src.storage.rows import read_rows
 from sweeps import run as module
-from sweeps.run import checked_jobs, command
+from sweeps.archive import Archive
+from sweeps.jobs import checked_jobs, command
+from sweeps.run import Options
 from tests.sweeps.example import job
 from tests.sweeps.tiny_grid import TINY
 
@@ -72,6 +75,32 @@ def test_a_job_waits_for_the_policy_it_needs(tmp_path: Path) -> None:
     assert "2 of 2 finished, 0 failed" in output
     assert output.index("experiment=bpo_ft: ") < output.index("experiment=gold_ft: ")
     assert {row["reference"] for row in results(tmp_path)} == {"gold", "behavior"}
+
+
+def test_a_stopped_sweep_goes_on_from_its_archive_when_all_folders_are_gone(tmp_path: Path) -> None:
+    """Also where what is left is no grid. The archive of another machine is worth as much as the own one."""
+    fig1, file = str(ROOT / "sweeps" / "fig1.yaml"), tmp_path / "results" / "fig1.jsonl.gz"
+    arguments = (fig1, *TINY, "experiment=offline,bpo_f2", "seed=0,1", "--jobs", "1", "--results", str(file))
+    process = start(tmp_path, *arguments, "--rows-only")
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not file.is_file():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    output = finish(process)
+    assert process.returncode == 130, output
+    kept = Archive(file).runs
+    assert 1 <= len(kept) <= 3
+    shutil.rmtree(tmp_path / "outputs")
+    output = finish(process := start(tmp_path, *arguments, "--rows-only"))
+    assert process.returncode == 0 and "4 of 4 finished, 0 failed" in output and "4 runs in" in output, output
+    assert output.count("win rate") == 4 - len(kept)
+    assert {identity: Archive(file).runs[identity] for identity in kept} == kept
+    assert {(run.result["F"], run.result["seed"]) for run in Archive(file).runs.values()} == {
+        (1, 0), (1, 1), (2, 0), (2, 1)
+    }  # fmt: skip
+    assert not list((tmp_path / "outputs").glob("*/results.jsonl"))
+    listed = finish(start(tmp_path, *arguments, "--dry-run")).splitlines()
+    assert len(listed) == 4 and all(line.endswith("  # finished") for line in listed)
 
 
 @pytest.mark.nightly
@@ -142,7 +171,9 @@ def test_a_policy_that_no_job_makes_is_still_missed(tmp_path: Path, monkeypatch:
         checked_jobs(["experiment=gold_ft,bpo_ft", "seed=1"])
 
 
-@pytest.mark.parametrize("arguments", [["--jobs", "0"], ["--jobs", "x"], ["--nothing"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--jobs", "0"], ["--jobs", "x"], ["--sd", "0"], ["--sd", "nan"], ["--sd", "inf"], ["--nothing"], []]
+)
 def test_wrong_flags_are_refused_without_a_traceback(arguments: list[str], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as error:
         patch.setattr(sys, "argv", ["run.py", *([str(ROOT / "sweeps" / "fig1.yaml")] if arguments else []), *arguments])
@@ -150,9 +181,31 @@ def test_wrong_flags_are_refused_without_a_traceback(arguments: list[str], tmp_p
     assert error.value.code == 2
 
 
+def test_options_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    wrong = Options(results=None, rows_only=True, sd=2.0)
+    with pytest.raises(ConfigError) as error:
+        module.run(ROOT / "sweeps" / "fig1.yaml", [], wrong)
+    assert len(error.value.problems) == 2
+    with pytest.raises(ConfigError, match="a file"):
+        module.run(ROOT / "sweeps" / "fig1.yaml", [], Options(results=tmp_path / "file" / "a.jsonl.gz"))
+    with pytest.raises(ConfigError, match=r"expected a name that ends in \.jsonl\.gz"):
+        module.run(ROOT / "sweeps" / "fig1.yaml", [], Options(results=tmp_path / "a.gz"))
+
+
+def test_a_foreign_file_in_the_place_of_the_archive_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl.gz").write_text("foreign")
+    with pytest.raises(RunError, match="it is not gzip"):
+        module.run(ROOT / "sweeps" / "fig1.yaml", [], Options(results=tmp_path / "a.jsonl.gz"))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl.gz"]
+
+
 def test_launchers_are_no_overrides() -> None:
     with pytest.raises(ConfigError, match="hydra/launcher=joblib: expected --launcher NAME"):
-        module.run(ROOT / "sweeps" / "fig1.yaml", ["hydra/launcher=joblib"], None, None, dry_run=True)
+        module.run(ROOT / "sweeps" / "fig1.yaml", ["hydra/launcher=joblib"], Options(dry_run=True))
 
 
 def test_the_command_to_run_one_job_again_finds_its_folder() -> None:
