@@ -22,6 +22,8 @@ EXAMPLES = """examples:
   python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --allow-incomplete
       from a W&B project, without the methods or tasks that have missing runs
 """
+# In points of a win rate, which is at most this.
+MOST_MARGIN = 100
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +51,10 @@ def parser() -> argparse.ArgumentParser:
         help="where to write (default: outputs/analysis)",
     )  # fmt: skip
     made.add_argument("--format", default="svg", metavar="NAMES", help=f"of {','.join(FORMATS)} (default: svg)")
+    made.add_argument(
+        "--margin", type=float, metavar="X",
+        help="largest difference that does not matter, in the unit of the figures (default: 2 points of a win rate)",
+    )  # fmt: skip
     made.add_argument("--reps", type=int, default=50_000, metavar="N", help="bootstrap repetitions (default: 50000)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default: 0)")
     made.add_argument("--samples", type=int, default=100, metavar="N", help="samples a run on the page (default: 100)")
@@ -68,6 +74,8 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, option)
         if not lowest <= value <= highest:
             found.append(f"--{option} {value}: expected a number from {lowest} to {highest}")
+    if arguments.margin is not None and not 0 < arguments.margin <= MOST_MARGIN:
+        found.append(f"--margin {arguments.margin:g}: expected a number above 0, up to {MOST_MARGIN}")
     if arguments.wandb is not None:
         if arguments.folders:
             found.append(f"--wandb and folders ({', '.join(map(str, arguments.folders))}): expected one of them")

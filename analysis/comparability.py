@@ -8,7 +8,9 @@ from typing import Any
 from analysis.allocations import NO_PART
 from analysis.errors import AnalysisError
 from analysis.methods import method_of
-from analysis.runs import TEXTS, Run
+from analysis.rows import TEXTS
+from analysis.runs import Run
+from analysis.sft_seeds import OWN, SFT_SEED, has_own_policy, with_own_policies
 
 # Settings of how a run is carried out; they do not change its result.
 HOW = ("force", "cache", "device", "checkpoint_every", "evaluate.every", "evaluate.validation_prompts", "F", "seed")
@@ -17,7 +19,7 @@ HOW_GROUPS = (
 )  # fmt: skip
 # The same, of an oracle or judge behind an endpoint.
 HOW_ASKED = ("api_key_env", "cache", "concurrency", "retries", "timeout")
-OF_ROW = (*TEXTS[2:], "T", "batch_size", "ensemble", "temperature", "judge_is_oracle", "n_prompts")
+OF_ROW = (*TEXTS[2:], "T", "batch_size", "ensemble", "temperature", "judge_is_oracle", "n_prompts", "samples")
 # Key of the data's fingerprint. Runs of earlier versions lack it, and are not compared in it.
 FINGERPRINT = "data_fingerprint"
 NAMED = 2
@@ -87,7 +89,7 @@ def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> lis
     Args:
         chosen: key -> values of --where; a key chosen with several values may differ between tasks.
     """
-    settings = [settings_of(run) for run in runs]
+    settings = with_own_policies(runs, [settings_of(run) for run in runs])
     keys = sorted({key for known in settings for key in known}, key=lambda key: (key not in OF_ROW, len(key), key))
     together: dict[tuple[tuple[int, ...], ...], list[str]] = defaultdict(list)
     for key in keys:
@@ -117,7 +119,7 @@ def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any
         another = key.removeprefix("allocation.") not in NO_PART
         return (run.where,) if another else (row["allocation"], run.settings.get("allocation.embedder"))
     if (
-        key in ("n_prompts", FINGERPRINT)
+        key in ("n_prompts", "samples", FINGERPRINT)
         or _within(key, "task")
         or key.startswith("data.")
         or len(chosen.get(key, ())) > 1
@@ -149,6 +151,8 @@ def _searchable(run: Run) -> dict[str, Any]:
 def _fits(run: Run, key: str, values: Sequence[str]) -> bool:
     known = _searchable(run)
     if key == "F" and "T" in values and run.row["F"] == run.row["T"]:
+        return True
+    if key == SFT_SEED and OWN in values and has_own_policy(run):
         return True
     return key in known and any(_means(value, known[key]) for value in values)
 

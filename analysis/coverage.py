@@ -2,19 +2,21 @@
 
     python -m analysis.coverage
 
-writes analysis/coverage.csv, which captions quote, and prints the table of docs/statistics.md.
+writes analysis/coverage.csv, which captions quote, and prints the tables of docs/statistics.md.
 """
 
 import csv
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 
+from analysis import paired_coverage
 from analysis.intervals import LEVEL, Bootstrap, aggregate_values, improvement, resampled
 from analysis.whole_files import write_whole
 
@@ -25,6 +27,7 @@ MEANS = (0.81, 0.69, 0.75, 0.64, 0.86, 0.72)
 TASKS = (1, 2, 6)
 DEVIATION = 0.02
 DATASETS, REPS, SEED = 1000, 2000, 0
+PAIRED_DATASETS, PAIRED_TASKS = 4000, (1, 2)
 QUANTITIES = ("median", "IQM", "mean", "difference", "probability of improvement")
 
 
@@ -35,8 +38,8 @@ class Coverage:
     Attributes:
         seeds: runs of each method on each task.
         tasks: number of (task, loss) pairs.
-        quantity: one of `QUANTITIES`. The last two compare two equally good methods; "difference" is that of their
-            means on one task.
+        quantity: one of `QUANTITIES`, with the bootstrap, or of `paired_coverage.QUANTITIES`, with a t interval. The
+            last two of `QUANTITIES` compare two equally good methods; "difference" is that of their means on one task.
         share: 0 to 1.
         datasets: number of data sets simulated.
     """
@@ -79,10 +82,31 @@ def measure(seeds: int, tasks: int, datasets: int = DATASETS, reps: int = REPS, 
     return [Coverage(seeds, tasks, name, count / datasets, datasets) for name, count in hits.items()]
 
 
+def measure_paired(seeds: int, tasks: int, datasets: int = PAIRED_DATASETS, seed: int = SEED) -> list[Coverage]:
+    """Coverage of the t intervals of paired differences; the arguments are those of `measure`."""
+    found = paired_coverage.shares(seeds, tasks, datasets, seed)
+    return [Coverage(seeds, tasks, name, share, datasets) for name, share in found.items()]
+
+
+def tables(measured: Sequence[Coverage]) -> list[str]:
+    """The tables of docs/statistics.md: of bootstrap intervals, and of t intervals of paired differences."""
+    paired = [row for row in measured if row.quantity in paired_coverage.QUANTITIES]
+    return ["\n".join(markdown(rows)) for rows in ([row for row in measured if row not in paired], paired)]
+
+
 def _all_quantities(drawn: np.ndarray) -> np.ndarray:
     """All `QUANTITIES` of resamples of two methods, (reps, 2, runs, tasks) -> (reps, 5)."""
     first = aggregate_values(drawn[:, 0], None)
     return np.column_stack([first, (drawn[:, 0] - drawn[:, 1]).mean((1, 2)), improvement(drawn[:, 0], drawn[:, 1])])
+
+
+def as_csv(measured: Sequence[Coverage]) -> str:
+    """Coverage as it is stored."""
+    text = StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Coverage)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, measured))
+    return text.getvalue()
 
 
 @cache
@@ -116,7 +140,7 @@ def sentence(seeds: int, tasks: int, quantities: tuple[str, ...]) -> str:
     )
 
 
-def markdown(measured: list[Coverage]) -> Iterator[str]:
+def markdown(measured: Sequence[Coverage]) -> Iterator[str]:
     """Coverage as lines of a Markdown table: a row per number of seeds, a column per quantity."""
     columns = list(dict.fromkeys((row.tasks, row.quantity) for row in measured))
     yield (
@@ -129,12 +153,11 @@ def markdown(measured: list[Coverage]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measures all coverages, writes the file and prints the table."""
+    """Measures all coverages, writes the file and prints the tables."""
     measured = [row for seeds in SEEDS for tasks in TASKS for row in measure(seeds, tasks)]
-    lines = ["seeds,tasks,quantity,share,datasets"]
-    lines += [f"{row.seeds},{row.tasks},{row.quantity},{row.share},{row.datasets}" for row in measured]
-    write_whole(FILE, "\n".join(lines) + "\n")
-    sys.stdout.write("\n".join(markdown(measured)) + "\n")
+    measured += [row for seeds in SEEDS for tasks in PAIRED_TASKS for row in measure_paired(seeds, tasks)]
+    write_whole(FILE, as_csv(measured))
+    sys.stdout.write("\n\n".join(tables(measured)) + "\n")
 
 
 if __name__ == "__main__":

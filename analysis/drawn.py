@@ -28,9 +28,12 @@ class Drawn:
     caption: str
 
 
-def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn:
-    """Computes and draws a figure; it is drawn from its numbers as they are written."""
-    csv = as_csv(part.kind.numbers(part.grid, study))
+def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
+    """Computes and draws a figure, from its numbers as they are written; None if the metric is null in all its rows."""
+    numbers = part.kind.numbers(part.grid, study)
+    if numbers.empty:
+        return None
+    csv = as_csv(numbers)
     table = read_table(csv)
     with look():
         figure = part.kind.draw(table, methods_of(part.grid), study.metric)
@@ -46,7 +49,10 @@ def as_csv(table: pd.DataFrame) -> str:
 
 def read_table(csv: str) -> pd.DataFrame:
     """A table as figures are drawn from it: names stay text, even those that look like numbers."""
-    names = ("task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt")
+    names = (
+        "task", "loss", "method", "group", "how", "over", "scores", "aggregate", "split", "prompt", "not_worse",
+        "equivalent", "family",
+    )  # fmt: skip
     texts = dict.fromkeys(names, str)
     return pd.read_csv(StringIO(csv), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")
 

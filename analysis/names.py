@@ -2,8 +2,8 @@
 
 # In the order of the page. A figure that is not among them comes after them.
 FIGURES = (
-    "fig1", "fig3", "fig4", "fig5", "allocation", "budget", "clusters", "kl", "length", "ensemble", "cost",
-    "improvement", "profiles",
+    "fig1", "fig3", "fig4", "fig5", "paired", "proxy", "allocation", "budget", "clusters", "kl", "length", "ensemble",
+    "cost", "improvement", "profiles",
 )  # fmt: skip
 FORMATS = ("svg", "png", "pdf")
 TASKS = {"tldr": "TL;DR", "helpfulness": "Helpfulness", "harmlessness": "Harmlessness"}

@@ -16,24 +16,43 @@ def nothing_found(project: str | None, folders: Sequence[Path], skipped: Sequenc
     return f"no finished run in {source}{also}; run: python -m src.train -m F=1,2,T seed=0,1,2,3,4"
 
 
-def without(runs: Sequence[Run], metric: str) -> str:
-    """The error if runs lack a metric, since a judge that compares gives no scores; empty if none does."""
-    without = [run.where for run in runs if run.row[metric] is None]
-    if not without:
-        return ""
-    named = f"{', '.join(without[:NAMED])}{', ...' if len(without) > NAMED else ''}"
-    return (
-        f"--metric {metric}: {counted(len(without), 'run')} of {len(runs)} have none ({named}); "
-        "their judge compares responses and gives no scores; use --metric win_rate"
-    )
+def all_without(runs: Sequence[Run], metric: str) -> str:
+    """The error if no run has a metric; empty if one has."""
+    without = [run for run in runs if run.row[metric] is None]
+    return f"{_without(without, runs, metric)}; use --metric win_rate" if len(without) == len(runs) else ""
+
+
+def some_without(runs: Sequence[Run], metric: str) -> list[str]:
+    """A note if some runs lack a metric."""
+    without = [run for run in runs if run.row[metric] is None]
+    return [f"{_without(without, runs, metric)}; left out with their method or task"] if without else []
+
+
+def _without(without: Sequence[Run], runs: Sequence[Run], metric: str) -> str:
+    named = f"{', '.join(run.where for run in without[:NAMED])}{', ...' if len(without) > NAMED else ''}"
+    whys = dict.fromkeys(_why(run, metric) for run in without)
+    return f"--metric {metric}: {counted(len(without), 'run')} of {len(runs)} have none ({named}): {'; '.join(whys)}"
+
+
+def _why(run: Run, metric: str) -> str:
+    """Why a metric is null in the final row of a run."""
+    if metric == "win_rate_length_controlled":
+        return str(run.row.get("length_controlled_why"))
+    if metric == "gold_score_mean":
+        return "real text has no gold score"
+    return "their judge compares responses and gives no scores"
 
 
 def invalid(runs: Sequence[Run]) -> list[str]:
-    """A note on unusable answers of the judge, if there are any."""
-    lost, asked = (sum(run.row[key] for run in runs) for key in ("n_invalid", "n_prompts"))
-    if not lost:
+    """A note on missing judgements, if there are any."""
+    invalid = sum(run.row["n_invalid"] for run in runs)
+    asked = sum(run.row["n_prompts"] * run.row["samples"] for run in runs)
+    if not invalid:
         return []
-    return [f"{lost} of {asked} answers of the judge were of no use; win rates are over the other prompts (n_invalid)"]
+    return [
+        f"{invalid:,} of {asked:,} answers of the judge were not usable; win rates are over the others, and the main "
+        "table has their bounds, whatever the missing judgements are"
+    ]
 
 
 def commits(runs: Sequence[Run]) -> list[str]:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,9 @@ import yaml
 
 from analysis.archive import read_archive
 from analysis.errors import AnalysisError
+from analysis.rows import row_problem
 
-SCHEMA_VERSION = 1
 RUN_FILES = ("results.jsonl", "identity.json")
-TEXTS = (
-    "run_id", "config_hash", "task", "data", "model", "loss", "reference", "allocation", "oracle", "judge", "split",
-)  # fmt: skip
-# Rows of earlier versions lack this key.
-OPTIONAL_TEXTS = ("data_fingerprint",)
-COUNTS = (
-    "F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "wins", "ties", "losses", "n_invalid",
-    "annotated_pairs",
-)  # fmt: skip
-NUMBERS = (
-    "temperature", "win_rate", "win_rate_length_controlled", "judge_score_mean", "response_tokens_mean",
-    "label_tokens_mean", "kl_sft", "seconds",
-)  # fmt: skip
-# null if the judge gives no scores, or gave no usable answer.
-NULLABLE = ("judge_score_mean", "win_rate", "win_rate_length_controlled")
-IDENTITY = (*TEXTS[:-1], "F", "T", "batch_size", "ensemble", "seed", "temperature", "judge_is_oracle")
 
 
 @dataclass(frozen=True)
@@ -130,65 +113,6 @@ def read_run(path: Path) -> Run | Skipped:
     if problem:
         return Skipped(where, problem)
     return Run(where, rows[-1], tuple(rows[:-1]), settings, path)
-
-
-def row_problem(rows: Sequence[Any]) -> str | None:
-    """Why the rows of results.jsonl are not those of a finished run; None if they are."""
-    for row in rows:
-        if not isinstance(row, dict) or not {"schema_version", "run_id", "win_rate"} & row.keys():
-            return "results.jsonl holds something else than result rows of this project"
-        if row.get("schema_version") != SCHEMA_VERSION or type(row["schema_version"]) is not int:
-            found = row.get("schema_version", "missing")
-            return f"schema_version is {found}, and this analysis reads {SCHEMA_VERSION}; run it again"
-        if wrong := _wrong_values(row):
-            return f"a row of results.jsonl is not one of this project's: {', '.join(wrong)}"
-    changed = [key for key in IDENTITY if any(row[key] != rows[-1][key] for row in rows)]
-    changed += [key for key in OPTIONAL_TEXTS if len({row[key] for row in rows if key in row}) > 1]
-    if changed:
-        return f"results.jsonl holds rows of several runs: they differ in {', '.join(changed)}"
-    if rows[-1]["step"] != rows[-1]["T"]:
-        return f"unfinished: step {rows[-1]['step']} of {rows[-1]['T']}; the same command goes on"
-    if rows[-1]["win_rate"] is None:
-        return f"unusable: none of the judge's {rows[-1]['n_prompts']} answers was usable, so there is no win rate"
-    if sum(row["step"] == row["T"] for row in rows) > 1:
-        return "results.jsonl holds two final rows; force=true runs it again"
-    return None
-
-
-def _wrong_values(row: Mapping[str, Any]) -> list[str]:
-    """The keys of a row that are missing or impossible, each with its value."""
-    wrong = [f"{key} is {row.get(key)!r}" for key in TEXTS if type(row.get(key)) is not str]
-    wrong += [f"{key} is {row.get(key)!r}" for key in COUNTS if type(row.get(key)) is not int or row[key] < 0]
-    wrong += [f"{key} is {row.get(key)!r}" for key in NUMBERS if not (_finite(row.get(key)) or _is_null(key, row))]
-    wrong += [f"{key} is {row[key]!r}" for key in OPTIONAL_TEXTS if key in row and type(row[key]) is not str]
-    wrong += [f"round is {row.get('round')!r}"] * (type(row.get("round")) is not int)
-    wrong += [f"{key} is {row.get(key)!r}" for key in ("judge_is_oracle",) if type(row.get(key)) is not bool]
-    if wrong:
-        return wrong
-    judged = row["wins"] + row["ties"] + row["losses"]
-    rates = [key for key in ("win_rate", "win_rate_length_controlled") if (row[key] is None) != (judged == 0)]
-    wrong += [f"{key} is {row[key]}, and {judged} answers of the judge were usable" for key in rates]
-    if wrong:
-        return wrong
-    wrong += [f"{key} is {row[key]}" for key in ("win_rate", "win_rate_length_controlled") if not _is_share(row[key])]
-    wrong += [f"{key} is {row[key]}" for key in ("n_prompts", "F", "T", "ensemble") if row[key] < 1]
-    if judged + row["n_invalid"] != row["n_prompts"]:
-        wrong.append(f"wins, ties, losses and n_invalid do not add up to n_prompts={row['n_prompts']}")
-    elif judged and abs((row["wins"] + row["ties"] / 2) / judged - row["win_rate"]) > 1e-6:
-        wrong.append(f"win_rate is {row['win_rate']}, and its wins and ties say otherwise")
-    return wrong
-
-
-def _is_null(key: str, row: Mapping[str, Any]) -> bool:
-    return key in NULLABLE and key in row and row[key] is None
-
-
-def _is_share(value: float | None) -> bool:
-    return value is None or 0 <= value <= 1
-
-
-def _finite(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and isfinite(value))
 
 
 class _Unsound(Exception):

@@ -9,20 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from analysis import remarks, results_table, traces
-from analysis.cells import Grid, make_grid, methods_of
+from analysis.cells import Grid, make_grid, methods_of, subgrid
 from analysis.comparability import differences, read_where, selected
 from analysis.drawn import Drawn, as_csv, drawn, paragraph, read_table
 from analysis.errors import AnalysisError, printable
 from analysis.figures import facts
 from analysis.figures.figure import Study
+from analysis.figures.paired import ALL
 from analysis.intervals import Bootstrap
 from analysis.metrics import METRICS
+from analysis.names import title_of
 from analysis.page.contents import Page, PageFigure, PageTable
 from analysis.page.problems import problems as page_problems
 from analysis.page.write import write_page
 from analysis.parts import Part, choose_parts
 from analysis.progress import bar
 from analysis.runs import Run, Skipped, read_folders
+from analysis.sft_seeds import unpaired
 from analysis.whole_files import write_whole
 
 
@@ -40,26 +43,36 @@ def analyse(arguments: argparse.Namespace) -> None:
     if not runs:
         raise AnalysisError([remarks.nothing_found(arguments.wandb, arguments.folders, skipped)])
     runs = selected(runs, wanted)
-    if without := remarks.without(runs, arguments.metric):
+    if without := remarks.all_without(runs, arguments.metric):
         raise AnalysisError([without])
     if problems := differences(runs, wanted):
         raise AnalysisError(problems)
     grid, notes, problems = make_grid(runs)
     notes += remarks.commits(runs) + remarks.unknown_settings(runs) + remarks.invalid(runs)
+    notes += unpaired(runs) + remarks.some_without(runs, arguments.metric)
     if problems:
         raise AnalysisError(problems)
     parts, table, lacking = choose_parts(grid, arguments.figures, arguments.allow_incomplete)
+    scored = subgrid(grid, lambda cell: grid[cell].row[arguments.metric] is not None)
+    if len(scored) < len(grid):
+        parts, table, lacking = _without_unscored(scored, arguments, notes)
+        grid = scored
     for note in notes:
         console.print(f"[yellow]note[/] {escape(printable(note))}")
     for name, reason in lacking.items():
         console.print(f"[dim]{name} is not drawn:[/] {escape(printable(reason))}")
     with bar(console, len(parts) + 1) as progress:
-        study = Study(METRICS[arguments.metric], Bootstrap(arguments.reps, arguments.seed, progress.repeated))
+        study = Study(
+            METRICS[arguments.metric],
+            Bootstrap(arguments.reps, arguments.seed, progress.repeated),
+            METRICS[arguments.metric].margin(arguments.margin),
+        )
         formats = tuple(dict.fromkeys(["svg", *arguments.format.split(",")]))
         figures = []
         for part in parts:
             progress.part(part.kind.name)
-            figures.append(drawn(part, study, formats))
+            if (figure := drawn(part, study, formats)) is not None:
+                figures.append(figure)
             progress.done()
         progress.part("table")
         results = results_table.numbers(table.grid, study)
@@ -67,6 +80,16 @@ def analyse(arguments: argparse.Namespace) -> None:
     _write(arguments, study, figures, results, table, grid, [*notes, *remarks.skipped_in_short(skipped)])
     console.print(f"{len(grid)} runs, {len(figures)} figures, in {escape(str(arguments.out))}: report.html, "
                   "figures/, tables/")  # fmt: skip
+
+
+def _without_unscored(
+    scored: Grid, arguments: argparse.Namespace, notes: Sequence[str]
+) -> tuple[list[Part], Part, dict[str, str]]:
+    """`choose_parts` where runs lack the metric: without their methods or tasks, as no command fills such a hole."""
+    try:
+        return choose_parts(scored, arguments.figures, allow_incomplete=True)
+    except AnalysisError:
+        raise AnalysisError([f"{notes[-1]}; too little is left; use --metric win_rate"]) from None
 
 
 def _read(arguments: argparse.Namespace) -> tuple[list[Run], list[Skipped]]:
@@ -88,9 +111,9 @@ def _write(
 ) -> None:
     """Writes tables, figures, captions and the page."""
     out, metric = arguments.out, study.metric
-    shown = results_table.text(results, [method.name for method in methods_of(table.grid)], metric)
+    shown = results_table.text(results, metric)
     title = metric.label[0].upper() + metric.label[1:]
-    table_caption = results_table.caption(results, study)
+    table_caption = results_table.caption(results)
     caption = paragraph(f"{title}.", table_caption, str(table.dropped), facts.basis(table.grid))
     page = Page(
         title="Runs compared",
@@ -120,12 +143,21 @@ def _write(
 
 
 def _in_words(figures: Sequence[Drawn], study: Study) -> list[str]:
-    """The interquartile means of figure 3 as a sentence, if that figure was drawn."""
-    for figure in figures:
-        if figure.kind.name == "fig3":
-            table = read_table(figure.csv)
-            means = table[table["aggregate"] == "IQM"].sort_values("point", ascending=False)
-            show = study.metric.show
-            each = [f"{row.method} {show(row.point)} [{show(row.low)}, {show(row.high)}]" for row in means.itertuples()]
-            return [f"Interquartile mean, {study.metric.label}, with 95 % intervals: {'; '.join(each)}."]
-    return []
+    """The interquartile means of figure 3 and the paired differences over all tasks, a sentence each, if drawn."""
+    tables = {figure.kind.name: read_table(figure.csv) for figure in figures if figure.kind.name in ("fig3", "paired")}
+    show, sentences = study.metric.show, []
+    if "fig3" in tables:
+        means = tables["fig3"][tables["fig3"]["aggregate"] == "IQM"].sort_values("point", ascending=False)
+        each = [f"{row.method} {show(row.point)} [{show(row.low)}, {show(row.high)}]" for row in means.itertuples()]
+        sentences.append(f"Interquartile mean, {study.metric.label}, with 95 % intervals: {'; '.join(each)}.")
+    if "paired" in tables:
+        last = tables["paired"].iloc[-1]
+        rows = tables["paired"][(tables["paired"][["task", "loss"]] == last[["task", "loss"]]).all(axis=1)]
+        each = [
+            f"{row.method} minus {row.over} {show(row.difference, True)} "
+            f"[{show(row.low, True)}, {show(row.high, True)}]"
+            for row in rows.itertuples()
+        ]
+        of = "mean of all tasks and losses" if last["task"] == ALL[0] else title_of(last["task"], last["loss"])
+        sentences.append(f"Paired {study.metric.difference_label}, {of}, with 95 % intervals: {'; '.join(each)}.")
+    return sentences

@@ -1,11 +1,7 @@
 """Single runs on the page: training curves from metrics.jsonl, samples of the final evaluation."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-
 from analysis.cells import Cell, Grid
+from analysis.final_samples import count_of, final_samples, lines_of, readable
 from analysis.page.contents import Curves, SampleSet
 from analysis.runs import Run
 
@@ -15,7 +11,6 @@ SERIES = (
 )  # fmt: skip
 # Most points and samples of all runs together, so that a browser can open the page.
 POINTS, SAMPLES = 400_000, 20_000
-BLOCK = 1 << 18
 
 
 def curves(grid: Grid) -> list[Curves]:
@@ -42,7 +37,7 @@ def ordered(grid: Grid) -> list[tuple[Cell, Run]]:
 def _curves(cell: Cell, run: Run, most: int) -> Curves:
     assert run.folder is not None
     series: dict[str, list[tuple[int, float]]] = {}
-    for measured in _readable(_lines(run.folder / "metrics.jsonl")):
+    for measured in readable(lines_of(run.folder / "metrics.jsonl")):
         for name in SERIES:
             if isinstance(measured.get(name), int | float) and isinstance(measured.get("step"), int):
                 series.setdefault(name, []).append((measured["step"], _short(measured[name])))
@@ -55,45 +50,10 @@ def _curves(cell: Cell, run: Run, most: int) -> Curves:
 
 
 def _samples(cell: Cell, run: Run, first: int) -> SampleSet:
-    assert run.folder is not None
-    count = run.row["n_prompts"]
-    lines = _last_lines(run.folder / "samples.jsonl", count)[:first]
-    rows = [
-        row
-        for row in _readable(lines)
-        if row.get("step") == run.row["step"] and row.get("split") == run.row["split"] and row.get("round", 0) != -1
-    ]
+    rows = final_samples(run, first)
     return SampleSet(
-        run.row["run_id"], cell.task, cell.loss, cell.method.name, cell.seed, rows, left_out=count - len(rows)
+        run.row["run_id"], cell.task, cell.loss, cell.method.name, cell.seed, rows, left_out=count_of(run) - len(rows)
     )
-
-
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().split(b"\n") if path.is_file() else []
-
-
-def _last_lines(path: Path, count: int) -> list[bytes]:
-    """The last `count` lines, read from the end: a file of samples holds every evaluation, the final one last."""
-    if not path.is_file():
-        return []
-    with path.open("rb") as file:
-        position, tail = file.seek(0, 2), b""
-        while position and tail.count(b"\n") <= count:
-            position, size = max(position - BLOCK, 0), min(BLOCK, position)
-            file.seek(position)
-            tail = file.read(size) + tail
-    return tail.rstrip(b"\n").split(b"\n")[-count:]
-
-
-def _readable(lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
-    """The rows in lines of JSON; a torn line is passed over, as nothing here depends on it."""
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            yield row
 
 
 def _short(value: float) -> float:

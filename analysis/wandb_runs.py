@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.runs import NULLABLE, Run, Skipped, flattened, row_problem
+from analysis.rows import NULLABLE, row_problem
+from analysis.runs import Run, Skipped, flattened
 
 # Keys of an evaluation during training that curves need; in the history they are validation/win_rate and so on.
 SPLIT = "validation"
 EVALUATION = (
-    "n_prompts", "annotated_pairs", "generated_responses", "seconds", "win_rate", "win_rate_length_controlled",
-    "judge_score_mean", "response_tokens_mean", "kl_sft",
+    "n_prompts", "samples", "annotated_pairs", "generated_responses", "seconds", "win_rate",
+    "win_rate_length_controlled", "judge_score_mean", "gold_score_mean", "proxy_score_mean", "response_tokens_mean",
+    "kl_sft",
 )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def read_runs(found: Iterable[Any]) -> tuple[list[Run], list[Skipped]]:
 def _evaluations(run: Any, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """The evaluations during training from a run's history, which lacks that of the SFT policy on the final prompts."""
     # A scan returns only lines that have all of its keys; a judge without scores has logged none.
-    logged = [key for key in EVALUATION if row[key] is not None]
+    logged = [key for key in EVALUATION if row.get(key) is not None]
     lines = run.scan_history(keys=["_step", *(f"{SPLIT}/{key}" for key in logged)])
     return tuple(
         {**row, "split": SPLIT, "round": 0, "step": line["_step"]} | {key: line[f"{SPLIT}/{key}"] for key in logged}

@@ -153,8 +153,9 @@ def test_tables_of_the_analysis(tmp_path: Path) -> None:
         for task in ("tldr", "helpfulness"):
             make_run(sweep / f"ensemble,{task},{seed}", 120, task=task, seed=seed, ensemble=5, model="tiny_lora")
             make_run(sweep / f"member,{task},{seed}", 118, task=task, seed=seed, ensemble=1, model="tiny_lora")
+    make_sweep(sweep / "proxy", ("offline",), seeds=range(2), model="other", oracle="learned", proxy_score_mean=0.5)
     found: dict[str, set[str]] = {}
-    for name, model in {"usual": "tiny", "members": "tiny_lora"}.items():
+    for name, model in {"usual": "tiny", "members": "tiny_lora", "proxy": "other"}.items():
         out = tmp_path / name
         aggregate([str(sweep), "--where", f"model={model}", "--out", str(out), "--reps", "100", "--allow-incomplete"])
         for file in (out / "tables").glob("*.csv"):

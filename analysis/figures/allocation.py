@@ -11,11 +11,12 @@ from analysis.cells import Grid, subgrid
 from analysis.coverage import sentence
 from analysis.figures import facts
 from analysis.figures.figure import GREY, Kind, Study, by_pair
-from analysis.intervals import Interval, aggregates, comparison
+from analysis.intervals import Interval, aggregates
 from analysis.methods import Method
 from analysis.metrics import Metric
 from analysis.names import title_of
 from analysis.plans import read_plans
+from analysis.t_estimate import paired_t
 
 BUDGETS = ("annotated_pairs", "generated_responses")
 # Budgets within 5 % count as equal: identical responses are sampled again, so the numbers always differ a little.
@@ -44,7 +45,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
         least = {budget: min(spent[method, budget] for method in methods) for budget in BUDGETS}
         for method in methods:
             mean = aggregates(scores[method][:, None], study.bootstrap, None)["mean"]
-            over = _over(uniform, method, scores, study)
+            over = _over(uniform, method, scores)
             rows.append(
                 {
                     "task": task, "loss": loss, "group": uniform.name, "method": method.name,
@@ -60,10 +61,10 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _over(uniform: Method, method: Method, scores: Mapping[Method, np.ndarray], study: Study) -> Interval:
+def _over(uniform: Method, method: Method, scores: Mapping[Method, np.ndarray]) -> Interval:
     if method == uniform or uniform not in scores:
         return Interval(np.nan, np.nan, np.nan)
-    return comparison(scores[method][:, None], scores[uniform][:, None], study.bootstrap)[1][0]
+    return paired_t(scores[method] - scores[uniform]).interval()
 
 
 def _fallback(grid: Grid, task: str, loss: str, method: Method) -> float:
@@ -135,10 +136,10 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         f"{study.metric.label} of the final policy by allocation of the annotation budget: mean over seeds and its "
         f"95 % percentile bootstrap interval ({study.bootstrap.reps:,} repetitions); dots are seeds. Uniform is one "
         "pair a prompt, (n, 2); only methods of the same rounds and reference are compared. Minus uniform: the "
-        "difference of the means with its interval (unpaired, not corrected for the number of methods). At the right, "
-        "pairs annotated and responses generated in a run, means over seeds. "
+        "mean paired difference over seeds with its 95 % t interval (not corrected for the number of methods). At the "
+        "right, pairs annotated and responses generated in a run, means over seeds. "
         f"{_spending(table)} {_fallbacks(table)} {_without_uniform(table)} "
-        f"{sentence(int(table['seeds'].min()), 1, ('mean', 'difference'))}"
+        f"{sentence(int(table['seeds'].min()), 1, ('mean',))}"
     )
 
 

@@ -1,6 +1,6 @@
 """Facts about the runs behind a figure, in words for captions and in numbers for tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -37,9 +37,15 @@ def basis(grid: Grid) -> str:
         f"Model {values(row['model'] for row in rows)}, data {values(row['data'] for row in rows)}, "
         f"T={values(row['T'] for row in rows)}, {values(row['batch_size'] for row in rows)} pairs a step; "
         f"{values(row['n_prompts'] for row in rows)} prompts of the {values(row['split'] for row in rows)} split, "
-        f"sampled at temperature {values(format(row['temperature'], 'g') for row in rows)}. "
+        f"{_responses(rows)}sampled at temperature {values(format(row['temperature'], 'g') for row in rows)}. "
         f"Judge: {values(row['judge'] for row in rows)}, {oracle}."
     )
+
+
+def _responses(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The words on several responses per prompt; empty if there is one."""
+    samples = sorted({row["samples"] for row in rows})
+    return f"{values(samples)} responses each, " if samples != [1] else ""
 
 
 def values(found: Iterable[Any]) -> str:
@@ -111,7 +117,12 @@ def published_label() -> tuple[str, str]:
 
 def stars(table: pd.DataFrame) -> str:
     """The sentence on the paper's marks; empty if the table has none."""
-    return f" Stars: {published_label()[1]}, a larger model on other data." if table["published"].notna().any() else ""
+    return (
+        f" Stars: {published_label()[1]}, a larger model on other data; the paper counts ties as losses, this project "
+        "counts them as half a win."
+        if table["published"].notna().any()
+        else ""
+    )
 
 
 def absent(grid: Grid, methods: Iterable[Method]) -> str:

@@ -22,10 +22,17 @@ GREY = "#767676"
 
 @dataclass(frozen=True)
 class Study:
-    """The settings that all figures of one analysis share."""
+    """The settings that all figures of one analysis share.
+
+    Attributes:
+        metric: what is compared.
+        bootstrap: how bootstrap intervals are computed.
+        margin: the largest difference that does not matter, in the unit of the rows; None: equivalence is not tested.
+    """
 
     metric: Metric
     bootstrap: Bootstrap
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.cells import Grid, subgrid
+from analysis.cells import Grid, methods_of, subgrid
 from analysis.figures import facts
 from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
+from analysis.intervals import Interval
 from analysis.methods import BPO_T, OFFLINE_METHOD, ON_POLICY, Method
 from analysis.metrics import Metric
+from analysis.names import title_of
+from analysis.t_estimate import paired_t
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row per (task, loss, method): F as a number, mean and standard deviation over seeds."""
+    """A row per (task, loss, method): F as a number, mean and standard deviation over seeds.
+
+    `slope` is that of BPO, the mean over seeds of the slopes of each seed's score over log2 F, with its t interval.
+    """
     rows = []
     for task, loss, method in facts.present(grid):
+        slope = _slope(grid, task, loss, method.variant, study.metric.key)
         scores = facts.scores(grid, task, loss, method, study.metric.key)
         run = facts.runs_of(grid, task, loss, method)[0]
         rows.append(
@@ -24,9 +31,24 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
                 "task": task, "loss": loss, "method": method.name, "F": run.row["F"], "T": run.row["T"],
                 "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1),
                 "published": facts.published(task, loss, method, study.metric.key),
+                "slope": slope.point, "slope_low": slope.low, "slope_high": slope.high,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _slope(grid: Grid, task: str, loss: str, variant: str, key: str) -> Interval:
+    """The slope of BPO's scores over log2 F, in score per doubling of F."""
+    methods = [
+        method
+        for method in methods_of(grid)
+        if method.reference == "behavior" and method.variant == variant and facts.runs_of(grid, task, loss, method)
+    ]
+    rounds = [facts.runs_of(grid, task, loss, method)[0].row["F"] for method in methods]
+    if len(set(rounds)) < 2:
+        return Interval(np.nan, np.nan, np.nan)
+    scores = np.array([facts.scores(grid, task, loss, method, key) for method in methods])  # (methods, seeds)
+    return paired_t(np.polyfit(np.log2(rounds), scores, 1)[0]).interval()
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
@@ -71,7 +93,24 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     return (
         f"{study.metric.label} over the number of collection rounds F, all with the same annotation budget, "
         f"T={facts.values(table['T'])} steps: mean over seeds, error bars and bands one standard deviation over seeds, "
-        f"no interval of the mean. BPO at F=1 is the offline method.{facts.stars(table)}"
+        f"no interval of the mean. BPO at F=1 is the offline method.{facts.stars(table)} "
+        f"{_slopes(table, study.metric)}"
+    )
+
+
+def _slopes(table: pd.DataFrame, metric: Metric) -> str:
+    """The sentence on the slopes of BPO; empty if there are none."""
+    slopes = table.dropna(subset="slope").drop_duplicates(["task", "loss", "slope"])
+    each = [
+        f"{metric.show(row.slope, True)} [{metric.show(row.slope_low, True)}, {metric.show(row.slope_high, True)}] "
+        f"({title_of(row.task, row.loss)})"
+        for row in slopes.itertuples()
+    ]
+    return (
+        f"Slope of BPO for every doubling of F, a line through the scores of each seed, with its 95 % t interval over "
+        f"seeds: {'; '.join(each)}."
+        if each
+        else ""
     )
 
 

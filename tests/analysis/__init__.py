@@ -7,6 +7,9 @@ parts: test_aggregate.py
 drawn: test_aggregate.py
 remarks: test_aggregate.py
 whole_files: test_aggregate.py
+rows: test_runs.py
+metrics: test_paired_figure.py, test_aggregate.py
+contrasts: test_paired_figure.py
 allocations: test_allocation_figures.py
 colors: test_allocation_figures.py
 """

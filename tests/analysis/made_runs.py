@@ -1,7 +1,7 @@
 """Run folders as `src.train` leaves them, made up."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 IDENTITY: dict[str, Any] = {
-    "schema_version": 1, "run_id": "run", "config_hash": "0", "git_sha": "abc", "task": "tldr", "data": "embedded",
+    "schema_version": 2, "run_id": "run", "config_hash": "0", "git_sha": "abc", "task": "tldr", "data": "embedded",
     "model": "tiny", "loss": "dpo", "reference": "behavior", "F": 2, "T": 64, "batch_size": 32, "ensemble": 1,
     "allocation": "uniform", "oracle": "gold", "judge": "gold", "judge_is_oracle": True, "temperature": 1.0, "seed": 0,
 }  # fmt: skip
@@ -24,19 +24,32 @@ BALANCED = {
 
 
 # What stands in a configuration and not in rows.
-SETTINGS = ("learning_rate", "beta", "reference_settings", "allocation_settings")
+SETTINGS = ("learning_rate", "beta", "sft_seed", "reference_settings", "allocation_settings")
 
 
 def row(wins: int = 120, **changes: Any) -> dict[str, Any]:
-    """A result row; `wins` of 200 prompts, no ties."""
+    """A result row; `wins` of 200 prompts, one response each, no ties. What follows from the counts is computed."""
     made = IDENTITY | {
         "split": "test", "round": 1, "step": 64, "annotated_pairs": 2048, "generated_responses": 4096, "resampled": 0,
-        "passed_over": 0, "oracle_ties": 0, "seconds": 50.0, "n_prompts": PROMPTS, "wins": wins, "ties": 0,
-        "losses": PROMPTS - wins, "n_invalid": 0, "win_rate": wins / PROMPTS,
-        "win_rate_length_controlled": wins / PROMPTS / 2, "judge_score_mean": wins / 10, "response_tokens_mean": 15.0,
-        "label_tokens_mean": 12.0, "distinct_3": 0.5, "unique_rate": 0.9, "kl_sft": 1.0,
-    }  # fmt: skip
-    return made | changes
+        "passed_over": 0, "oracle_ties": 0, "seconds": 50.0, "n_prompts": PROMPTS, "samples": 1, "wins": wins,
+        "ties": 0, "losses": PROMPTS - wins, "n_invalid": 0, "judge_score_mean": wins / 10,
+        "response_tokens_mean": 15.0, "label_tokens_mean": 12.0, "distinct_3": 0.5, "unique_rate": 0.9, "kl_sft": 1.0,
+        "gold_score_mean": wins / 100, "gold_score_se": 0.1, "label_gold_score_mean": 1.0, "proxy_score_mean": None,
+    } | changes  # fmt: skip
+    return made | win_rates(made) | changes
+
+
+def win_rates(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The win rates of a result row, from its counts; the length-controlled one is half the plain one."""
+    points, judged = (counts["wins"] + counts["ties"] / 2, counts["wins"] + counts["ties"] + counts["losses"])
+    rate, invalid = (points / judged if judged else None), counts["n_invalid"]
+    made = {"win_rate": rate, "win_rate_length_controlled": rate and rate / 2, "length_controlled_why": None}
+    for key, distance in (("se", 0.03), ("low", -0.06), ("high", 0.06)):
+        limit = distance if key == "se" else min(max((rate or 0) + distance, 0.0), 1.0)
+        made[f"win_rate_{key}"] = None if rate is None else limit
+    made["win_rate_length_controlled_se"] = made["win_rate_se"]
+    bounds = {"lowest": points, "highest": points + invalid}
+    return made | {f"win_rate_{key}": value / max(judged + invalid, 1) for key, value in bounds.items()}
 
 
 def rows(wins: int = 120, **changes: Any) -> list[dict[str, Any]]:
@@ -62,7 +75,7 @@ def config(**changes: Any) -> dict[str, Any]:
         "evaluate": {"temperature": made["temperature"], "every": 16, "prompts": None},
         "checkpoint_every": 16, "force": False, "device": "auto", "cache": ".cache",
         "task": {"name": made["task"], "max_new_tokens": 40}, "data": {"_target_": "x", "train": 6000},
-        "model": {"name": made["model"], "rows": 256},
+        "model": {"name": made["model"], "rows": 256, "sft": {"steps": 800, "seed": made.get("sft_seed", 0)}},
         "loss": {"_target_": made["loss"], "beta": made.get("beta", 0.1)},
         "reference": {"_target_": made["reference"], **made.get("reference_settings", {})},
         "allocation": {"_target_": made["allocation"], **made.get("allocation_settings", DEPTH_1)},
@@ -80,10 +93,12 @@ def make_run(folder: Path, wins: int = 120, samples: int = 0, **changes: Any) ->
     steps = [{"round": 0, "step": step, "loss": 0.7 - step / 1000, "kl/sft": step / 64} for step in range(64)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     if samples:
-        place = {"split": "test", "round": 1, "step": changes.get("T", 64)}
+        place = {"split": "test", "round": 1, "step": changes.get("T", 64), "sample": 0}
+        # The prompts are won in one order, which the seed determines: methods agree on most prompts.
+        order = np.random.default_rng(changes.get("seed", 0)).permutation(PROMPTS)
         texts = [
             place | {"prompt_id": i, "prompt": f"p{i}", "response": "r" * 20, "label": "l", "response_score": 1.0,
-                     "label_score": 0.5, "outcome": 1.0}
+                     "label_score": 0.5, "outcome": float(order[i] < wins), "gold_score": 1.0, "label_gold_score": 0.5}
             for i in range(PROMPTS)
         ]  # fmt: skip
         earlier = [text | {"split": "validation", "step": 0, "prompt": "earlier"} for text in texts[:samples]]

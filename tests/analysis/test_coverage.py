@@ -4,17 +4,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis import paired_coverage
 from analysis.coverage import (
     DATASETS,
     DEVIATION,
+    FILE,
     MEANS,
+    PAIRED_DATASETS,
+    PAIRED_TASKS,
+    QUANTITIES,
     SEEDS,
     TASKS,
     Coverage,
-    markdown,
+    as_csv,
     measure,
+    measure_paired,
     sentence,
     stored,
+    tables,
     true_values,
 )
 
@@ -32,13 +39,30 @@ def test_true_values_are_those_of_many_runs() -> None:
 
 
 def test_what_was_measured_is_all_there() -> None:
-    assert {(one.seeds, one.tasks) for one in stored()} == {(seeds, tasks) for seeds in SEEDS for tasks in TASKS}
-    assert {3, 5, 10, 20} <= set(SEEDS) and {one.datasets for one in stored()} == {DATASETS} == {1000}
+    bootstrap = [one for one in stored() if one.quantity in QUANTITIES]
+    paired = [one for one in stored() if one.quantity in paired_coverage.QUANTITIES]
+    assert len(bootstrap) + len(paired) == len(stored())
+    for rows, tasks, datasets in ((bootstrap, TASKS, DATASETS), (paired, PAIRED_TASKS, PAIRED_DATASETS)):
+        assert {(one.seeds, one.tasks) for one in rows} == {(seeds, number) for seeds in SEEDS for number in tasks}
+        assert {one.datasets for one in rows} == {datasets}
+    assert {3, 5, 10, 20} <= set(SEEDS) and (DATASETS, PAIRED_DATASETS) == (1000, 4000)
+    assert FILE.read_text() == as_csv(stored())
+
+
+def test_t_intervals_cover_what_they_claim() -> None:
+    claims = {"paired t": 0.935, "two-way, new prompts": 0.94}
+    worst = {name: min(one.share for one in stored() if one.quantity == name) for name in claims}
+    assert all(worst[name] >= claims[name] for name in claims), worst
+    # For new prompts, an interval over seeds becomes worse with more seeds.
+    conditional = {
+        one.seeds: one.share for one in stored() if (one.tasks, one.quantity) == (1, "paired t, new prompts")
+    }
+    assert conditional[20] < conditional[10] < 0.9
 
 
 def test_the_docs_show_what_was_measured() -> None:
     text = (ROOT / "docs" / "statistics.md").read_text()
-    assert "\n".join(markdown(list(stored()))) in text
+    assert all(table in text for table in tables(stored()))
     five, three = (
         next(one.share for one in stored() if (one.seeds, one.tasks, one.quantity) == (seeds, 1, "mean"))
         for seeds in (5, 3)
@@ -76,4 +100,12 @@ def test_a_thousand_data_sets_are_measured_again(seeds: int) -> None:
     """To the digit, on a machine that rounds alike; one data set either way elsewhere."""
     known = {one.quantity: one.share for one in stored() if (one.seeds, one.tasks) == (seeds, 2)}
     again = {one.quantity: one.share for one in measure(seeds, 2)}
-    assert again == pytest.approx(known, abs=0.0015)
+    assert len(again) == 4 and again == pytest.approx({name: known[name] for name in again}, abs=0.0015)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.nightly)])
+def test_paired_coverage_is_measured_again(tasks: int) -> None:
+    known = {one.quantity: one.share for one in stored() if (one.seeds, one.tasks) == (5, tasks)}
+    again = {one.quantity: one.share for one in measure_paired(5, tasks) if one.quantity in known}
+    assert again == pytest.approx({name: known[name] for name in again}, abs=0.0005)

@@ -22,7 +22,7 @@ STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))
 WIDE = METHODS | {"bpo8": {"F": 8}, "gold": {"F": 64, "reference": "gold"}, "two": {"F": 2, "ensemble": 2}}
 WIDE |= {"random": {"F": 2, "allocation": "random_pairs"}, "balancedT": {"F": 64, "allocation": "balanced"}}
 # Those of runs on disk are tested for themselves.
-OF_ROWS = tuple(kind for kind in KINDS if kind.name != "clusters")
+OF_ROWS = tuple(kind for kind in KINDS if kind.name not in ("clusters", "proxy"))
 
 
 def grid(

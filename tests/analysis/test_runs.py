@@ -82,7 +82,7 @@ def test_a_cut_last_line_is_named_and_never_read(tmp_path: Path, cut: int) -> No
 def test_a_whole_result_with_a_torn_line_after_it_is_not_taken(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a")
     with (folder / "results.jsonl").open("a") as file:
-        file.write('{"schema_version": 1, "win')
+        file.write('{"schema_version": 2, "win')
     assert "cut off" in skipped(folder)
 
 
@@ -108,7 +108,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     assert skipped(tmp_path)
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1", True, 1.0])
+@pytest.mark.parametrize("version", [0, 1, 3, None, "2", True, 2.0])
 def test_other_schema_versions_are_not_read(tmp_path: Path, version: Any) -> None:
     write_rows(tmp_path, [row(schema_version=version)])
     assert "schema_version" in skipped(tmp_path)
@@ -127,7 +127,9 @@ def test_a_row_without_schema_version_is_not_read(tmp_path: Path) -> None:
         {"win_rate": float("nan")}, {"win_rate": None}, {"win_rate": "0.6"}, {"win_rate": True}, {"win_rate": 1.2},
         {"win_rate": 0.9}, {"win_rate_length_controlled": float("inf")}, {"kl_sft": None}, {"seed": "0"}, {"F": 0},
         {"F": 2.0}, {"task": None}, {"n_prompts": 0}, {"n_invalid": 3}, {"judge_is_oracle": "yes"}, {"wins": -1},
-        {"round": {}}, {"round": None}, {"round": "1"},
+        {"round": {}}, {"round": None}, {"round": "1"}, {"samples": 0}, {"samples": 2}, {"samples": None},
+        {"win_rate_low": 0.7}, {"win_rate_high": 0.5}, {"win_rate_lowest": 0.61}, {"win_rate_highest": 1.5},
+        {"win_rate_se": "0.1"}, {"gold_score_mean": float("nan")}, {"proxy_score_mean": "high"},
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_are_named(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -135,12 +137,46 @@ def test_values_that_cannot_be_are_named(tmp_path: Path, change: dict[str, Any])
     assert next(iter(change)) in skipped(tmp_path)
 
 
+def test_counts_are_of_responses(tmp_path: Path) -> None:
+    """Two responses to each of 200 prompts."""
+    write_rows(tmp_path, [row(wins=240, losses=150, n_invalid=10, samples=2)])
+    run = read_run(tmp_path)
+    assert isinstance(run, Run) and run.row["win_rate"] == pytest.approx(240 / 390)
+    write_rows(tmp_path, [row(wins=240, losses=150, samples=2)])
+    assert "do not add up to n_prompts=200 times samples=2" in skipped(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "key", ["win_rate_se", "win_rate_length_controlled_se", "gold_score_mean", "gold_score_se", "label_gold_score_mean"]
+)
+def test_what_may_be_null_must_be_there(tmp_path: Path, key: str) -> None:
+    write_rows(tmp_path, [row(**{key: None})])
+    assert isinstance(read_run(tmp_path), Run)
+    without = row()
+    del without[key]
+    write_rows(tmp_path, [without])
+    assert f"{key} is None" in skipped(tmp_path)
+
+
+def test_a_row_may_lack_the_proxy_score(tmp_path: Path) -> None:
+    without = row()
+    del without["proxy_score_mean"]
+    write_rows(tmp_path, [without])
+    assert isinstance(read_run(tmp_path), Run)
+
+
+def test_a_length_controlled_win_rate_may_be_null_with_a_reason(tmp_path: Path) -> None:
+    none = {"win_rate_length_controlled": None, "win_rate_length_controlled_se": None}
+    write_rows(tmp_path, [row(**none, length_controlled_why="all responses are longer")])
+    assert isinstance(read_run(tmp_path), Run)
+    write_rows(tmp_path, [row(**none)])
+    assert "without a reason" in skipped(tmp_path)
+
+
 def judged(wins: int, ties: int, losses: int, **changes: Any) -> dict[str, Any]:
     """A row of a judge that compares, and gave no usable answer to the rest of 200 prompts."""
-    usable = wins + ties + losses
-    rate = (wins + ties / 2) / usable if usable else None
-    own = {"wins": wins, "ties": ties, "losses": losses, "n_invalid": 200 - usable, "win_rate": rate}
-    return row(**own | {"win_rate_length_controlled": rate, "judge_score_mean": None} | changes)
+    counts = {"wins": wins, "ties": ties, "losses": losses, "n_invalid": 200 - wins - ties - losses}
+    return row(**counts | {"judge_score_mean": None} | changes)
 
 
 @pytest.mark.parametrize(("wins", "ties", "losses"), [(120, 0, 80), (100, 20, 30), (0, 0, 1), (0, 1, 0)])

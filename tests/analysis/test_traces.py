@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import traces
+from analysis import final_samples, traces
 from analysis.cells import Grid, make_grid
 from analysis.runs import Run, read_run
 from tests.analysis.made_runs import PROMPTS, make_run, rows, write_rows
@@ -20,7 +20,7 @@ def grid_of(*folders: Path) -> Grid:
 def test_the_first_samples_of_the_final_evaluation(
     tmp_path: Path, wanted: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces, "BLOCK", block)
+    monkeypatch.setattr(final_samples, "BLOCK", block)
     (found,) = traces.sample_sets(grid_of(make_run(tmp_path / "a", samples=3)), wanted)
     shown = min(wanted, PROMPTS)
     assert [sample["prompt"] for sample in found.rows] == [f"p{i}" for i in range(shown)]
