@@ -15,6 +15,8 @@ from analysis.sft_seeds import OWN, SFT_SEED, has_own_policy, with_own_policies
 # Settings of how a run is carried out; they do not change its result.
 HOW = ("force", "cache", "device", "checkpoint_every", "evaluate.every", "evaluate.validation_prompts", "F", "seed")
 HOW_GROUPS = (
+    # The names of chosen options; the values that they stand for are compared.
+    "choices",
     "logger", "sampler", "model.rows", "model.tokens", "model.gradient_checkpointing", "reference.from_sampling",
 )  # fmt: skip
 # The same, of an oracle or judge behind an endpoint.

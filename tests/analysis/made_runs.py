@@ -80,6 +80,10 @@ def config(**changes: Any) -> dict[str, Any]:
         "reference": {"_target_": made["reference"], **made.get("reference_settings", {})},
         "allocation": {"_target_": made["allocation"], **made.get("allocation_settings", DEPTH_1)},
         "logger": {"name": "jsonl"},
+        "choices": {
+            **{group: made[group] for group in ("task", "loss", "reference", "allocation")},
+            "experiment": f"{made['reference']}_{made['F']}",
+        },
     }  # fmt: skip
 
 
