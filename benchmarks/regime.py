@@ -188,16 +188,21 @@ def show(rows: list[Regime], console: Console) -> None:
     console.print(table)
 
 
-def main() -> None:
-    """The command."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     title, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         "python -m benchmarks.regime", description=title, epilog=details,
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, help="runs are below it")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="rows computed before are read here, all are written")
-    given = parser.parse_args()
+    made.add_argument("folder", type=Path, help="runs are below it")
+    made.add_argument("--rows", type=Path, metavar="FILE", help="rows computed before are read here, all are written")
+    return made
+
+
+def main() -> None:
+    """The command."""
+    given = parser().parse_args()
     quiet_libraries()
     console = Console(soft_wrap=True)
     found = [read_finished_run(sums.parent) for sums in sorted(given.folder.glob("*/SHA256SUMS"))]

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from analysis import aggregate
+from benchmarks import regime
 from benchmarks.plan import read_plan
 from src.after_training.evaluate_request import read_evaluate_request
 from src.after_training.sample_request import read_sample_request
@@ -128,6 +129,7 @@ MODULES: dict[str, Callable[[list[str]], list[str]]] = {
     "sweeps.run": sweep,
     "sweeps.keep": listened(keep.parser().parse_args),
     "benchmarks.plan": listened(read_plan),
+    "benchmarks.regime": listened(regime.parser().parse_args),
 }
 
 
