@@ -99,6 +99,11 @@ class Template:
         ends = [id for id in self.tokenizer(behind, add_special_tokens=False).input_ids if id in special]
         return space if space.isspace() else "", ends[0] if ends else eos
 
+    @cached_property
+    def _line_feed(self) -> list[int]:
+        """Token ids of a line feed."""
+        return list(self.tokenizer("\n", add_special_tokens=False).input_ids)
+
     def _opening(self, prompt: str) -> str:
         """The conversation up to the beginning of the response."""
         return self._chat(prompt).rstrip(" ")
@@ -119,7 +124,7 @@ class Template:
 
     def _within_text(self, text: str) -> list[int]:
         """Token ids of a text that follows other text: some tokenizers (Llama 2's) begin a text with a space."""
-        within, before = (self.tokenizer(t, add_special_tokens=False).input_ids for t in (f"\n{text}", "\n"))
+        within, before = self.tokenizer(f"\n{text}", add_special_tokens=False).input_ids, self._line_feed
         if within[: len(before)] == before:
             return within[len(before) :]
         return self.tokenizer(text, add_special_tokens=False).input_ids
