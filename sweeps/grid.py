@@ -49,7 +49,7 @@ def narrowed(grid: Grid, overrides: Iterable[str]) -> list[str]:
     """
     given = list(overrides)
     replaced = {key: override for override in given if (key := override.partition("=")[0]) in grid}
-    others = [override for override in given if override not in replaced.values()]
+    others = [override for override in given if override.partition("=")[0] not in grid]
     return [replaced.get(key, f"{key}={','.join(values)}") for key, values in grid.items()] + others
 
 

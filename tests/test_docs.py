@@ -18,7 +18,6 @@ import pytest
 import yaml
 
 from analysis import aggregate
-from benchmarks import regime
 from benchmarks.plan import read_plan
 from src.after_training.evaluate_request import read_evaluate_request
 from src.after_training.sample_request import read_sample_request
@@ -26,7 +25,7 @@ from src.cli.compose import compose_jobs, problems_of
 from src.cli.overrides import flags_first
 from src.reward_fitting.config import TAKEN, pairs_as_list
 from src.verify import read_command
-from sweeps import keep
+from sweeps import keep, regime
 from sweeps.grid import narrowed, read_grid
 from sweeps.run import checked_jobs
 from tests.classifiers import save_classifier
@@ -129,7 +128,7 @@ MODULES: dict[str, Callable[[list[str]], list[str]]] = {
     "sweeps.run": sweep,
     "sweeps.keep": listened(keep.parser().parse_args),
     "benchmarks.plan": listened(read_plan),
-    "benchmarks.regime": listened(regime.parser().parse_args),
+    "sweeps.regime": listened(regime.parser().parse_args),
 }
 
 

@@ -75,7 +75,7 @@ def test_a_run_labelled_and_judged_by_a_language_model(tmp_path: Path, cache: Pa
     assert [row["judge_calls"] for row in rows] == sorted(row["judge_calls"] for row in rows)
     for row in rows:
         voted = row["wins"] + row["ties"] + row["losses"]
-        assert voted + row["n_invalid"] == row["n_prompts"] and row["judge_score_mean"] is None
+        assert voted + row["n_invalid"] == row["n_prompts"] * row["samples"] and row["judge_score_mean"] is None
         assert row["win_rate"] == (pytest.approx((row["wins"] + row["ties"] / 2) / voted) if voted else None)
     samples = read_rows(tmp_path / "run" / "samples.jsonl")
     assert {sample["response_score"] for sample in samples} == {None}

@@ -190,7 +190,7 @@ class WandbTracker:
         table = wandb.Table(
             columns=list[str | int](columns), data=[[row[key] for key in columns] for row in self._samples]
         )
-        run.log({"samples": table}, step=self._samples[0]["step"])
+        run.log({"responses": table}, step=self._samples[0]["step"])
 
     def _final(self, row: Mapping[str, Any]) -> bool:
         return row["round"] >= 0 and row["step"] == self._identity["T"]

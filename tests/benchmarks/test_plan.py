@@ -29,7 +29,7 @@ class TestCommand:
         plan = read_plan(["model=tiny_lora", "ensemble=3", "F=T", "T=10", "task.max_new_tokens=9"]).plans["", ""]
         job, run = job_of(plan), run_of(plan, plan.rounds[0])
         assert (job.members, job.rank, job.architecture.layers) == (3, 16, 2)
-        assert (run.T, run.F, run.sizes, run.test, run.oracle) == (10, 10, Sizes(128, 9, 9), 500, 0)
+        assert (run.T, run.F, run.sizes, run.test, run.oracle) == (10, 10, Sizes(128, 9, 9), 4000, 0)
 
     def test_several_rounds(self, capsys: pytest.CaptureFixture[str]):
         row = measure(read_plan(["experiment=smoke", "F=1,2,T"]))

@@ -103,8 +103,8 @@ def test_the_table_has_the_first_samples_of_the_final_evaluation(table: int, kep
         return
     [(step, row)] = run.logged
     assert step == 4
-    assert row["samples"].columns == ["prompt", "response"]
-    assert row["samples"].data == [[f"p{number}", "é \u2028"] for number in range(kept)]
+    assert row["responses"].columns == ["prompt", "response"]
+    assert row["responses"].data == [[f"p{number}", "é \u2028"] for number in range(kept)]
 
 
 def test_a_failing_wandb_is_said_once_and_the_run_is_still_closed() -> None:
@@ -225,7 +225,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
     assert name == run_id(folder) and run["exitcode"] == 0
     row = read_rows(folder / "results.jsonl")[-1]
     assert {key: run["summary"].get(key) for key in row} == row
-    assert run["summary"]["samples"]["nrows"] == 3
+    assert run["summary"]["responses"]["nrows"] == 3
     history = {row["_step"]: row for row in run["history"]}
     for metrics in read_rows(folder / "metrics.jsonl"):
         sent = history[metrics.pop("step") + 1]

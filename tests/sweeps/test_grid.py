@@ -65,5 +65,6 @@ def test_overrides_take_the_place_of_parameters() -> None:
     grid = {"F": ["1", "2"], "seed": ["0", "1"]}
     assert narrowed(grid, []) == ["F=1,2", "seed=0,1"]
     assert narrowed(grid, ["T=4", "seed=7"]) == ["F=1,2", "seed=7", "T=4"]
+    assert narrowed(grid, ["seed=3", "T=4", "seed=7"]) == ["F=1,2", "seed=7", "T=4"]  # the last one holds
     # A parameter keeps its place: what varies slowest is what the file says.
     assert narrowed(grid, ["F=T", "T=4"]) == ["F=T", "seed=0,1", "T=4"]

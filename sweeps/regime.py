@@ -1,6 +1,6 @@
 """Whether offline runs (F=1) end where a loss, its beta and its reference matter: stage 0 of docs/preregistration.md.
 
-    python -m benchmarks.regime outputs/stage0 --rows docs/results/stage0.jsonl
+    python -m sweeps.regime outputs --rows docs/results/stage0.jsonl
 
 For every finished F=1 run below the folder: the size of beta times the margin at the end, the KL to the SFT policy, how
 many responses are cut or repeated, what the best of 64 responses of the SFT policy would reach, and how far the updates
@@ -192,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     title, _, details = (__doc__ or "").partition("\n\n")
     made = argparse.ArgumentParser(
-        "python -m benchmarks.regime", description=title, epilog=details,
+        "python -m sweeps.regime", description=title, epilog=details,
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
     made.add_argument("folder", type=Path, help="runs are below it")

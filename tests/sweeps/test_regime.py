@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import regime
-from benchmarks.regime import Regime
 from src.storage.rows import read_rows
+from sweeps import regime
+from sweeps.regime import Regime
 from tests.commands import small_run
 
 ROW = Regime(
