@@ -104,7 +104,8 @@ def test_a_thousand_data_sets_are_measured_again(seeds: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("tasks", [1, 2])
 def test_paired_coverage_is_measured_again(tasks: int) -> None:
     known = {one.quantity: one.share for one in stored() if (one.seeds, one.tasks) == (5, tasks)}
     again = {one.quantity: one.share for one in measure_paired(5, tasks) if one.quantity in known}

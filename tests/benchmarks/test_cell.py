@@ -44,6 +44,7 @@ def test_a_command_that_fails_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_small_cell_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["cell", "seeds=2", "experiment=smoke", "evaluate.every=0"])
     cell.main()

@@ -51,6 +51,7 @@ def test_the_annotators_problems_are_the_proxys() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_without_a_gold_score_a_proxy_is_refused() -> None:
     said = (
         "oracle=proxy: the gold score labels the proxy's pairs, and only the embedded data has one; use data=embedded"

@@ -185,6 +185,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, cache: Path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_runs_that_start_at_once_fit_it_once(tmp_path: Path) -> None:
     arguments = (*SMOKE, *PROXY, f"cache={tmp_path / 'cache'}", "device=cpu", "evaluate.every=0")
     jobs = [Forked(train.main, tmp_path, *arguments, f"seed={seed}") for seed in range(2)]
