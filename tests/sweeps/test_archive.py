@@ -17,6 +17,12 @@ from sweeps.archive import Archive, whole_runs
 from sweeps.finished import Finished
 from tests.sweeps.example import run
 
+
+def zipped(content: bytes) -> bytes:
+    """Without the time, which would be part of a test's name and differ between the processes of pytest-xdist."""
+    return gzip.compress(content, mtime=0)
+
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -147,15 +153,15 @@ def test_no_flipped_byte_makes_another_run(tmp_path: Path) -> None:
     [
         (b"not gzip at all\n", "it is not gzip"),
         (b'{"run": "a", "settings": {}, "rows": []}\n', "it is not gzip"),
-        (gzip.compress(b"no json\n"), r"line 1: no finished run \(no JSON\)"),
-        (gzip.compress(b"\xff\xfe\n"), r"line 1: no finished run \(no JSON\)"),
-        (gzip.compress(b"[" * 100_000 + b"\n"), r"line 1: no finished run \(no JSON\)"),
-        (gzip.compress(b"3\n"), "not run, settings and rows"),
-        (gzip.compress(b'{"prompt": "a", "label": "b"}\n'), "not run, settings and rows"),
-        (gzip.compress(b'{"run": 1, "settings": {}, "rows": []}\n'), "another type"),
-        (gzip.compress(b'{"run": "a", "settings": {}, "rows": []}\n'), "no result rows"),
-        (gzip.compress(b'{"run": "a", "settings": {}, "rows": [1]}\n'), "no result rows"),
-        (gzip.compress(b'{"run": "a", "settings": {}, "rows": [{"step": 1}]}\n'), "config_hash, seed, T missing"),
+        (zipped(b"no json\n"), r"line 1: no finished run \(no JSON\)"),
+        (zipped(b"\xff\xfe\n"), r"line 1: no finished run \(no JSON\)"),
+        (zipped(b"[" * 100_000 + b"\n"), r"line 1: no finished run \(no JSON\)"),
+        (zipped(b"3\n"), "not run, settings and rows"),
+        (zipped(b'{"prompt": "a", "label": "b"}\n'), "not run, settings and rows"),
+        (zipped(b'{"run": 1, "settings": {}, "rows": []}\n'), "another type"),
+        (zipped(b'{"run": "a", "settings": {}, "rows": []}\n'), "no result rows"),
+        (zipped(b'{"run": "a", "settings": {}, "rows": [1]}\n'), "no result rows"),
+        (zipped(b'{"run": "a", "settings": {}, "rows": [{"step": 1}]}\n'), "config_hash, seed, T missing"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes, message: str) -> None:
