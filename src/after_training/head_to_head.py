@@ -88,7 +88,8 @@ def head_to_head(request: EvaluateRequest, report: Report) -> HeadToHead:
     return HeadToHead(
         row=result_row(request, splits, split, figures, system, opponent),
         samples=sample_rows(asked, samples, system, opponent, columns, against_labels=request.against is None),
-        opponent_diversity=(distinct(opponent.texts), unique_rate(opponent.texts)),
+        # Once a prompt: the opponent stands beside every response of the system.
+        opponent_diversity=(distinct(opponent.texts[::samples]), unique_rate(opponent.texts[::samples])),
         notes=[left_out(config, split, raw_rows, rows, prompts), *notes],
     )
 
