@@ -60,6 +60,8 @@ def _row(grid: Grid, pairs: Sequence[Pair], contrast: Contrast, study: Study) ->
     scores = by_seed(study.metric.key)
     estimate = paired_t(scores)
     wide, narrow = estimate.interval(), estimate.interval(0.9)
+    # Without a standard error nothing can be claimed, and nothing denied.
+    margin = study.margin if np.isfinite(estimate.se) else None
     gold = paired_t(by_seed("gold_score_mean"))
     low, high = _bounds(grid, pairs, contrast, study.metric)
     return {
@@ -67,8 +69,8 @@ def _row(grid: Grid, pairs: Sequence[Pair], contrast: Contrast, study: Study) ->
         "difference": estimate.mean, "std": scores.std(ddof=1) if len(scores) > 1 else None,
         "low": wide.low, "high": wide.high, "low_90": narrow.low, "high_90": narrow.high, "p": estimate.p,
         "holm": float("nan"),
-        "margin": study.margin, "not_worse": _yes(study.margin and estimate.is_not_worse(study.margin)),
-        "equivalent": _yes(study.margin and estimate.is_equivalent(study.margin)),
+        "margin": study.margin, "not_worse": _yes(margin and estimate.is_not_worse(margin)),
+        "equivalent": _yes(margin and estimate.is_equivalent(margin)),
         "lowest": low, "highest": high, "tokens_difference": by_seed("response_tokens_mean").mean(),
         "gold_difference": gold.mean, "gold_low": gold.interval().low, "gold_high": gold.interval().high,
     }  # fmt: skip
