@@ -13,6 +13,8 @@ from src.oracles.comparer import Comparer
 from src.oracles.gold import GoldOracle
 from src.records import Prompt
 
+GOLD = GoldOracle(temperature=0.0, flip=0.0)
+
 
 def judged(
     judge: Comparer,
@@ -77,9 +79,6 @@ def judged_figures(
         "distinct_3": distinct(texts),
         "unique_rate": unique_rate(texts),
     }
-
-
-GOLD = GoldOracle(temperature=0.0, flip=0.0)
 
 
 def _columns(scores: np.ndarray | None, count: int) -> list[tuple[float | None, float | None]]:
