@@ -20,11 +20,11 @@ from analysis.cells import Cell, Grid, Pair, make_grid, methods_of, pairs_of, se
 from analysis.comparability import differences as settings_that_differ
 from analysis.contrasts import Contrast, differences
 from analysis.errors import AnalysisError
-from analysis.figures.facts import basis
+from analysis.figures.facts import basis, published
 from analysis.holm import holm
 from analysis.methods import BPO_2, BPO_T, OFFLINE_METHOD, ON_POLICY, Method
 from analysis.names import title_of
-from analysis.runs import read_folders
+from analysis.runs import Run, read_folders
 from analysis.sft_seeds import conditional_on
 from analysis.t_estimate import Estimate, paired_t
 
@@ -159,6 +159,7 @@ def claims_table(found: Sequence[Finding]) -> str:
         rows.append([
             f"{finding.question.name}: {finding.question.claim}",
             title_of(*finding.pair).partition(",")[0],
+            _published(finding),
             f"{_signed(wide.point)} [{_signed(wide.low)}, {_signed(wide.high)}]",
             _p(finding.holm),
             f"[{_signed(narrow.low)}, {_signed(narrow.high)}]",
@@ -166,7 +167,14 @@ def claims_table(found: Sequence[Finding]) -> str:
             _signed(finding.tokens),
             finding.verdict,
         ])  # fmt: skip
-    return _markdown(header, rows, numbers=range(2, 7))
+    return _markdown(header, rows, numbers=range(2, 8))
+
+
+def _published(finding: Finding) -> str:
+    """The paper's difference, where it is known."""
+    contrast = finding.question.contrast
+    method, over = (published(*finding.pair, method, "win_rate") for method in (contrast.method, contrast.over))
+    return "–" if np.isnan(method - over) else _signed(100 * (method - over))
 
 
 def means_table(grid: Grid) -> str:
@@ -176,8 +184,7 @@ def means_table(grid: Grid) -> str:
     rows = []
     for pair in pairs_of(grid):
         task = title_of(*pair).partition(",")[0]
-        of_pair = [Cell(*pair, OFFLINE_METHOD, seed) for seed in seeds_of(grid)]
-        before = [_sft_row(grid[cell].evaluations) for cell in of_pair]
+        before = [_sft_row(grid[Cell(*pair, OFFLINE_METHOD, seed)]) for seed in seeds_of(grid)]
         rows.append([task, "SFT", *_means(before)])
         for method in methods_of(grid):
             results = [grid[Cell(*pair, method, seed)].row for seed in seeds_of(grid)]
@@ -185,9 +192,9 @@ def means_table(grid: Grid) -> str:
     return _markdown(header, rows, numbers=range(2, 7))
 
 
-def _sft_row(evaluations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The row of the SFT policy on the final split."""
-    return next(row for row in evaluations if row["round"] == -1)
+def _sft_row(run: Run) -> Mapping[str, Any]:
+    """The row of the SFT policy that a run started from, on the split of its result."""
+    return next(row for row in run.evaluations if row["round"] == -1 and row["split"] == run.row["split"])
 
 
 def _typed(method: Method) -> str:

@@ -85,7 +85,7 @@ def test_the_report(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(runs)])
     printed = capsys.readouterr().out
     assert printed == report(primary_runs([runs])) + "\n"
-    assert "| Q1: a second round of collection helps | TL;DR | +4.9 [+4.1, +5.6] |" in printed
+    assert "| Q1: a second round of collection helps | TL;DR | +8.2 | +4.9 [+4.1, +5.6] |" in printed
     assert "| TL;DR | SFT | 46.0 (0.0) | 23.0 |" in printed
     assert "| TL;DR | BPO F=2: `F=2 reference=behavior` | 65.0 (0.4) | 32.5 |" in printed
     assert "the intervals include the choice of the SFT policy" in printed
