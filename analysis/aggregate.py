@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="where to write (default: outputs/analysis)",
     )  # fmt: skip
     made.add_argument("--format", default="svg", metavar="NAMES", help=f"of {','.join(FORMATS)} (default: svg)")
+    made.add_argument("--published", action="store_true", help="show the paper's values, where they are known")
     made.add_argument(
         "--margin", type=float, metavar="X",
         help="largest difference that does not matter, in the unit of the figures (default: 2 points of a win rate)",

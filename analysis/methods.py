@@ -10,11 +10,12 @@ from analysis.allocations import UNIFORM, Allocation, allocation_of
 from analysis.colors import between
 from analysis.runs import Run
 
-# From the palette of Okabe and Ito, distinct in the common forms of color blindness.
-OFFLINE, SKY, BLUE, ORANGE, GREEN, VERMILLION, PURPLE, YELLOW = (
-    "#4d4d4d", "#56b4e9", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#b3a100",
+# Those of the paper's methods and of the gold reference are distinct in the common forms of color blindness and in grey
+# print (tests/analysis/test_methods.py).
+OFFLINE, TEAL, INDIGO, AMBER, RUST, BROWN, PURPLE, YELLOW = (
+    "#595959", "#2aa198", "#2b2580", "#e8a820", "#c4440c", "#8c6d31", "#cc79a7", "#b3a100",
 )  # fmt: skip
-OF_REFERENCE = {"sft": ORANGE, "gold": VERMILLION, "ema": GREEN}
+OF_REFERENCE = {"sft": AMBER, "gold": RUST, "ema": BROWN}
 
 
 @dataclass(frozen=True, order=True)
@@ -58,8 +59,9 @@ class Method:
 
     @property
     def color(self) -> str:
-        """The color, by rounds and reference: BPO is blue, darker with more rounds; every other reference has its own.
+        """The color, by rounds and reference.
 
+        BPO goes from teal to indigo with more rounds; every other reference has its own color.
         An allocation other than one pair per prompt has its own color, darker with more rounds, mixed with the
         reference's. Variants are darker.
         """
@@ -68,7 +70,7 @@ class Method:
         if self.F == 1 and self.reference == "behavior":
             plain = OFFLINE
         elif bpo:
-            plain = between(SKY, BLUE, rounds)
+            plain = between(TEAL, INDIGO, rounds)
         else:
             of_other_rounds = {"sft": PURPLE} if self.F else {}
             plain = (OF_REFERENCE | of_other_rounds).get(self.reference, YELLOW)

@@ -66,6 +66,7 @@ def analyse(arguments: argparse.Namespace) -> None:
             METRICS[arguments.metric],
             Bootstrap(arguments.reps, arguments.seed, progress.repeated),
             METRICS[arguments.metric].margin(arguments.margin),
+            arguments.published,
         )
         formats = tuple(dict.fromkeys(["svg", *arguments.format.split(",")]))
         figures = []

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.cells import Grid, subgrid
 from analysis.coverage import sentence
 from analysis.figures import facts
-from analysis.figures.figure import GREY, Kind, Study, by_pair
+from analysis.figures.figure import GREY, Kind, Study, by_pair, with_bars, wrapped
 from analysis.intervals import Interval, aggregates
 from analysis.methods import Method
 from analysis.metrics import Metric
@@ -19,8 +20,8 @@ from analysis.plans import read_plans
 from analysis.t_estimate import paired_t
 
 BUDGETS = ("annotated_pairs", "generated_responses")
-# Budgets within 5 % count as equal: identical responses are sampled again, so the numbers always differ a little.
-SLACK = 1.05
+# Budgets up to these factors count as equal. Identical responses are sampled again, by uniform allocations more often.
+SLACK = {"annotated_pairs": 1.05, "generated_responses": 1.15}
 # The columns of numbers beside the lines, and their right ends as shares of the width.
 HEADINGS = ("minus uniform", "annotated", "generated")
 COLUMNS = (0.5, 0.74, 0.99)
@@ -30,8 +31,8 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     """A row per (task, loss, method): the final mean over seeds with its interval, and the budget spent.
 
     `over_uniform` is the difference to one pair per prompt with the same rounds and reference. `annotated_pairs` and
-    `generated_responses` are means over seeds; `equal_...` tells whether that is within 5 % of the smallest budget of
-    any method with the same rounds and reference. `fallback` is the share of planned rounds that were allocated
+    `generated_responses` are means over seeds; `equal_...` tells whether that is within `SLACK` of the smallest budget
+    of any method with the same rounds and reference. `fallback` is the share of planned rounds that were allocated
     uniformly instead; empty if there are no plans.
     """
     rows = []
@@ -54,7 +55,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
                     "low": mean.low, "high": mean.high, "over_uniform": over.point, "over_low": over.low,
                     "over_high": over.high, "scores": " ".join(map(repr, map(float, scores[method]))),
                     **{budget: spent[method, budget] for budget in BUDGETS},
-                    **{f"equal_{budget}": spent[method, budget] <= SLACK * least[budget] for budget in BUDGETS},
+                    **{f"equal_{budget}": spent[method, budget] <= SLACK[budget] * least[budget] for budget in BUDGETS},
                     "fallback": _fallback(grid, task, loss, method),
                 }
             )  # fmt: skip
@@ -98,12 +99,15 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         panel.set_ylim(place - 0.4, -0.6)
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", visible=False)
-        panel.set_title(title_of(task, loss))
+        panel.set_title(wrapped(title_of(task, loss), 3.5))
         for x, heading in zip(COLUMNS, HEADINGS, strict=True):
             beside.text(x, 0.1, heading, ha="right", va="center", fontsize=8, color=GREY)
         beside.set_xlim(0, 1)
         beside.set_axis_off()
-    panels[-1][0].set_xlabel(metric.label)
+    panels[-1][0].set_xlabel(with_bars(metric))
+    if not table[[f"equal_{budget}" for budget in BUDGETS]].all(axis=None):
+        hollow = Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linewidth=0)
+        figure.legend([hollow], ["spent more than the cheapest of its group"], loc="outside lower center")
     return figure
 
 
@@ -146,8 +150,12 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
 def _spending(table: pd.DataFrame) -> str:
     """The sentences on equal budgets, and on methods that spent more."""
     words = {"annotated_pairs": "pairs annotated", "generated_responses": "responses generated"}
-    equal = [name for budget, name in words.items() if table[f"equal_{budget}"].all()]
-    parts = [f"All are at equal numbers of {' and of '.join(equal)} (within 5 %)."] if equal else []
+    equal = [
+        f"{name} (within {100 * (SLACK[budget] - 1):.0f} %)"
+        for budget, name in words.items()
+        if table[f"equal_{budget}"].all()
+    ]
+    parts = [f"All are at equal numbers of {' and of '.join(equal)}."] if equal else []
     for budget, name in words.items():
         if more := list(dict.fromkeys(table.loc[~table[f"equal_{budget}"], "method"])):
             parts.append(f"Not at an equal number of {name} (hollow marks, bold numbers): {', '.join(more)}.")

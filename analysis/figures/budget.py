@@ -12,7 +12,7 @@ from analysis.figures import facts
 from analysis.figures.allocation import BUDGETS, cells
 from analysis.figures.allocation import lacking as no_allocations
 from analysis.figures.curves import evaluated_during_training
-from analysis.figures.figure import Kind, Study, by_pair, legend_below
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, wrapped
 from analysis.intervals import aggregates
 from analysis.methods import Method
 from analysis.metrics import Metric
@@ -78,7 +78,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
                     color=method.color, markersize=4.5, elinewidth=1.1, linewidth=1.1, label=method.name,
                 )  # fmt: skip
-            panel.set_title(title_of(task, loss))
+            panel.set_title(wrapped(title_of(task, loss), 3.2))
             panel.margins(x=0.04)
             panel.locator_params(axis="x", nbins=5)
         panels[0].set_ylabel(metric.label)

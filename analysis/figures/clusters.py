@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.cells import Cell, Grid, subgrid
 from analysis.colors import PALETTE, between
 from analysis.figures import facts
-from analysis.figures.figure import GREY, Kind, Study, by_pair
+from analysis.figures.figure import GREY, Kind, Study, by_pair, wrapped
 from analysis.methods import Method
 from analysis.metrics import Metric
 from analysis.names import title_of
@@ -63,14 +63,16 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         holders = grid[sum(lines[:place]) : sum(lines[: place + 1])].ravel()
         for holder, (method, rows) in zip(holders, own, strict=False):
             _draw_panel(holder, rows)
-            holder.set_title(f"{title_of(task, loss)}\n{method}", fontsize=8.5)
+            holder.set_title(wrapped(f"{title_of(task, loss)}\n{method}", 2.4, 8.5), fontsize=8.5)
         for holder in holders[len(own) :]:
             holder.set_axis_off()
     depths = sorted({int(depth) for depth in table.loc[table["chosen"], "depth"]})
     shown = depths if len(depths) < 6 else [depths[0], depths[len(depths) // 2], depths[-1]]
     handles = [_mark(f"chosen, its prompt with {facts.counted(depth, 'pair')}", _size(depth), GREY) for depth in shown]
     handles.append(_mark("candidate, not chosen", _size(0), "#c8c8c8"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(2, len(handles)))
+    # A name is some 2.3 inches wide: two columns fit beside each other from two panels on.
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, 2, len(handles)))
+    figure.set_figheight(figure.get_figheight() + 0.2 * len(handles) / min(columns, 2))
     return figure
 
 

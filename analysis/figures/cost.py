@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.cells import Grid
-from analysis.figures.curves import curves, evaluated_during_training, prompts_of, split_by_final
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, whole
+from analysis.figures.curves import curves, evaluated_during_training, points_of, prompts_of
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, whole, wrapped
 from analysis.methods import Method
 from analysis.metrics import Metric
 from analysis.names import title_of
@@ -26,12 +26,13 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 own = rows[rows["method"] == method.name]
                 if own.empty:
                     continue
-                line, final = split_by_final(own)
-                style = {"color": method.color, "marker": method.marker}
-                panel.plot(line[column], line["mean"] * metric.scale, markersize=4, label=method.name, **style)
-                panel.plot(final[column], final["mean"] * metric.scale, markeredgecolor="black", linewidth=0, **style)
+                line = points_of(own)
+                panel.plot(
+                    line[column], line["mean"] * metric.scale, color=method.color, marker=method.marker, markersize=4,
+                    label=method.name,
+                )  # fmt: skip
             panel.set_xlabel(label)
-            panel.set_title(title_of(task, loss))
+            panel.set_title(wrapped(title_of(task, loss), 3.1))
         panels[0].set_ylabel(metric.label)
     legend_below(figure, list(grid.ravel()), columns=3)
     return figure
@@ -39,11 +40,10 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
-    outlined = " (outlined)" if (table[table["final"]]["split"].iloc[0] != table["split"].iloc[0]) else ""
     return (
         f"{study.metric.label} against pairs annotated so far and against seconds since the run began, evaluations "
-        f"included: means over seeds; {prompts_of(table)}{outlined}. Seconds compare only between runs on the same "
-        "machine under the same load."
+        f"included: means over seeds {prompts_of(table)}. No intervals are shown. Seconds compare only between runs on "
+        "the same machine under the same load."
     )
 
 

@@ -11,7 +11,7 @@ from analysis.figures.figure import Study
 
 
 def curves(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row per (task, loss, method, step): mean and standard deviation over seeds, pairs annotated, seconds.
+    """A row per (task, loss, method, step): mean, standard deviation and interval over seeds, pairs annotated, seconds.
 
     `final` marks the final evaluation: if its prompts are not those of the evaluations during training, it is not a
     point of their curve. Steps at which some seed has no win rate are left out.
@@ -27,11 +27,12 @@ def curves(grid: Grid, study: Study) -> pd.DataFrame:
         for (step, split, prompts, final), evaluations in sorted(by_step.items(), key=lambda item: item[0][0]):
             if len(evaluations) == len(runs):
                 scores = np.array([row[study.metric.key] for row in evaluations], dtype=float)
+                mean = facts.mean_interval(scores, study)
                 rows.append(
                     {
                         "task": task, "loss": loss, "method": method.name, "step": step, "split": split,
-                        "n_prompts": prompts, "final": final, "seeds": len(scores), "mean": scores.mean(),
-                        "std": scores.std(ddof=1),
+                        "n_prompts": prompts, "final": final, "seeds": len(scores), "mean": mean.point,
+                        "std": scores.std(ddof=1), "low": mean.low, "high": mean.high,
                         "annotated_pairs": np.mean([row["annotated_pairs"] for row in evaluations]),
                         "seconds": np.mean([row["seconds"] for row in evaluations]),
                     }
@@ -46,16 +47,20 @@ def evaluated_during_training(grid: Grid) -> bool:
     )
 
 
-def split_by_final(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The points of a curve; and the final evaluation, if it was on other prompts and so is not one of them."""
+def points_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The points of a curve: the evaluations during training, and the final one if that was on the same prompts.
+
+    Win rates on other prompts, or of another split, differ for reasons of their own, and look like a jump of the curve.
+    """
     final, during = rows[rows["final"]], rows[~rows["final"]]
     same = len(during) and (during[["split", "n_prompts"]].iloc[0] == final[["split", "n_prompts"]].iloc[0]).all()
-    return (rows, final.iloc[:0]) if same else (during, final)
+    return rows if same else during
 
 
 def prompts_of(table: pd.DataFrame) -> str:
-    """The words on the prompts of curves and of final marks."""
-    during, final = table[~table["final"]], table[table["final"]]
-    lines = f"{facts.values(during['n_prompts'])} {facts.values(during['split'])} prompts"
-    marks = f"{facts.values(final['n_prompts'])} {facts.values(final['split'])} prompts"
-    return f"on {lines}" if lines == marks else f"lines on {lines}, single marks the final evaluation on {marks}"
+    """The words on the prompts of curves."""
+    shown = pd.concat([points_of(rows) for _, rows in table.groupby(["task", "loss", "method"], sort=False)])
+    lines = f"on {facts.values(shown['n_prompts'])} prompts of the {facts.values(shown['split'])} split"
+    elsewhere = table[~table.index.isin(shown.index)]
+    left_out = f"; the final evaluation, on {facts.values(elsewhere['split'])}, is not a point of them"
+    return lines + (left_out if len(elsewhere) else "")

@@ -7,20 +7,22 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
 from analysis.figures import facts
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.methods import Method
 from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row per (task, loss, method, ensemble size): mean and standard deviation over seeds."""
+    """A row per (task, loss, method, ensemble size): mean, standard deviation and interval over seeds."""
     rows = []
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, study.metric.key)
         run = facts.runs_of(grid, task, loss, method)[0]
         name = facts.without_ensemble(method).name
+        mean = facts.mean_interval(scores, study)
         rows.append({"task": task, "loss": loss, "method": name, "ensemble": run.row["ensemble"],
-                     "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1)})  # fmt: skip
+                     "seeds": len(scores), "mean": mean.point, "std": scores.std(ddof=1), "low": mean.low,
+                     "high": mean.high})  # fmt: skip
     return pd.DataFrame(rows).sort_values(["loss", "task", "method", "ensemble"])
 
 
@@ -34,14 +36,15 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         for method in dict.fromkeys(map(facts.without_ensemble, methods)):
             own = rows[rows["method"] == method.name]
             if len(own):
+                mean, low, high = (own[name] * metric.scale for name in ("mean", "low", "high"))
                 panel.errorbar(
-                    [sizes.index(size) for size in own["ensemble"]], own["mean"] * metric.scale,
-                    own["std"] * metric.scale, fmt=f"{method.marker}-", color=method.color, capsize=4,
-                    label=method.name,
+                    [sizes.index(size) for size in own["ensemble"]], mean,
+                    [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
+                    color=method.color, capsize=4, label=method.name,
                 )  # fmt: skip
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         panel.set_xlabel("members of the ensemble")
-        panel.set_ylabel(metric.label)
+        panel.set_ylabel(with_bars(metric))
         panel.margins(x=0.15)
     legend_below(figure, list(axes.values()))
     return figure
@@ -50,8 +53,8 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
-        f"{study.metric.label} over the number of LoRA members that are trained on the same pairs and averaged: mean "
-        "over seeds, error bars one standard deviation over seeds, no interval of the mean."
+        f"{study.metric.label} over the number of LoRA members that are trained on the same pairs and averaged; bars: "
+        f"{study.bars}."
     )
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 import yaml
 
 from analysis.cells import Cell, Grid, methods_of, pairs_of, seeds_of, subgrid
+from analysis.figures.figure import Study
+from analysis.intervals import Interval, aggregates
 from analysis.methods import Method
 from analysis.names import LOSSES, TASKS, task_order
 from analysis.runs import Run
@@ -68,6 +70,11 @@ def scores(grid: Grid, task: str, loss: str, method: Method, key: str) -> np.nda
     """A column of the result rows of one (task, loss, method), by seed: (seeds,), empty if there are no runs."""
     cells = [Cell(task, loss, method, seed) for seed in seeds_of(grid)]
     return np.array([grid[cell].row[key] for cell in cells if cell in grid], dtype=float)
+
+
+def mean_interval(scores: np.ndarray, study: Study) -> Interval:
+    """The mean of scores over seeds with its 95 % percentile bootstrap interval: the bars of all figures."""
+    return aggregates(scores[:, None], study.bootstrap, None)["mean"]
 
 
 def runs_of(grid: Grid, task: str, loss: str, method: Method) -> list[Run]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
+from textwrap import fill
 
 import matplotlib
 import pandas as pd
@@ -18,6 +19,8 @@ from analysis.metrics import Metric
 from analysis.names import task_order, title_of
 
 GREY = "#767676"
+# What bars and bands are, in the figures themselves.
+BARS = "mean over seeds, 95 % interval"
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,18 @@ class Study:
         metric: what is compared.
         bootstrap: how bootstrap intervals are computed.
         margin: the largest difference that does not matter, in the unit of the rows; None: equivalence is not tested.
+        published: whether the paper's values are shown.
     """
 
     metric: Metric
     bootstrap: Bootstrap
     margin: float | None = None
+    published: bool = False
+
+    @property
+    def bars(self) -> str:
+        """What bars and bands are, in captions."""
+        return f"95 % percentile bootstrap interval of the mean over seeds ({self.bootstrap.reps:,} repetitions)"
 
 
 @dataclass(frozen=True)
@@ -111,30 +121,54 @@ def panels(pairs: Sequence[Pair], width: float = 3.3, height: float = 2.9) -> tu
     tasks = sorted({task for task, _ in pairs}, key=task_order)
     losses = sorted({loss for _, loss in pairs})
     figure = Figure(figsize=(width * len(tasks) + 0.4, height * len(losses) + 0.5), layout="constrained")
-    grid = figure.subplots(len(losses), len(tasks), squeeze=False)
+    # On one scale, since a gain of one task would otherwise look like another one's.
+    grid = figure.subplots(len(losses), len(tasks), squeeze=False, sharey=True)
     axes = {}
     for row, loss in enumerate(losses):
         for column, task in enumerate(tasks):
             panel = grid[row][column]
             if (task, loss) in pairs:
-                panel.set_title(title_of(task, loss))
+                panel.set_title(wrapped(title_of(task, loss), width))
+                panel.tick_params(labelleft=True)
                 axes[task, loss] = panel
             else:
                 panel.set_axis_off()
     return figure, axes
 
 
+def wrapped(text: str, inches: float, size: float = 10) -> str:
+    """A text in lines that are no wider than a panel.
+
+    Args:
+        inches: width of the panel.
+        size: of the font, in points.
+    """
+    # An average letter is some 0.6 times as wide as the font's size.
+    return "\n".join(fill(line, max(12, int(72 * inches / (0.6 * size)))) for line in text.split("\n"))
+
+
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
-    """One legend below all panels, each name once, in as many columns as fit, at most `columns`."""
+    """One legend below all panels, each name once, in as many columns as fit, at most `columns`.
+
+    The figure grows by the legend's height, so that the panels keep theirs.
+    """
     handles: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(str(label), handle)
+    if not handles:
+        return
     for ncols in range(min(columns, len(handles)), 0, -1):
         legend = figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=ncols)
         if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
             break
         legend.remove()
+    figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
+
+
+def with_bars(metric: Metric) -> str:
+    """The label of an axis with means and their bars."""
+    return f"{metric.label}\n{BARS}"
 
 
 def by_pair(numbers: pd.DataFrame) -> list[tuple[Pair, pd.DataFrame]]:

@@ -27,7 +27,8 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
     """A line per pair of methods."""
-    figure = Figure(figsize=(6.2, 0.36 * len(table) + 1.0), layout="constrained")
+    names = [f"{row.method}  >  {row.over}" for row in table.iloc[::-1].itertuples()]
+    figure = Figure(figsize=(3.4 + 0.07 * max(map(len, names)), 0.36 * len(table) + 1.0), layout="constrained")
     panel = figure.subplots()
     of = {method.name: method for method in methods}
     for place, row in enumerate(table.iloc[::-1].itertuples(index=False)):
@@ -36,10 +37,10 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         panel.plot([row.probability] * 2, [place - 0.275, place + 0.275], color="black", linewidth=1.8)
         panel.plot(row.probability, place, method.marker, color=method.color, markeredgecolor="black", markersize=5)
     panel.axvline(0.5, color="black", linestyle=":", linewidth=1)
-    panel.set_yticks(range(len(table)), [f"{row.method}  >  {row.over}" for row in table.iloc[::-1].itertuples()])
+    panel.set_yticks(range(len(table)), names)
     panel.set_xlim(-0.02, 1.02)
     panel.margins(y=0.02)
-    panel.set_xlabel("P(a run of the one scores higher than a run of the other)")
+    panel.set_xlabel("probability that a run of the first\nscores higher than a run of the second")
     panel.grid(axis="y", visible=False)
     return figure
 

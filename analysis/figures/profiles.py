@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.cells import Grid, matrix, methods_of, pairs_of
-from analysis.figures.figure import Kind, Study
+from analysis.figures.figure import Kind, Study, legend_below
 from analysis.figures.improvement import cells, lacking
 from analysis.intervals import profile
 from analysis.methods import Method
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
     panel.set_xlabel(metric.label)
     panel.set_ylabel("share of runs above it")
     panel.set_ylim(-0.02, 1.02)
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure, [panel], columns=3)
     return figure
 
 

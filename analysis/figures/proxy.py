@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
 from analysis.figures import facts
-from analysis.figures.figure import Kind, Study, by_pair, legend_below
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, wrapped
 from analysis.methods import Method
 from analysis.metrics import Metric
 from analysis.names import title_of
@@ -83,7 +83,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
     grid = figure.subplots(len(pairs), len(names), squeeze=False, sharex="row", sharey="row")
     for panels, ((task, loss), rows) in zip(grid, pairs, strict=True):
         for panel, name in zip(panels, names, strict=True):
-            panel.set_title(f"{title_of(task, loss)}\n{name}", fontsize=9)
+            panel.set_title(wrapped(f"{title_of(task, loss)}\n{name}", 2.3, 9), fontsize=9)
             panel.axhline(0, color="black", linewidth=0.8, linestyle=":")
             _draw_method(panel, rows[rows["method"] == name])
         panels[0].set_ylabel("gain over the SFT policy\n(1: largest mean change)")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, methods_of, subgrid
 from analysis.figures import facts
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.intervals import Interval
 from analysis.methods import BPO_T, OFFLINE_METHOD, ON_POLICY, Method
 from analysis.metrics import Metric
@@ -17,7 +17,7 @@ from analysis.t_estimate import paired_t
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row per (task, loss, method): F as a number, mean and standard deviation over seeds.
+    """A row per (task, loss, method): F as a number, mean, standard deviation and interval over seeds.
 
     `slope` is that of BPO, the mean over seeds of the slopes of each seed's score over log2 F, with its t interval.
     """
@@ -26,11 +26,13 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
         slope = _slope(grid, task, loss, method.variant, study.metric.key)
         scores = facts.scores(grid, task, loss, method, study.metric.key)
         run = facts.runs_of(grid, task, loss, method)[0]
+        mean = facts.mean_interval(scores, study)
         rows.append(
             {
                 "task": task, "loss": loss, "method": method.name, "F": run.row["F"], "T": run.row["T"],
-                "seeds": len(scores), "mean": scores.mean(), "std": scores.std(ddof=1),
-                "published": facts.published(task, loss, method, study.metric.key),
+                "seeds": len(scores), "mean": mean.point, "std": scores.std(ddof=1), "low": mean.low,
+                "high": mean.high, "sft": facts.sft_score(grid, task, loss, study.metric.key),
+                "published": facts.published(task, loss, method, study.metric.key) if study.published else np.nan,
                 "slope": slope.point, "slope_low": slope.low, "slope_high": slope.high,
             }
         )  # fmt: skip
@@ -59,20 +61,21 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         panel, rows = axes[pair], rows.set_index("method")
         own = [method for method in methods if method.name in rows.index]
         bpo = sorted((m for m in own if m.reference == "behavior"), key=lambda m: rows.loc[m.name, "F"])
-        mean, std = (rows[name] * metric.scale for name in ("mean", "std"))
+        mean, low, high = (rows[name] * metric.scale for name in ("mean", "low", "high"))
         for method in own:
             if facts.base_of(method) in (OFFLINE_METHOD, ON_POLICY):
-                level, spread = mean[method.name], std[method.name]
-                panel.axhspan(level - spread, level + spread, color=method.color, alpha=0.12, linewidth=0)
+                name = method.name
+                panel.axhspan(low[name], high[name], color=method.color, alpha=0.12, linewidth=0)
                 dash = "--" if facts.base_of(method) == OFFLINE_METHOD else "-."
-                panel.axhline(level, color=method.color, linestyle=dash, label=method.name)
+                panel.axhline(mean[name], color=method.color, linestyle=dash, label=name)
         names = [method.name for method in bpo]
         places = np.arange(len(bpo))
         panel.plot(places, mean[names], color=BPO_T.color, label="BPO")
         for place, method in zip(places, bpo, strict=True):
+            point = mean[method.name]
             panel.errorbar(
-                place, mean[method.name], std[method.name], fmt=method.marker, color=method.color, capsize=4,
-                markersize=7,
+                place, point, [[max(point - low[method.name], 0)], [max(high[method.name] - point, 0)]],
+                fmt=method.marker, color=method.color, capsize=4, markersize=7,
             )  # fmt: skip
             if np.isfinite(rows.loc[method.name, "published"]):
                 label, _ = facts.published_label()
@@ -82,8 +85,11 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 )  # fmt: skip
         panel.set_xticks(places, ["T" if method.F == 0 else str(rows.loc[method.name, "F"]) for method in bpo])
         panel.set_xlabel("F, rounds of collection")
-        panel.set_ylabel(metric.label)
+        panel.set_ylabel(with_bars(metric))
         panel.margins(x=0.08, y=0.1)
+        if np.isfinite(rows["sft"].iloc[0]):
+            level = rows["sft"].iloc[0] * metric.scale
+            panel.axhline(level, color=GREY, linestyle=":", linewidth=1.2, label="SFT policy")
     legend_below(figure, list(axes.values()))
     return figure
 
@@ -92,8 +98,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} over the number of collection rounds F, all with the same annotation budget, "
-        f"T={facts.values(table['T'])} steps: mean over seeds, error bars and bands one standard deviation over seeds, "
-        f"no interval of the mean. BPO at F=1 is the offline method.{facts.stars(table)} "
+        f"T={facts.values(table['T'])} steps; bars and bands: {study.bars}; dotted: the SFT policy. BPO at F=1 is the "
+        f"offline method.{facts.stars(table)} "
         f"{_slopes(table, study.metric)}"
     )
 

@@ -7,34 +7,28 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
 from analysis.figures import facts
-from analysis.figures.curves import curves, evaluated_during_training, prompts_of, split_by_final
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels
+from analysis.figures.curves import curves, evaluated_during_training, points_of, prompts_of
+from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.methods import Method
 from analysis.metrics import Metric
 
 
 def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figure:
-    """A line per reference, one standard deviation shaded; the final evaluation as a separate mark."""
+    """A line per reference, the interval shaded."""
     pairs = by_pair(table)
     figure, axes = panels([pair for pair, _ in pairs])
     for pair, rows in pairs:
         panel = axes[pair]
-        last = rows["step"].max()
-        for place, method in enumerate(methods):
+        for method in methods:
             own = rows[rows["method"] == method.name]
             if own.empty:
                 continue
-            line, final = split_by_final(own)
-            mean, std = line["mean"] * metric.scale, line["std"] * metric.scale
-            panel.fill_between(line["step"], mean - std, mean + std, color=method.color, alpha=0.15, linewidth=0)
+            line = points_of(own)
+            mean, low, high = (line[name] * metric.scale for name in ("mean", "low", "high"))
+            panel.fill_between(line["step"], low, high, color=method.color, alpha=0.15, linewidth=0)
             panel.plot(line["step"], mean, color=method.color, marker=method.marker, markersize=4, label=method.name)
-            beside = last * (0.03 + 0.06 * place)
-            panel.errorbar(
-                final["step"] + beside, final["mean"] * metric.scale, final["std"] * metric.scale,
-                fmt=method.marker, color=method.color, capsize=3, markersize=5,
-            )  # fmt: skip
         panel.set_xlabel("step")
-        panel.set_ylabel(metric.label)
+        panel.set_ylabel(with_bars(metric))
     legend_below(figure, list(axes.values()))
     return figure
 
@@ -42,8 +36,8 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
-        f"{study.metric.label} over training steps at F=T by reference policy: mean over seeds, shaded (final marks: "
-        f"error bars) one standard deviation over seeds, no interval of the mean; {prompts_of(table)}."
+        f"{study.metric.label} over training steps at F=T by reference policy, {prompts_of(table)}; bands: "
+        f"{study.bars}."
     )
 
 

@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid
 from analysis.figures import facts
-from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, whole
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, whole, with_bars
 from analysis.methods import Method
 from analysis.metrics import Metric
 
 
 def numbers(grid: Grid, study: Study) -> pd.DataFrame:
-    """A row per run: score, KL to the SFT policy, tokens of responses and of human texts; means of the SFT policy."""
+    """A row per run: score, KL to the SFT policy, tokens of responses and of human texts; means of the SFT policy.
+
+    `mean`, `low` and `high` are those of the run's method, over seeds.
+    """
     key, rows = study.metric.key, []
     ordered = sorted(grid.items(), key=lambda item: (item[0].loss, item[0].task, item[0].method, item[0].seed))
     sft = {
@@ -24,12 +27,17 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
         }
         for cell in {cell[:2]: cell for cell in grid}.values()
     }
+    means = {
+        triple: facts.mean_interval(facts.scores(grid, *triple, key), study) for triple in facts.present(grid)
+    }  # fmt: skip
     for cell, run in ordered:
+        mean = means[cell[:3]]
         rows.append(
             {
                 "task": cell.task, "loss": cell.loss, "method": cell.method.name, "seed": cell.seed,
                 "score": run.row[key], "kl_sft": run.row["kl_sft"], "tokens": run.row["response_tokens_mean"],
-                "label_tokens": run.row["label_tokens_mean"], **sft[cell.task, cell.loss],
+                "label_tokens": run.row["label_tokens_mean"], "mean": mean.point, "low": mean.low,
+                "high": mean.high, **sft[cell.task, cell.loss],
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -46,8 +54,9 @@ def _draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric, column
                 continue
             x, y = own[column], own["score"] * metric.scale
             panel.plot(x, y, method.marker, color=method.color, alpha=0.35, markersize=4, markeredgewidth=0)
+            mean, low, high = (own[name].iloc[0] * metric.scale for name in ("mean", "low", "high"))
             panel.errorbar(
-                x.mean(), y.mean(), y.std(ddof=1), x.std(ddof=1), fmt=method.marker, color=method.color,
+                x.mean(), mean, [[max(mean - low, 0)], [max(high - mean, 0)]], fmt=method.marker, color=method.color,
                 markeredgecolor="black", markersize=8, elinewidth=1.2, label=method.name,
             )  # fmt: skip
         first = rows.iloc[0]
@@ -57,7 +66,7 @@ def _draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric, column
         if column == "tokens":
             panel.axvline(rows["label_tokens"].mean(), color=GREY, linestyle=":", label="human text")
         panel.set_xlabel(label)
-        panel.set_ylabel(metric.label)
+        panel.set_ylabel(with_bars(metric))
     legend_below(figure, list(axes.values()))
     return figure
 
@@ -76,7 +85,7 @@ def caption_kl(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} against KL(policy || SFT policy): how far each method went for what it gained. Small "
-        "marks are runs, large ones means with one standard deviation over seeds either way."
+        f"marks are runs, large ones means; bars: {study.bars}."
     )
 
 
@@ -84,7 +93,7 @@ def caption_length(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} against the mean length of responses; dotted: the human texts. Small marks are runs, "
-        "large ones means with one standard deviation over seeds either way."
+        f"large ones means; bars: {study.bars}."
     )
 
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from analysis.cells import Grid, subgrid
 from analysis.coverage import sentence
 from analysis.figures import facts
-from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels
-from analysis.intervals import aggregates
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.methods import PAPER, Method
 from analysis.metrics import Metric
 
@@ -20,14 +19,14 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
     key, rows = study.metric.key, []
     for task, loss, method in facts.present(grid):
         scores = facts.scores(grid, task, loss, method, key)
-        mean = aggregates(scores[:, None], study.bootstrap, None)["mean"]
+        mean = facts.mean_interval(scores, study)
         rows.append(
             {
                 "task": task, "loss": loss, "method": method.name, "seeds": len(scores), "mean": mean.point,
                 "std": scores.std(ddof=1), "low": mean.low, "high": mean.high,
                 "scores": " ".join(map(repr, map(float, scores))),
                 "sft": facts.sft_score(grid, task, loss, key),
-                "published": facts.published(task, loss, method, key),
+                "published": facts.published(task, loss, method, key) if study.published else np.nan,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -59,10 +58,8 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     markersize=10, label=label,
                 )  # fmt: skip
         if np.isfinite(rows["sft"].iloc[0]):
-            panel.text(
-                0.98, 0.03, f"SFT policy: {metric.show(rows['sft'].iloc[0])}", transform=panel.transAxes, ha="right",
-                color=GREY,
-            )  # fmt: skip
+            level = rows["sft"].iloc[0] * metric.scale
+            panel.axhline(level, color=GREY, linestyle=":", linewidth=1.2, label="SFT policy")
         panel.set_xticks(
             range(len(own)),
             [method.name.replace(" (", "\n(").replace(" F", "\nF").replace(", ens", ",\nens") for method in own],
@@ -71,7 +68,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
         panel.set_xlim(-0.7, len(own) - 0.35)
         panel.grid(axis="x", visible=False)
         panel.margins(y=0.15)
-        panel.set_ylabel(metric.label)
+        panel.set_ylabel(with_bars(metric))
     legend_below(figure, list(axes.values()))
     return figure
 
@@ -79,8 +76,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
 def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
-        f"{study.metric.label} by method: mean over seeds and its 95 % percentile bootstrap interval "
-        f"({study.bootstrap.reps:,} repetitions); dots are seeds.{facts.stars(table)} "
+        f"{study.metric.label} by method; bars: {study.bars}; dots: seeds; dotted: the SFT policy.{facts.stars(table)} "
         f"{facts.absent(grid, PAPER)} {sentence(int(table['seeds'].min()), 1, ('mean',))}"
     )
 

@@ -7,7 +7,7 @@ import pytest
 from analysis.cells import Cell, Grid, make_grid, methods_of
 from analysis.drawn import read_table
 from analysis.figures import facts
-from analysis.figures.curves import curves, split_by_final
+from analysis.figures.curves import curves, points_of, prompts_of
 from analysis.figures.figure import Kind, Study, legend_below, look, panels, rendered
 from analysis.figures.kinds import KINDS
 from analysis.intervals import Bootstrap
@@ -18,7 +18,7 @@ from tests.analysis.made_runs import METHODS, row, rows
 
 pytestmark = pytest.mark.slow
 
-STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None))
+STUDY = Study(METRICS["win_rate"], Bootstrap(100, 0, lambda done: None), published=True)
 WIDE = METHODS | {"bpo8": {"F": 8}, "gold": {"F": 64, "reference": "gold"}, "two": {"F": 2, "ensemble": 2}}
 WIDE |= {"random": {"F": 2, "allocation": "random_pairs"}, "balancedT": {"F": 64, "allocation": "balanced"}}
 # Those of runs on disk are tested for themselves.
@@ -121,14 +121,14 @@ def test_curves_are_means_over_seeds_and_leave_out_steps_that_a_seed_lacks() -> 
     assert table["step"].tolist() == [0, 8, 64] and table["final"].tolist() == [False, False, True]
     assert table["mean"].tolist() == pytest.approx([0.6, 0.7, 0.8])
     assert table["std"].tolist() == pytest.approx([0.02**0.5, 0.02**0.5, 0.0])
-    line, final = split_by_final(table)
-    assert line["step"].tolist() == [0, 8] and final["step"].tolist() == [64]
+    assert points_of(table)["step"].tolist() == [0, 8]
+    said = "on 200 prompts of the validation split; the final evaluation, on test, is not a point of them"
+    assert prompts_of(table) == said
 
 
 def test_a_final_evaluation_on_the_same_prompts_is_a_point_of_the_curve() -> None:
     table = pd.DataFrame({"step": [0, 8], "split": "validation", "n_prompts": 200, "final": [False, True]})
-    line, final = split_by_final(table)
-    assert line["step"].tolist() == [0, 8] and final.empty
+    assert points_of(table)["step"].tolist() == [0, 8]
 
 
 @pytest.mark.parametrize(

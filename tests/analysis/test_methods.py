@@ -9,6 +9,7 @@ import pytest
 from analysis.allocations import Allocation
 from analysis.methods import BPO_2, BPO_T, OFFLINE_METHOD, ON_POLICY, PAPER, Method, method_of, overrides_of, varying
 from analysis.runs import Run, flattened
+from tests.analysis.color_vision import VISION, as_lab
 from tests.analysis.made_runs import ALLOCATIONS, BALANCED, SETTINGS, config, row
 
 
@@ -153,3 +154,12 @@ def test_allocations_of_one_figure_stay_apart_for_every_sight_by_color_or_marker
     methods = [method_of(configured(**own)) for own in ALLOCATIONS.values()]
     for first, second in combinations(methods, 2):
         assert first.marker != second.marker, (first.name, second.name)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colors_of_the_paper_s_figures_differ_for_everybody(vision: str) -> None:
+    """2 is the least difference that is noticed when colors lie side by side."""
+    colors = [method.color for method in (*PAPER, Method(5, 0, "gold"))]
+    seen = [as_lab(color, vision) for color in colors]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 20
+    assert min(abs(one[0] - other[0]) for one, other in combinations(map(as_lab, colors), 2)) > 8
