@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from src.models.plain_lora import plain_lora_problems
 from src.runtime.errors import RunError
 from src.storage.checksums import damage, policy_folder
 
@@ -29,7 +30,10 @@ class Gold:
             return ["no path given; add reference.path=DIR, a finished run or a saved policy of the same base model"]
         if not any((self.folder / name).is_file() for name in ("adapter_config.json", "config.json")):
             return [f"path={self.path}: no policy there (expected a run's folder or its policy/ folder)"]
-        return [f"path={self.path}: {line}" for line in damage(self.folder.parent, ("policy/",))]
+        problems = damage(self.folder.parent, ("policy/",))
+        if not problems and (self.folder / "adapter_config.json").is_file():
+            problems = plain_lora_problems(self.folder)
+        return [f"path={self.path}: {line}" for line in problems]
 
     @property
     def folder(self) -> Path:
