@@ -1,15 +1,19 @@
 """From rows to prompts with token ids."""
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from src.records import Prompt, Row
+from src.records import Ids, Prompt, Row
 from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
     from src.models.template import Template
 
 log = logging.getLogger(__name__)
+
+# Rows that are encoded in one call of the tokenizer.
+BATCH = 256
 
 
 def tokenize(
@@ -38,21 +42,18 @@ def tokenize(
     """
     kept: list[Prompt] = []
     long_prompts = long_labels = 0
-    for id, row in enumerate(rows):
+    for id, row, ids, label_ids in _encoded(rows, template):
         if first is not None and len(kept) == first:
             return kept
-        ids = template.prompt_ids(row.prompt)
         if len(ids) > max_prompt_tokens:
             long_prompts += 1
-            continue
-        label_ids = template.response_ids(row.label)
-        if max_label_tokens is not None and len(label_ids) - 1 > max_label_tokens:
+        elif max_label_tokens is not None and len(label_ids) - 1 > max_label_tokens:
             long_labels += 1
-            continue
-        pair_ids = None
-        if row.chosen is not None and row.rejected is not None:
-            pair_ids = template.response_ids(row.chosen), template.response_ids(row.rejected)
-        kept.append(Prompt(id, row, ids, label_ids, pair_ids))
+        else:
+            pair_ids = None
+            if row.chosen is not None and row.rejected is not None:
+                pair_ids = template.response_ids(row.chosen), template.response_ids(row.rejected)
+            kept.append(Prompt(id, row, ids, label_ids, pair_ids))
     for texts, count, key, limit in (
         ("prompts", long_prompts, "max_prompt_tokens", max_prompt_tokens),
         ("labels", long_labels, "max_label_tokens", max_label_tokens),
@@ -66,3 +67,12 @@ def tokenize(
         label = "" if max_label_tokens is None else f", and its label at most task.max_label_tokens={max_label_tokens}"
         raise RunError(f"{split}: no prompt has at most task.max_prompt_tokens={max_prompt_tokens} tokens{label}")
     return kept
+
+
+def _encoded(rows: list[Row], template: "Template") -> Iterator[tuple[int, Row, Ids, Ids]]:
+    """Index, row, and the token ids of prompt and label; rows are encoded in batches, as they are asked for."""
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        prompts = template.all_prompt_ids([row.prompt for row in batch])
+        labels = template.all_response_ids([row.label for row in batch])
+        yield from zip(range(start, start + len(batch)), batch, prompts, labels, strict=True)

@@ -42,6 +42,13 @@ def test_the_first_of_those_that_fit() -> None:
     assert [p.id for p in kept] == [2, 3]
 
 
+def test_rows_of_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tokenize(ROWS, TEMPLATE, 1000, "train")
+    monkeypatch.setattr("src.data.tokenized.BATCH", 4)
+    assert tokenize(ROWS, TEMPLATE, 1000, "train") == whole
+    assert tokenize(ROWS, TEMPLATE, 1000, "train", 5) == whole[:5]
+
+
 def test_none_left() -> None:
     with pytest.raises(RunError, match="max_prompt_tokens=1000 tokens, and its label at most task.max_label_tokens=1"):
         tokenize(ROWS, TEMPLATE, 1000, "test", None, 1)

@@ -46,6 +46,17 @@ def test_plain_responses_are_tokenized_as_within_a_text(style: dict, text: str) 
     assert template.text(response) == template.text(response[:-1]) == text
 
 
+@pytest.mark.parametrize("kind", ["plain", "chat"])
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_many_texts_are_encoded_as_each_alone(style: dict, kind: str) -> None:
+    tokenizer = make_tokenizer(**style, chat=LLAMA_2)
+    template = Template(tokenizer, kind)
+    texts = [*TEXTS, "", " ", *TEXTS[::-1]]
+    assert template.all_prompt_ids(texts) == [template.prompt_ids(text) for text in texts]
+    assert template.all_response_ids(texts) == [template.response_ids(text) for text in texts]
+    assert template.all_prompt_ids([]) == template.all_response_ids([]) == []
+
+
 def test_a_prompt_goes_on_with_a_space_of_the_response() -> None:
     template = Template(make_tokenizer(), "plain")
     assert tokens(template, template.prompt_ids("one prompt "))[-1][-1] != "Ġ"
