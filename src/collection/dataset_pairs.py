@@ -97,6 +97,8 @@ class DatasetCollector:
         row = prompt.row
         if prompt.pair_ids is None or row.chosen is None or row.rejected is None or row.chosen == row.rejected:
             return None
+        if prompt.pair_ids[0] == prompt.pair_ids[1]:  # texts that the tokenizer does not tell apart
+            return None
         if any(len(ids) > self.max_new_tokens for ids in prompt.pair_ids):
             return None
         chosen, rejected = prompt.pair_ids
