@@ -92,6 +92,9 @@ class DatasetCollector:
         # `DatasetPairs.conflicts` refuses allocations that ask for more.
         raise TypeError("the data have two responses a prompt and no others")
 
+    def oddity(self) -> str | None:
+        return None
+
     def candidate(self, prompt: Prompt) -> Candidate | None:
         """The pair of a prompt's row, chosen first; None if there is none of two different responses that fit."""
         row = prompt.row

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from src.models.base_name import portable_base
 from src.models.loading import as_run_error
 from src.models.lora import LoraLinear
 from src.models.plain_lora import plain_lora_problems, read_adapter_config, unreadable
@@ -34,7 +35,8 @@ def save_adapter(
         folder: made if missing.
         layers: the policy's layers with adapters, by name.
         members: indices of the N members.
-        base_model: the folder or hub name that the adapter's config names.
+        base_model: the folder or hub name that the model came from; the adapter's config gives its hub name, if it has
+            one.
         others: names of the model's modules without adapters (`without_adapters`).
     """
     tensors = {}
@@ -43,6 +45,7 @@ def save_adapter(
         tensors[f"{PREFIX}{name}{A_KEY}"] = A.flatten(0, 1).contiguous().cpu()
         tensors[f"{PREFIX}{name}{B_KEY}"] = B.permute(1, 0, 2).flatten(1).contiguous().cpu()
     first = next(iter(layers.values()))
+    named, revision = portable_base(base_model) or (base_model, None)
     rank = len(members) * first.A.shape[1]
     config = LoraConfig(
         r=rank,
@@ -51,7 +54,8 @@ def save_adapter(
         bias="none",
         fan_in_fan_out=any(isinstance(layer.base, Conv1D) for layer in layers.values()),
         task_type="CAUSAL_LM",
-        base_model_name_or_path=base_model,
+        base_model_name_or_path=named,
+        revision=revision,
         inference_mode=True,
     )
     # PEFT turns a list into a set, whose order differs between processes.

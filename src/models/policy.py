@@ -28,7 +28,7 @@ class Policy:
     Args:
         model: a causal LM of transformers.
         tokenizer: the model's tokenizer, with an end-of-sequence token.
-        base: the folder or hub name that the model came from; a saved adapter names it.
+        base: the folder or hub name that the model came from; a saved adapter names it (`src.models.base_name`).
         lora: shape of the adapters; None trains all weights.
         members: size of the ensemble; above 1 only with LoRA.
         gradient_checkpointing: whether learning recomputes layers in the backward pass instead of keeping them.
