@@ -7,7 +7,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from src.models.loading import as_run_error
-from src.models.plain_lora import adapter_in_place_of_model
 from src.runtime.errors import RunError, error_summary
 
 
@@ -35,26 +34,10 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
         dtype: of the weights.
 
     Raises:
-        RunError: if the model cannot be loaded, or an adapter is there.
+        RunError: if the model cannot be loaded.
     """
-    if problem := adapter_in_place_of_model(path):
-        raise RunError(problem)
     with as_run_error(lambda error: _message(path, error)):
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
-    return without_adapter(path, model)
-
-
-def without_adapter(path: str, model: PreTrainedModel) -> PreTrainedModel:
-    """The model, unless transformers put an adapter into it that it found under a hub name.
-
-    Raises:
-        RunError: if it did.
-    """
-    if getattr(model, "_hf_peft_config_loaded", False):
-        raise RunError(
-            f"{path} is a PEFT adapter, and a whole model is expected; merge it into its base and give that folder"
-        )
-    return model
+        return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
 
 
 def _message(path: str, error: Exception) -> str:

@@ -7,8 +7,6 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from src.models.loading import as_run_error
-from src.models.plain_lora import adapter_in_place_of_model
-from src.models.pretrained import without_adapter
 from src.runtime.errors import RunError, error_summary
 
 
@@ -107,8 +105,6 @@ def label_problem(path: str, config: transformers.PretrainedConfig) -> str | Non
 
 def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tokenizer, PreTrainedModel, set[str]]:
     """The tokenizer, the model, and the names of weights that the files lack."""
-    if problem := adapter_in_place_of_model(path):
-        raise RunError(problem)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ValueError("its tokenizer has no tokenizer.json")
@@ -121,4 +117,4 @@ def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tok
         )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)
-    return tokenizer, without_adapter(path, model), set(info["missing_keys"])
+    return tokenizer, model, set(info["missing_keys"])

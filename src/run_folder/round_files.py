@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
-    return comparisons, facts["drawn"], Tally(**{name: facts.get(name, 0) for name in vars(Tally())})
+    return comparisons, facts["drawn"], Tally(**{field.name: facts.get(field.name, 0) for field in fields(Tally)})
 
 
 def round_files(folder: Path) -> dict[int, Path]:

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from src.after_training.base_model import base_problems
 from src.after_training.saved_policy import find_policy
-from src.models.plain_lora import PLAIN, WITHOUT_EFFECT, not_plain, plain_lora_problems
+from src.cli.compose import compose_jobs
+from src.cli.read_config import read_config
+from src.models.plain_lora import PLAIN, WITHOUT_EFFECT, adapter_in_place_of_model, not_plain, plain_lora_problems
 from src.references.gold import Gold
 from src.runtime.errors import RunError
 from tests.models.policies import logits, lora_policy
@@ -125,3 +129,16 @@ def test_a_config_that_cannot_be_read_is_a_problem_too(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{")
     (problem,) = Gold(str(tmp_path), False).problems()
     assert f"the adapter in {tmp_path} cannot be read (JSONDecodeError" in problem
+
+
+def test_an_adapter_in_place_of_a_model_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """transformers would load the adapter's base, or put the adapter into the model, without a word."""
+    adapter(tmp_path)
+    for beside in (False, True):
+        if beside:
+            (tmp_path / "config.json").write_text("{}")
+        model = read_config(compose_jobs(["model=smollm2_135m"])[0][0].plain)[0].model
+        with pytest.raises(ValueError, match=rf"path={tmp_path} holds a PEFT adapter .*; merge the adapter"):
+            replace(model, path=str(tmp_path))
+    assert base_problems(str(tmp_path), []) == [f"base={adapter_in_place_of_model(str(tmp_path))}"]
+    assert adapter_in_place_of_model("a/hub-name") is None

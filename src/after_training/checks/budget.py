@@ -66,7 +66,7 @@ def _last_summary(run: FinishedRun) -> Check:
     problems = [
         f"{name}={run.result.get(name)}, {summary.get(name)} in pairs/"
         for name in vars(Tally())
-        if run.result.get(name) != summary.get(name)  # runs of earlier versions have fewer counts
+        if run.result.get(name) != summary.get(name)  # runs of earlier versions lack some
     ]
     return none_of("what the last round noted", problems, "every count")
 
