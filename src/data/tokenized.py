@@ -91,7 +91,8 @@ def _encoded(rows: list[Row], template: "Template") -> Iterator[tuple[int, Row, 
 
 def _without_ends(row: Row, names: Sequence[str]) -> Row:
     """The row without the names of end tokens behind label, chosen and rejected."""
-    texts = {name: getattr(row, name) for name in ("label", "chosen", "rejected")}
-    if not any(text.rstrip().endswith(tuple(names)) for text in texts.values() if text):
+    texts = [text for text in (row.label, row.chosen, row.rejected) if text]
+    if not any(text.rstrip().endswith(tuple(names)) for text in texts):
         return row
-    return replace(row, **{name: text and without_end_name(text, names) for name, text in texts.items()})
+    chosen, rejected = (text and without_end_name(text, names) for text in (row.chosen, row.rejected))
+    return replace(row, label=without_end_name(row.label, names), chosen=chosen, rejected=rejected)

@@ -156,24 +156,16 @@ def check_targets(folder: Path, saved: Collection[str], model: PreTrainedModel, 
     """
     with as_run_error(lambda error: unreadable(folder, error)):
         fields = read_adapter_config(folder)
-        names = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-        config = LoraConfig(**{name: fields.get(name) for name in names})
-        if config.target_modules == "all-linear":
-            head = model.get_output_embeddings()
-            kinds = (nn.Linear, LoraLinear, Conv1D)
-            config.target_modules = {
-                name
-                for name in modules
-                if isinstance(model.get_submodule(name), kinds) and model.get_submodule(name) is not head
-            }
-        if config.target_modules is None:
-            config.target_modules = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type, ())
+        targets = _listed(fields.get("target_modules"), model, modules)
+        config = LoraConfig(
+            target_modules=targets,
+            exclude_modules=fields.get("exclude_modules"),
+            layers_to_transform=fields.get("layers_to_transform"),
+            layers_pattern=fields.get("layers_pattern"),
+        )
         targeted = {name for name in modules if check_target_module_exists(config, name)}
-        unknown = [
-            target
-            for target in sorted(() if isinstance(config.target_modules, str) else config.target_modules)
-            if not any(f".{name}".endswith(f".{target}") for name in modules)
-        ]
+        names = [] if isinstance(targets, str) else sorted(targets)  # a pattern has none
+        unknown = [target for target in names if not any(f".{name}".endswith(f".{target}") for name in modules)]
     for problem, layers in (
         ("its adapter_config.json targets layers that the model lacks", unknown),
         ("it has no tensors for layers that its adapter_config.json targets", sorted(targeted - set(saved))),
@@ -185,3 +177,14 @@ def check_targets(folder: Path, saved: Collection[str], model: PreTrainedModel, 
                 f"the adapter in {folder} does not fit this model: {problem} ({', '.join(layers[:SHOWN])}{more}); give "
                 "the base model that it was trained on, or copy both of its files again"
             )
+
+
+def _listed(targets: str | list[str] | None, model: PreTrainedModel, modules: Collection[str]) -> str | list[str]:
+    """The targets of an adapter as names or a pattern, where the config leaves it to PEFT to find them."""
+    if targets == "all-linear":
+        head, kinds = model.get_output_embeddings(), (nn.Linear, LoraLinear, Conv1D)
+        layers = {name: model.get_submodule(name) for name in modules}
+        return [name for name, layer in layers.items() if isinstance(layer, kinds) and layer is not head]
+    if targets is None:
+        return list(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type, ()))
+    return targets

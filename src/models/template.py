@@ -94,7 +94,7 @@ class Template:
 
     def text(self, ids: Ids) -> str:
         """The text of a sampled response, without special tokens and surrounding white space."""
-        return str(self.tokenizer.decode(list(self._said(ids)), skip_special_tokens=True)).strip()
+        return self._decoded(self._said(ids)).strip()
 
     def continuation(self, ids: Ids) -> tuple[str, bool]:
         """The text of a response as it continues the text of its prompt, with the space between them.
@@ -104,10 +104,7 @@ class Template:
             where the policy sampled special tokens or split words as the tokenizer would not.
         """
         said = self._said(ids)
-        before, whole = (
-            self.tokenizer.decode([*self._anchor, *end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            for end in ((), said)
-        )
+        before, whole = (self._decoded((*self._anchor, *end), clean_up_tokenization_spaces=False) for end in ((), said))
         text = whole.removeprefix(before)
         return text, self._within_text([text])[0] == said
 
@@ -185,6 +182,9 @@ class Template:
             self._texts.encode([t for t, ids in zip(texts, begun, strict=True) if ids[: len(before)] != before])
         )
         return [ids[len(before) :] if ids[: len(before)] == before else next(alone) for ids in begun]
+
+    def _decoded(self, ids: Ids, **options: bool) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, **options))
 
     def _said(self, ids: Ids) -> Ids:
         """The tokens of a response without its end token."""
