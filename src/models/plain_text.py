@@ -8,7 +8,7 @@ import copy
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,13 +93,29 @@ class PlainText:
     def _conversation(self, text: str, render: Callable[[str], str]) -> tuple[Ids, int]:
         if not self.tokenizer.is_fast:
             raise self._refusal(text)
-        names = "|".join(map(re.escape, sorted(self._names, key=len, reverse=True)))
-        # Marks tell the names in the text from those that the template writes.
-        left, right = [mark for mark in map(chr, range(0xE000, 0xF8FF)) if mark not in text][:2]
-        marked = re.sub(names, lambda found: f"{left}{found[0]}{right}", text)
+        whole, around = self.renamed([text], render)
+        return self._unaware([whole])[0], around
+
+    def has_name(self, text: str) -> bool:
+        """Whether the name of a control token stands in a text."""
+        return self._pattern.search(text) is not None
+
+    def renamed(self, texts: Sequence[str], render: Callable[..., str]) -> tuple[str, int]:
+        """A conversation for `unaware`: what the chat template writes has the names that control tokens have there.
+
+        Args:
+            texts: of the turns.
+            render: puts the texts into the conversation.
+
+        Returns:
+            The conversation, and the number of control tokens that the template writes.
+        """
+        # Marks tell the names in the texts from those that the template writes.
+        left, right = [mark for mark in map(chr, range(0xE000, 0xF8FF)) if not any(mark in text for text in texts)][:2]
+        marked = (self._pattern.sub(lambda found: f"{left}{found[0]}{right}", text) for text in texts)
         around = 0
 
-        def renamed(found: re.Match[str]) -> str:
+        def rename(found: re.Match[str]) -> str:
             nonlocal around
             if found[1] is not None:
                 return found[1]
@@ -107,14 +123,19 @@ class PlainText:
             around += id in self._forbidden
             return name
 
-        whole = re.sub(f"{left}({names}){right}|{names}", renamed, render(marked))
+        names = self._pattern.pattern
+        whole = re.sub(f"{left}({names}){right}|{names}", rename, render(*marked))
         # A template that takes a text apart leaves single marks.
-        return self._unaware([whole.replace(left, "").replace(right, "")])[0], around
+        return whole.replace(left, "").replace(right, ""), around
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, sorted(self._names, key=len, reverse=True))))
 
     def _unaware(self, texts: Sequence[str], surrounded: bool = False) -> list[Ids]:
         """Token ids of each text, by a tokenizer that does not know the names of control tokens."""
         if self.tokenizer.is_fast:
-            return _called(self._copy, texts, surrounded)
+            return _called(self.unaware, texts, surrounded)
         return _called(self.tokenizer, texts, surrounded, split_special_tokens=True)
 
     @cached_property
@@ -143,8 +164,8 @@ class PlainText:
         return {name: (id, f"\uf8ff{key}.{id}\uf8ff") for id, name in zip(sorted(self.control), names, strict=True)}
 
     @cached_property
-    def _copy(self) -> "PreTrainedTokenizerBase":
-        """The tokenizer with other names of the control tokens, in the vocabulary of its model too.
+    def unaware(self) -> "PreTrainedTokenizerBase":
+        """A fast tokenizer with random names of the control tokens, in the vocabulary of its model too.
 
         Raises:
             RunError: if the tokenizer cannot be copied so.
@@ -174,6 +195,12 @@ class PlainText:
             f"encode it as text{f' ({reason})' if reason else ''}; take the names of its special tokens "
             f"({', '.join(map(repr, list(self._names)[:8]))}) out of the data"
         )
+
+
+def special_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
+    """The special tokens of a tokenizer."""
+    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
+    return frozenset({*tokenizer.all_special_ids, *(id for id, token in added.items() if token.special)})
 
 
 def _called(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateError
 
 from src.data.end_names import PUBLIC_END
-from src.models.plain_text import WORD, PlainText
+from src.models.plain_text import WORD, PlainText, special_ids
 from src.records import Ids
 from src.runtime.errors import RunError
 
@@ -195,12 +195,6 @@ class Template:
         while ids and ids[-1] == self.tokenizer.eos_token_id:
             ids = ids[:-1]
         return ids
-
-
-def special_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
-    """The special tokens of a tokenizer."""
-    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
-    return frozenset({*tokenizer.all_special_ids, *(id for id, token in added.items() if token.special)})
 
 
 def visible_added_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:

@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from src.models.plain_text import PlainText
-from src.models.template import Template, special_ids
+from src.models.plain_text import PlainText, special_ids
+from src.models.template import Template
 from src.records import Ids
 from src.runtime.errors import RunError
 from tests.families import CHATML, GEMMA, LLAMA_2, LLAMA_3, make_tokenizer
