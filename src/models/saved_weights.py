@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from src.models.adapter_files import check_targets, load_adapter, without_adapters
@@ -53,6 +54,30 @@ def read_saved_weights(
     return {name: own_part(tensor, current[name]) for name, tensor in weights.items()}
 
 
+def require_fitting_adapter(folder: Path, base: str) -> None:
+    """Refuses an adapter that does not fit a base model, before the model is loaded.
+
+    Only the model's configuration is read: a model without memory for its weights has their names and shapes. Whole
+    models, and bases whose configuration gives no such model, pass here; `read_saved_weights` checks them.
+
+    Args:
+        folder: a PEFT adapter or a model folder.
+        base: folder or hub name of the base model.
+
+    Raises:
+        RunError: if the adapter is not plain LoRA, or has other layers or shapes than the model.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        return
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception:  # whatever it is, loading the model says it better
+        return
+    _fitting_adapter(folder, model, {}, dict(model.named_parameters()), is_local(base))
+
+
 def _read_adapter(
     folder: Path,
     model: PreTrainedModel,
@@ -60,18 +85,36 @@ def _read_adapter(
     current: Mapping[str, nn.Parameter],
     local_base: bool,
 ) -> Weights:
+    pairs, scale = _fitting_adapter(folder, model, layers, current, local_base)
+    frozen = _frozen(model, layers)
+    return {
+        f"{name}.weight": folded(frozen[name], scale * (B.float() @ A.float()).to(model.device))
+        for name, (A, B) in pairs.items()
+    }
+
+
+def _fitting_adapter(
+    folder: Path,
+    model: PreTrainedModel,
+    layers: Mapping[str, LoraLinear],
+    current: Mapping[str, nn.Parameter],
+    local_base: bool,
+) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
+    """What `load_adapter` gives, for an adapter that fits the model."""
     pairs, scale = load_adapter(folder, local_base)
-    frozen = dict(model.named_modules()) | {name: layer.base for name, layer in layers.items()}
+    frozen = _frozen(model, layers)
     shapes: Shapes = {}
     for name, (A, B) in pairs.items():
         out_in = len(B), A.shape[1]
         shapes[f"{name}.weight"] = out_in[::-1] if isinstance(frozen.get(name), Conv1D) else out_in
     _check_shapes(folder, shapes, current)
     check_targets(folder, pairs.keys(), model, [*without_adapters(model, layers), *layers])
-    return {
-        f"{name}.weight": folded(frozen[name], scale * (B.float() @ A.float()).to(model.device))
-        for name, (A, B) in pairs.items()
-    }
+    return pairs, scale
+
+
+def _frozen(model: PreTrainedModel, layers: Mapping[str, LoraLinear]) -> dict[str, nn.Module]:
+    """The model's modules, with the frozen layers in place of those with adapters."""
+    return dict(model.named_modules()) | {name: layer.base for name, layer in layers.items()}
 
 
 def _check_shapes(folder: Path, shapes: Shapes, current: Mapping[str, nn.Parameter]) -> None:

@@ -40,6 +40,12 @@ class Gold:
         """Where the policy is: `policy/` of a run's folder, or the folder itself."""
         return policy_folder(Path(self.path or ""))
 
+    def require_fit(self, base: str) -> None:
+        """Refuses an adapter that does not fit the base model of the run, before that model is loaded or trained."""
+        from src.models.saved_weights import require_fitting_adapter  # imports torch
+
+        require_fitting_adapter(self.folder, base)
+
     def weights(
         self, policy: "Policy", behavior: "Weights", sft: "Weights", previous: "Weights | None", steps: int
     ) -> "Weights":
