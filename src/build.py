@@ -21,6 +21,7 @@ from src.models.fingerprint import model_fingerprint, weights_fingerprint
 from src.models.template import Template, template_of
 from src.oracles.base import Scoring
 from src.oracles.comparer import Comparer
+from src.references.gold import Gold
 from src.run_folder.folder import RunFolder
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError
@@ -38,6 +39,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     judge = oracle if config.judge == oracle else config.judge
     for asked in (judge,) if config.collect.from_data else (oracle, judge):
         asked.load()
+    if isinstance(config.reference, Gold) and model.path:
+        config.reference.require_fit(model.path)
     policy = build_sft_cache(config, splits, report).policy(config.ensemble)
     folder = folder.starting_from(weights_fingerprint(policy.trainable()))
     if sharding.wanted():

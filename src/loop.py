@@ -137,7 +137,8 @@ class Experiment:
             )
         tally, identity = progress.tally + collected.tally, self.folder.identity["config_hash"]
         save_plan(self.folder.pairs, round.number, collected.plan)
-        save_round(self.folder.pairs, round.number, collected.comparisons, collected.drawn, tally, identity)
+        says = self.evaluator.template.continuation
+        save_round(self.folder.pairs, round.number, collected.comparisons, collected.drawn, tally, identity, says)
         progress.drawn, progress.tally = collected.drawn, tally
         return collected.comparisons
 

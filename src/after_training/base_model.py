@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from src.after_training.saved_policy import SavedPolicy
+from src.models.plain_lora import adapter_in_place_of_model
 from src.storage.files import is_local, local_path
 
 
@@ -34,6 +35,8 @@ def base_problems(given: str | None, policies: Sequence[SavedPolicy]) -> list[st
         return []
     if not _is_there(given):
         return [f"base={given}: no model there; expected a folder with config.json and safetensors"]
+    if problem := adapter_in_place_of_model(given):
+        return [f"base={problem}"]
     if not any(has_base(saved) for saved in policies):
         return [f"base={given}: got no adapter and no run with a model.path, and nothing else has a base; leave it out"]
     return []

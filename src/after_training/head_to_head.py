@@ -1,7 +1,7 @@
 """Head to head: the responses of one system against the labels or another system's responses, before a judge."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from src.after_training.responses_file import by_prompt, missing
 from src.after_training.result_row import Side, comparable_lengths, result_row, sample_rows
 from src.build import build_sampler, build_sft_cache
 from src.config import RunConfig
+from src.data.end_names import without_end_name
 from src.data.splits import Splits
 from src.data.tokenized import tokenize
 from src.evaluation.diversity import distinct, unique_rate
@@ -135,7 +136,8 @@ def _prompts(config: RunConfig, rows: list[Row], template: Template | None, spli
     """The prompts to be judged. Without a tokenizer they have no token ids, which no judge needs."""
     first = config.evaluate.prompts
     if template is None:
-        return [Prompt(id, row, (), ()) for id, row in enumerate(rows[:first])]
+        ended = (replace(row, label=without_end_name(row.label)) for row in rows[:first])
+        return [Prompt(id, row, (), ()) for id, row in enumerate(ended)]
     task = config.task
     return tokenize(rows, template, task.max_prompt_tokens, split, first, task.max_label_tokens)
 
@@ -183,5 +185,8 @@ def _sampled(
 
 
 def _side(texts: list[str], template: Template | None) -> Side:
-    """The texts of a file or a split with their lengths in tokens, where there is a tokenizer."""
-    return Side(texts, None if template is None else np.array([len(template.response_ids(text)) for text in texts]))
+    """The texts of a file, as labels without the names of end tokens, with their lengths where there is a tokenizer."""
+    if template is None:
+        return Side([without_end_name(text) for text in texts], None)
+    texts = [without_end_name(text, template.end_names) for text in texts]
+    return Side(texts, np.array([len(ids) for ids in template.all_response_ids(texts)]))

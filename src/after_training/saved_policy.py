@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from src.models.plain_lora import plain_lora_problems
 from src.runtime.errors import RunError
 from src.storage.checksums import damage, policy_folder
 from src.storage.files import local_path
@@ -103,6 +104,8 @@ def find_policy(text: str) -> tuple[SavedPolicy | None, list[str]]:
         ]
     if (folder / "adapter_config.json").is_file() and not (folder / "adapter_model.safetensors").is_file():
         return None, [f"policy={text}: an adapter without adapter_model.safetensors; other formats are not read"]
+    if (folder / "adapter_config.json").is_file() and (problems := plain_lora_problems(folder)):
+        return None, [f"policy={text}: {line}" for line in problems]
     run = folder.parent
     of_run = folder.name == "policy" and (run / "config.yaml").is_file() and (run / "identity.json").is_file()
     if of_run and (damaged := damage(run, ("policy/", "config.yaml", "results.jsonl"))):

@@ -11,6 +11,7 @@ from src.records import Candidate, Comparison, Tally
 
 def label(comparer: Comparer, candidates: list[Candidate], rng: np.random.Generator, tally: Tally) -> list[Comparison]:
     """The oracle's preferences, or those that came with the data: a collector gives one kind or the other."""
+    tally.empty_pairs += sum(not all(response.text for response in candidate.responses) for candidate in candidates)
     if any(candidate.chosen is not None for candidate in candidates):
         return given(candidates, tally)
     return annotate(comparer, candidates, rng, tally)

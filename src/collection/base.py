@@ -86,3 +86,7 @@ class Collector(Protocol):
     ) -> list[list[Response]]:
         """k responses to each prompt as sampled; some may be identical."""
         ...
+
+    def oddity(self) -> str | None:
+        """What is odd about the responses so far, said once; None if nothing is."""
+        ...

@@ -92,10 +92,15 @@ class DatasetCollector:
         # `DatasetPairs.conflicts` refuses allocations that ask for more.
         raise TypeError("the data have two responses a prompt and no others")
 
+    def oddity(self) -> str | None:
+        return None
+
     def candidate(self, prompt: Prompt) -> Candidate | None:
         """The pair of a prompt's row, chosen first; None if there is none of two different responses that fit."""
         row = prompt.row
         if prompt.pair_ids is None or row.chosen is None or row.rejected is None or row.chosen == row.rejected:
+            return None
+        if prompt.pair_ids[0] == prompt.pair_ids[1]:  # texts that the tokenizer does not tell apart
             return None
         if any(len(ids) > self.max_new_tokens for ids in prompt.pair_ids):
             return None

@@ -55,11 +55,20 @@ class PolicyOffer:
 
     def propose(self, prompts: Sequence[Prompt]) -> list[Candidate | None]:
         with self.policy.using(self.behavior) as model:
-            return self.collector.collect(model, prompts, self.keys.take(len(prompts)), self.tally, self.tick)
+            made = self.collector.collect(model, prompts, self.keys.take(len(prompts)), self.tally, self.tick)
+        self._warn_of_oddity()
+        return made
 
     def sample(self, prompts: Sequence[Prompt], k: int) -> list[list[Response]]:
         with self.policy.using(self.behavior) as model:
-            return self.collector.several(model, prompts, k, self.keys.take(len(prompts)), self.tally, self.tick)
+            drawn = self.collector.several(model, prompts, k, self.keys.take(len(prompts)), self.tally, self.tick)
+        self._warn_of_oddity()
+        return drawn
+
+    def _warn_of_oddity(self) -> None:
+        """Warns if the SFT policy's responses look wrong, before an annotator is paid."""
+        if not self.report.number and (text := self.collector.oddity()):
+            self.report.warn(text)
 
     def states(self, sequences: Sequence[Ids], starts: Sequence[int]) -> np.ndarray:
         local = processes.local_indices([len(sequence) for sequence in sequences])

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from src.collection.drawn import Drawn
 from src.records import Candidate, Prompt, Response, Tally
 from src.runtime.errors import require
 
@@ -64,11 +65,13 @@ class SamplingCollector:
         sampler: draws the responses.
         template: says where responses end, and gives their text.
         resample: how often two identical responses are both sampled again before the prompt is passed over.
+        drawn: counts of all responses.
     """
 
     sampler: "ResponseSampler"
     template: "Template"
     resample: int
+    drawn: Drawn = field(default_factory=Drawn, compare=False)
 
     @property
     def warn_above(self) -> float | None:
@@ -129,7 +132,12 @@ class SamplingCollector:
     ) -> list[list[Response]]:
         prompt_ids = [prompt.ids for prompt in prompts]
         drawn = self.sampler.sample_scored(model, prompt_ids, keys, self.template.end_ids, tick)
-        return [[Response(ids, self.template.text(ids), logp) for ids, logp in group] for group in drawn]
+        groups = [[Response(ids, self.template.text(ids), logp) for ids, logp in group] for group in drawn]
+        self.drawn.add((response for group in groups for response in group), self.template.end_ids)
+        return groups
+
+    def oddity(self) -> str | None:
+        return self.drawn.oddity(self.template.kind)
 
 
 def _uncounted(parts: int) -> None:

@@ -27,7 +27,7 @@ from src.runtime.errors import RunError
 from src.runtime.memory import advising
 from src.runtime.report import Report
 
-FORMAT = 1  # part of every key: to be raised when the same settings begin to give other policies
+FORMAT = 2  # part of every key: to be raised when the same settings begin to give other policies
 
 
 @dataclass(frozen=True)

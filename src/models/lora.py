@@ -5,23 +5,16 @@ the B_i separately, or concatenating them with weights sqrt(1/N) as PEFT's "line
 terms B_i A_j that no member has learned.
 """
 
-import json
 import math
-from pathlib import Path
 
 import torch
-from peft import LoraConfig
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from src.models.loading import as_run_error
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
-
-PREFIX = "base_model.model."
 
 
 class LoraLinear(nn.Module):
@@ -124,72 +117,3 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
             layers[name] = LoraLinear(layer, members, spec)
             setattr(model.get_submodule(parent), child, layers[name])
     return layers
-
-
-def save_adapter(folder: Path, layers: dict[str, LoraLinear], members: list[int], base_model: str) -> None:
-    """Writes the mean of some members as one adapter that `peft.PeftModel.from_pretrained` loads.
-
-    Stacking the A_i vertically and the B_i horizontally gives an adapter of rank N r whose product is sum_i B_i A_i and
-    whose alpha / (N r) is scale / N. This is exact; averaging A and B is not.
-
-    Args:
-        folder: made if missing.
-        layers: the policy's layers with adapters, by name.
-        members: indices of the N members.
-        base_model: the folder or hub name that the adapter's config names.
-    """
-    tensors = {}
-    for name, layer in layers.items():
-        A, B = layer.A.detach()[members], layer.B.detach()[members]
-        tensors[f"{PREFIX}{name}.lora_A.weight"] = A.flatten(0, 1).contiguous().cpu()
-        tensors[f"{PREFIX}{name}.lora_B.weight"] = B.permute(1, 0, 2).flatten(1).contiguous().cpu()
-    first = next(iter(layers.values()))
-    rank = len(members) * first.A.shape[1]
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=first.scale * first.A.shape[1],  # type: ignore[arg-type]  # PEFT accepts a float, and only a float is exact
-        lora_dropout=first.dropout.p,
-        bias="none",
-        fan_in_fan_out=any(isinstance(layer.base, Conv1D) for layer in layers.values()),
-        task_type="CAUSAL_LM",
-        base_model_name_or_path=base_model,
-        inference_mode=True,
-    )
-    # PEFT turns a list into a set, whose order differs between processes.
-    config.target_modules = sorted({name.rsplit(".", 1)[-1] for name in layers})
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config.save_pretrained(str(folder))
-
-
-def load_adapter(folder: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
-    """Reads an adapter in PEFT's format.
-
-    Returns:
-        A (r, in) and B (out, r) by layer name, and the scale alpha / r.
-
-    Raises:
-        RunError: if the adapter cannot be read, or is not plain LoRA.
-    """
-    with as_run_error(lambda error: _unreadable(folder, error)):
-        config = json.loads((folder / "adapter_config.json").read_text())
-        tensors = load_file(folder / "adapter_model.safetensors")
-        other = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
-        other += [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))][:1]
-        if other:
-            raise RunError(
-                f"the adapter in {folder} is not plain LoRA ({', '.join(other)}); only plain LoRA is read here"
-            )
-        names = sorted({key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in tensors})
-        pairs = {
-            name: (tensors[f"{PREFIX}{name}.lora_A.weight"], tensors[f"{PREFIX}{name}.lora_B.weight"]) for name in names
-        }
-        return pairs, config["lora_alpha"] / config["r"]
-
-
-def _unreadable(folder: Path, error: Exception) -> str:
-    said = f"{type(error).__name__}: {error}".splitlines()[0]
-    return (
-        f"the adapter in {folder} cannot be read ({said}); its adapter_config.json or adapter_model.safetensors is "
-        "damaged, or a Git LFS pointer: copy both again, whole (git lfs pull, if they come from git)"
-    )

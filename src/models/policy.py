@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from src.models import sharding
+from src.models.adapter_files import load_adapter, save_adapter, target_names, without_adapters
 from src.models.clipping import clip_per_member
 from src.models.gradient_checkpointing import enable_checkpointing
-from src.models.lora import attach, load_adapter, save_adapter
+from src.models.lora import attach
 from src.models.saved_weights import Weights, read_saved_weights
 from src.models.spec import LoraSpec
 from src.runtime.seeding import torch_stream
@@ -27,7 +28,7 @@ class Policy:
     Args:
         model: a causal LM of transformers.
         tokenizer: the model's tokenizer, with an end-of-sequence token.
-        base: the folder or hub name that the model came from; a saved adapter names it.
+        base: the folder or hub name that the model came from; a saved adapter names it (`src.models.base_name`).
         lora: shape of the adapters; None trains all weights.
         members: size of the ensemble; above 1 only with LoRA.
         gradient_checkpointing: whether learning recomputes layers in the backward pass instead of keeping them.
@@ -54,6 +55,8 @@ class Policy:
         self.lora = lora
         self.members = members
         self.layers = attach(model, members, lora) if lora else {}
+        self._others = without_adapters(model, self.layers)
+        target_names(self.layers, self._others)  # raises now, not when a trained policy is saved
         self._checkpointed = enable_checkpointing(model) if gradient_checkpointing else []
         self._sharded = False
         model.eval()  # after the adapters are attached: their dropout is for SFT only
@@ -180,7 +183,10 @@ class Policy:
             RunError: if the adapter cannot be written.
         """
         with writing(folder):
-            save_adapter(folder, self.layers, list(range(self.members)), self.base)
+            self._save_members(folder, list(range(self.members)))
+
+    def _save_members(self, folder: Path, members: list[int]) -> None:
+        save_adapter(folder, self.layers, members, self.base, self._others)
 
     def save(self, folder: Path) -> None:
         """Writes the mean policy and the tokenizer.
@@ -194,7 +200,7 @@ class Policy:
             if self.layers:
                 self.save_mean(folder)
                 for index in range(self.members):
-                    save_adapter(folder / "members" / str(index), self.layers, [index], self.base)
+                    self._save_members(folder / "members" / str(index), [index])
             else:
                 self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
@@ -205,7 +211,7 @@ class Policy:
         Raises:
             RunError: if the saved policy has other layers or shapes than this model.
         """
-        return read_saved_weights(folder, self.model, self.layers, self._weights)
+        return read_saved_weights(folder, self.model, self.layers, self._weights, self.base)
 
 
 def _plain_weights(model: PreTrainedModel) -> dict[str, nn.Parameter]:

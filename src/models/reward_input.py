@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from src.models.plain_text import PlainText, special_ids
 from src.runtime.errors import RunError
 
 if TYPE_CHECKING:
@@ -71,18 +73,43 @@ class RewardInput:
         return [start for start, _ in encoding["offset_mapping"]]
 
     def _tokens(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Encoded]:
-        if not prompts:
+        """The whole inputs. The names of special tokens in prompts and responses are text."""
+        named = [
+            self._plain.has_name(prompt) or self._plain.has_name(text)
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
+        plain = [(prompt, text) for prompt, text, name in zip(prompts, texts, named, strict=True) if not name]
+        whole = iter(self._batch(self.tokenizer, plain, [self._rendered(*pair) for pair in plain]))
+        return [
+            self._unaware(prompt, text) if name else next(whole)
+            for prompt, text, name in zip(prompts, texts, named, strict=True)
+        ]
+
+    def _unaware(self, prompt: str, text: str) -> Encoded:
+        rendered = self._plain.renamed([prompt, text], self._rendered)[0] if self.input == "chat" else ""
+        return self._batch(self._plain.unaware, [(prompt, text)], [rendered])[0]
+
+    def _rendered(self, prompt: str, text: str) -> str:
+        """The conversation; empty where prompt and response are segments."""
+        if self.input != "chat":
+            return ""
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
+        return str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+
+    def _batch(
+        self, tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[tuple[str, str]], rendered: Sequence[str]
+    ) -> list[Encoded]:
+        if not pairs:
             return []
         if self.input == "chat":
-            turns = [
-                [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-                for prompt, text in zip(prompts, texts, strict=True)
-            ]
-            rendered = self.tokenizer.apply_chat_template(turns, tokenize=False)
-            encoding = self.tokenizer(rendered, add_special_tokens=False, verbose=False)
+            encoding = tokenizer(list(rendered), add_special_tokens=False, verbose=False)
         else:
-            encoding = self.tokenizer(list(prompts), list(texts), verbose=False)
+            encoding = tokenizer([prompt for prompt, _ in pairs], [text for _, text in pairs], verbose=False)
         names = ["input_ids"]
         if self.segments and "token_type_ids" in encoding:
             names.append("token_type_ids")
-        return [{name: encoding[name][row] for name in names} for row in range(len(prompts))]
+        return [{name: encoding[name][row] for name in names} for row in range(len(pairs))]
+
+    @cached_property
+    def _plain(self) -> PlainText:
+        return PlainText(self.tokenizer, special_ids(self.tokenizer))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.models.plain_lora import adapter_in_place_of_model
 from src.runtime.errors import require
 from src.storage.files import is_local
 
@@ -134,6 +135,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         local = self.path is not None and is_local(self.path)
+        adapter = adapter_in_place_of_model(self.path) if local and self.path else None
         names = ("learning_rate", "rows", "tokens")
         require(
             *((getattr(self, n) > 0, f"{n}={getattr(self, n)}: expected a number above 0") for n in names),
@@ -153,6 +155,7 @@ class ModelSpec:
                 not local or (Path(self.path or "") / "config.json").is_file(),
                 f"path={self.path}: no model there; expected a folder with config.json and safetensors",
             ),
+            (not adapter, f"path={adapter}"),
             (
                 self.pretrain is None or (self.scratch is not None and self.lora is not None),
                 "pretrain: expected null, for it only makes the base of a scratch model with adapters",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
+from src.data.end_names import PUBLIC_END
+from src.models.plain_text import WORD, PlainText, special_ids
 from src.records import Ids
 from src.runtime.errors import RunError
 
@@ -62,34 +64,76 @@ class Template:
 
         Returns:
             The tokens that the model expects first (such as BOS), the prompt, and for "chat" the header of the
-            assistant's turn; no end-of-sequence token.
+            assistant's turn; no end-of-sequence token. Names of special tokens in the prompt are text.
+
+        Raises:
+            RunError: if the tokenizer cannot encode such a name as text.
         """
         return self.all_prompt_ids([text])[0]
 
     def all_prompt_ids(self, texts: Sequence[str]) -> list[Ids]:
         """As `prompt_ids`, for many prompts at once, which takes half the time."""
+        stripped = [text.strip() for text in texts]
         if self.kind == "chat":
-            return self._encoded([self._opening(text.strip()) for text in texts])
-        return [self._without_end(ids) for ids in self._encoded([text.strip() for text in texts], special=True)]
+            return self._turns.encode_turns(stripped, self._opening)
+        return [self._without_end(ids) for ids in self._texts.encode(stripped, surrounded=True)]
 
     def response_ids(self, text: str) -> Ids:
-        """Token ids of a human text as a response to a prompt, with the token that ends a response."""
+        """Token ids of a human text as a response to a prompt, with the token that ends a response.
+
+        Raises:
+            RunError: as `prompt_ids`.
+        """
         return self.all_response_ids([text])[0]
 
     def all_response_ids(self, texts: Sequence[str]) -> list[Ids]:
         """As `response_ids`, for many texts at once, which takes half the time."""
         before, end = self._response_frame
-        return [(*ids, end) for ids in self._within_text([before + text for text in texts])]
+        # A response without text is its end, as when it is sampled: no space stands between prompt and end.
+        return [(*ids, end) for ids in self._within_text([before + text if text.strip() else "" for text in texts])]
 
     def text(self, ids: Ids) -> str:
         """The text of a sampled response, without special tokens and surrounding white space."""
-        kept = ids[:-1] if ids and ids[-1] in self.end_ids else ids
-        return str(self.tokenizer.decode(list(kept), skip_special_tokens=True)).strip()
+        return self._decoded(self._said(ids)).strip()
+
+    def continuation(self, ids: Ids) -> tuple[str, bool]:
+        """The text of a response as it continues the text of its prompt, with the space between them.
+
+        Returns:
+            The text without special tokens; and whether it encodes to the ids again, the end token aside. It does not
+            where the policy sampled special tokens or split words as the tokenizer would not.
+        """
+        said = self._said(ids)
+        before, whole = (self._decoded((*self._anchor, *end), clean_up_tokenization_spaces=False) for end in ((), said))
+        text = whole.removeprefix(before)
+        return text, self._within_text([text])[0] == said
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
         """The tokens that end a response: the tokenizer's, the template's and the model's."""
         return self.model_ends | {self.tokenizer.eos_token_id, self._response_frame[1]}
+
+    @cached_property
+    def end_names(self) -> tuple[str, ...]:
+        """The names of the tokens that end a response, and the name that public data sets use."""
+        names = {str(self.tokenizer.convert_ids_to_tokens(id)) for id in self.end_ids & self._special}
+        return PUBLIC_END, *sorted(name for name in names if len(name) > 2)  # no tokenizer calls its end "."
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        """The tokenizer's special tokens, and the token that ends a turn of its chat template."""
+        return special_ids(self.tokenizer) | {self._response_frame[1]}
+
+    @cached_property
+    def _texts(self) -> PlainText:
+        """Encodes texts that are no turns of a user."""
+        return PlainText(self.tokenizer, self._special)
+
+    @cached_property
+    def _turns(self) -> PlainText:
+        """Encodes the user's turns, which may hold no token that the chat template writes, special or not."""
+        frame = self.tokenizer(self._chat(PROMPT, RESPONSE) + self._opening(PROMPT), add_special_tokens=False).input_ids
+        return PlainText(self.tokenizer, self._special | (set(frame) & visible_added_ids(self.tokenizer)))
 
     @cached_property
     def _response_frame(self) -> tuple[str, int]:
@@ -99,15 +143,19 @@ class Template:
             return " ", eos
         before, _, behind = self._chat(PROMPT, RESPONSE).partition(RESPONSE)
         space = before.removeprefix(self._opening(PROMPT))
-        added: Mapping[int, Any] = self.tokenizer.added_tokens_decoder
-        special = {*self.tokenizer.all_special_ids, *(id for id, token in added.items() if token.special)}
-        ends = [id for id in self.tokenizer(behind, add_special_tokens=False).input_ids if id in special]
+        marks = special_ids(self.tokenizer) | visible_added_ids(self.tokenizer)
+        ends = [id for id in self.tokenizer(behind, add_special_tokens=False).input_ids if id in marks]
         return space if space.isspace() else "", ends[0] if ends else eos
 
     @cached_property
     def _line_feed(self) -> Ids:
         """Token ids of a line feed."""
-        return self._encoded(["\n"])[0]
+        return self._texts.encode(["\n"])[0]
+
+    @cached_property
+    def _anchor(self) -> Ids:
+        """Tokens of text to decode a response behind, since some tokenizers drop the space before a first token."""
+        return self._line_feed or self._texts.encode([WORD])[0]
 
     def _opening(self, prompt: str) -> str:
         """The conversation up to the beginning of the response."""
@@ -129,15 +177,18 @@ class Template:
 
     def _within_text(self, texts: Sequence[str]) -> list[Ids]:
         """Token ids of texts that follow other text: some tokenizers (Llama 2's) begin a text with a space."""
-        begun, before = self._encoded([f"\n{text}" for text in texts]), self._line_feed
-        alone = iter(self._encoded([t for t, ids in zip(texts, begun, strict=True) if ids[: len(before)] != before]))
+        begun, before = self._texts.encode([f"\n{text}" for text in texts]), self._line_feed
+        alone = iter(
+            self._texts.encode([t for t, ids in zip(texts, begun, strict=True) if ids[: len(before)] != before])
+        )
         return [ids[len(before) :] if ids[: len(before)] == before else next(alone) for ids in begun]
 
-    def _encoded(self, texts: Sequence[str], special: bool = False) -> list[Ids]:
-        """Token ids of each text, with the tokens that the tokenizer puts around any text if `special`."""
-        if not texts:
-            return []
-        return [tuple(ids) for ids in self.tokenizer(list(texts), add_special_tokens=special).input_ids]
+    def _decoded(self, ids: Ids, **options: bool) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, **options))
+
+    def _said(self, ids: Ids) -> Ids:
+        """The tokens of a response without its end token."""
+        return ids[:-1] if ids and ids[-1] in self.end_ids else ids
 
     def _without_end(self, ids: Ids) -> Ids:
         """Token ids without end-of-sequence tokens behind them."""
@@ -146,8 +197,30 @@ class Template:
         return ids
 
 
+def visible_added_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
+    """The tokens, special or not, that were added to a tokenizer's vocabulary; those of white space are text."""
+    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
+    return frozenset(id for id, token in added.items() if token.content.strip())
+
+
 def template_of(policy: "Policy", kind: str) -> Template:
-    """The template of a policy, of the given kind, with the end tokens of its model's generation config."""
+    """The template of a policy, of the given kind, with the end tokens of its model's generation config.
+
+    Raises:
+        RunError: if the generation config ends responses at an ordinary token, which a text may hold.
+    """
     ends = policy.model.generation_config.eos_token_id
     more = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    return Template(policy.tokenizer, kind, frozenset(more))
+    tokenizer = policy.tokenizer
+    chat = str(tokenizer.chat_template or "")
+    known = special_ids(tokenizer) | {
+        id for id in visible_added_ids(tokenizer) if tokenizer.added_tokens_decoder[id].content in chat
+    }
+    if ordinary := sorted(set(more) - known):
+        names = ", ".join(f"{id} ({tokenizer.convert_ids_to_tokens(id)!r})" for id in ordinary)
+        raise RunError(
+            f"{policy.base}: the eos_token_id of generation_config.json has {names}, which is no special token of its "
+            "tokenizer nor of its chat template, so responses would end in mid-text; expected special tokens, such as "
+            f"{tokenizer.eos_token_id} ({tokenizer.eos_token!r}): correct eos_token_id there"
+        )
+    return Template(tokenizer, kind, frozenset(more))

@@ -2,22 +2,32 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from src.allocation.plan import Plan
-from src.records import Comparison, Prompt, Response, Row, Tally
+from src.records import Comparison, Ids, Prompt, Response, Row, Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
 from src.storage.files import write_text
 from src.storage.rows import dump_row, read_rows
 from src.storage.signed import CHECKSUM, checksum, read_signed, signed
 
+# From token ids to the text that continues a prompt, and whether it encodes to these ids again.
+Continuation = Callable[[Ids], tuple[str, bool]]
+
 
 @processes.by_main
 def save_round(
-    folder: Path, number: int, comparisons: list[Comparison], drawn: int, tally: Tally, config_hash: str
+    folder: Path,
+    number: int,
+    comparisons: list[Comparison],
+    drawn: int,
+    tally: Tally,
+    config_hash: str,
+    continuation: Continuation | None = None,
 ) -> None:
     """Writes the comparisons of a round, one per line, then a summary with their checksum.
 
@@ -28,9 +38,11 @@ def save_round(
         drawn: prompts the run has taken from its stream by the end of the round.
         tally: the run's counts by the end of the round.
         config_hash: of the run.
+        continuation: gives a response's text as it continues the prompt's (`Template.continuation`); None: texts are
+            written as they are.
     """
     pairs, summary = _files(folder, number)
-    write_text(pairs, "".join(dump_row(_row(number, comparison)) for comparison in comparisons))
+    write_text(pairs, "".join(dump_row(_row(number, comparison, continuation)) for comparison in comparisons))
     facts = {"round": number, "drawn": drawn, **asdict(tally), "config_hash": config_hash, "pairs": checksum(pairs)}
     # Not the plan's checksum: a plan contains seconds, and equal runs should have equal summaries.
     facts |= {"plan": _plan(folder, number).is_file()}
@@ -83,7 +95,7 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
-    return comparisons, facts["drawn"], Tally(**{field.name: facts[field.name] for field in fields(Tally)})
+    return comparisons, facts["drawn"], Tally(**{field.name: facts.get(field.name, 0) for field in fields(Tally)})
 
 
 def round_files(folder: Path) -> dict[int, Path]:
@@ -122,10 +134,10 @@ def _plan(folder: Path, number: int) -> Path:
     return folder / f"plan_{number:03d}.json"
 
 
-def _row(number: int, comparison: Comparison) -> dict[str, Any]:
+def _row(number: int, comparison: Comparison, continuation: Continuation | None) -> dict[str, Any]:
     responses = [
         {
-            "text": response.text,
+            **(_text(response, continuation) if continuation else {"text": response.text}),
             "ids": response.ids,
             "score": comparison.scores[i] if comparison.scores else None,
             "logps": {name: values[i] for name, values in comparison.logps.items()},
@@ -143,11 +155,24 @@ def _row(number: int, comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _text(response: Response, continuation: Continuation) -> dict[str, Any]:
+    """The text of a response with the space before it, and whether it encodes to the response's ids again."""
+    text, exact = continuation(response.ids)
+    if text.strip() != response.text.strip():
+        text, exact = text[: len(text) - len(text.lstrip())] + response.text, False
+    return {"text": text, "exact": exact}
+
+
+def _response(row: dict[str, Any]) -> Response:
+    # Rows of earlier versions have the text as the oracle read it.
+    return Response(tuple(row["ids"]), row["text"].strip() if "exact" in row else row["text"])
+
+
 def _comparison(row: dict[str, Any], prompts: dict[int, Prompt]) -> Comparison:
     first, second = row["responses"]
     return Comparison(
         prompt=prompts[row["prompt_id"]],
-        responses=(Response(tuple(first["ids"]), first["text"]), Response(tuple(second["ids"]), second["text"])),
+        responses=(_response(first), _response(second)),
         scores=None if first["score"] is None else (first["score"], second["score"]),
         chosen=row["chosen"],
         logps={name: (first["logps"][name], second["logps"][name]) for name in first["logps"]},

@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from src.collection.annotate import annotate
+from src.collection.annotate import annotate, label
 from src.oracles.base import INVALID, SECOND, TIE
 from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Response, Tally
@@ -111,3 +112,13 @@ def test_an_unusable_answer_is_asked_about_counted_and_makes_no_pair():
     assert [one.chosen for one in comparisons] == [None, 1, None]
     assert [one.scores for one in comparisons] == [None] * 3
     assert tally == Tally(annotated_pairs=3, oracle_ties=1, oracle_invalid=1)
+
+
+def test_pairs_with_a_response_without_text_are_counted():
+    tally = Tally()
+    asked = candidates(("good", ""), ("fair", "poor"), ("", "poor"))
+    label(Comparer(Scripted(SCORES | {"": -9.0}), None), asked, fresh(), tally)
+    assert (tally.annotated_pairs, tally.empty_pairs) == (3, 2)
+    tally = Tally()
+    label(Comparer(Scripted(SCORES), None), [replace(candidate, chosen=0) for candidate in asked], fresh(), tally)
+    assert tally.empty_pairs == 2

@@ -1,6 +1,7 @@
 """Training on pairs that came with the data; and a sampled run on a local copy of a hub set."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def test_identical_missing_and_too_long_pairs_are_passed_over_and_counted() -> N
     assert vars(tally) == vars(Tally(passed_over=4))
 
 
+def test_texts_that_the_tokenizer_does_not_tell_apart_are_no_pair() -> None:
+    tally = Tally()
+    alike = replace(prompt(0, "Blue", "blue"), pair_ids=((5, 1), (5, 1)))
+    assert collect([alike], tally) == [None] and tally.passed_over == 1
+
+
 def test_a_pair_used_twice_was_annotated_once() -> None:
     tally = Tally()
     prompts = [prompt(0, "good", "bad"), prompt(1, "b", "a")]
@@ -99,10 +106,11 @@ def test_a_run_on_the_datas_own_pairs(
     for pair in pairs:
         number = int(pair["prompt"].split("this, ")[1].split("\n")[0])
         assert number % 3 and pair["prompt"].endswith("Assistant:")
-        assert [response["text"] for response in pair["responses"]] == [f"good {number}", f"bad {number}"]
+        assert [response["text"] for response in pair["responses"]] == [f" good {number}", f" bad {number}"]
+        assert all(response["exact"] for response in pair["responses"])
         assert pair["chosen"] == 0 and [response["score"] for response in pair["responses"]] == [None, None]
         for response in pair["responses"]:
-            assert run.policy.tokenizer.decode(response["ids"][:-1]) == f" {response['text']}"
+            assert run.policy.tokenizer.decode(response["ids"][:-1]) == response["text"]
             assert response["ids"][-1] == run.policy.tokenizer.eos_token_id
             # At F=1 the three are one policy.
             assert response["logps"]["reference"] == response["logps"]["sft"] == response["logps"]["behavior"] < 0

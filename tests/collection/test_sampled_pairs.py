@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.collection.dataset_pairs import DatasetCollector
 from src.collection.sampled_pairs import SamplingCollector
 from src.inference.scorer import ignore
 from src.inference.uniforms import PromptKeys
@@ -112,3 +113,12 @@ def test_the_tally_is_added_to():
     script = Script({prompts[0].ids: [SAME, SAME], prompts[1].ids: [OTHER]})
     SamplingCollector(script, Letters(), 1).collect(MODEL, prompts, PromptKeys(0).take(2), tally, ignore)
     assert tally == Tally(annotated_pairs=5, generated_responses=16, resampled=2, passed_over=3, oracle_ties=3)
+
+
+def test_responses_without_text_or_end_are_counted_as_they_are_drawn():
+    prompts = numbered_prompts(2)
+    script = Script({prompts[0].ids: [((END,), (5, END))], prompts[1].ids: [((5, 6), (0, END))]})
+    collector = SamplingCollector(script, Letters(), 0)
+    collector.collect(MODEL, prompts, PromptKeys(0).take(2), Tally(), ignore)
+    assert (collector.drawn.responses, collector.drawn.empty, collector.drawn.cut) == (4, 2, 1)
+    assert DatasetCollector(10).oddity() is None

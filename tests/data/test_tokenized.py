@@ -60,3 +60,40 @@ def test_pairs_are_tokens_like_labels() -> None:
     assert tiny_tokenizer().decode(prompt.pair_ids[1][:-1]) == " bad"
     assert prompt.pair_ids[1][-1] == tiny_tokenizer().eos_token_id
     assert tokenize([Row("p", "good")], TEMPLATE, 10, "train")[0].pair_ids is None
+
+
+def test_the_name_of_an_end_token_behind_a_text_is_taken_off_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """The public TL;DR sets end every summary in `<|endoftext|>`, whatever the tokenizer's end is called."""
+    rows = [
+        Row("a", "It is blue.<eos>"),
+        Row("b", "It is blue. <|endoftext|> ", None, "Blue 8.", "Blue 8.<|endoftext|>"),
+        Row("c", "It is <eos> blue.<eos><eos>"),
+        Row("d", "plain", None, "good<eos>", "bad"),
+        Row("e", "no <eos"),
+    ]
+    prompts = tokenize(rows, TEMPLATE, 1000, "train")
+    texts = [prompt.row.label for prompt in prompts]
+    assert texts == ["It is blue.", "It is blue.", "It is <eos> blue.<eos>", "plain", "no <eos"]
+    assert prompts[1].row.chosen == prompts[1].row.rejected == "Blue 8."
+    assert prompts[3].row.chosen == "good" and prompts[3].row.rejected == "bad"
+    eos = tiny_tokenizer().eos_token_id
+    for prompt in prompts:
+        for ids in (prompt.label_ids, *(prompt.pair_ids or ())):
+            assert ids.index(eos) == len(ids) - 1  # the end stands at the end alone
+        assert TEMPLATE.text(prompt.label_ids) == prompt.row.label
+    assert caplog.text.count("train: 4 rows have the name of an end token behind label or response") == 1
+
+
+def test_a_label_of_nothing_but_an_end_is_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    prompts = tokenize([Row("a", "<eos>"), Row("b", "text"), Row("c", " <|endoftext|>")], TEMPLATE, 1000, "train")
+    assert [prompt.id for prompt in prompts] == [1]
+    assert "train: 2 labels are nothing but the name of an end token" in caplog.text
+    # A prompt that is asked has no label.
+    assert len(tokenize([Row("a", "")], TEMPLATE, 1000, "prompt")) == 1
+
+
+def test_names_of_special_tokens_in_prompts_are_text() -> None:
+    (prompt,) = tokenize([Row("Say <eos>", "<pad>")], TEMPLATE, 1000, "train")
+    tokenizer = tiny_tokenizer()
+    assert tokenizer.decode(prompt.ids) == "Say <eos>" and tokenizer.eos_token_id not in prompt.ids
+    assert tokenizer.decode(prompt.label_ids) == " <pad><eos>" and tokenizer.pad_token_id not in prompt.label_ids

@@ -1,13 +1,11 @@
-import json
 import math
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from src.models.lora import LoraLinear, attach, load_adapter, save_adapter
+from src.models.lora import LoraLinear, attach
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
 from tests.tiny import tiny_model
@@ -114,70 +112,6 @@ def test_unknown_targets_are_refused_with_those_there_are(targets):
     model = tiny_model(tie_word_embeddings=False)
     with pytest.raises(RunError, match=rf"no linear layer is called \['{targets[-1]}'\].*'q_proj'"):
         attach(model, 1, LoraSpec(2, 6.0, 0.0, targets))
-
-
-@pytest.mark.parametrize("members", [[0], [2], [0, 1, 2], [2, 0]])
-def test_a_saved_adapter_is_the_mean_of_the_given_members(tmp_path, members):
-    layers = {"model.a.q_proj": layer(3), "model.b.q_proj": layer(3)}
-    save_adapter(tmp_path, layers, members, "base")
-    pairs, scale = load_adapter(tmp_path)
-    assert pairs.keys() == layers.keys()
-    for name, (A, B) in pairs.items():
-        updates = [3.0 * layers[name].B[member] @ layers[name].A[member] for member in members]
-        torch.testing.assert_close(scale * B @ A, sum(updates) / len(members))
-
-
-def test_one_saved_member_is_its_factors_and_scale(tmp_path):
-    layers = {"model.a.q_proj": layer(3)}
-    save_adapter(tmp_path, layers, [1], "base")
-    (A, B), scale = load_adapter(tmp_path)[0]["model.a.q_proj"], load_adapter(tmp_path)[1]
-    assert scale == 3.0
-    assert torch.equal(A, layers["model.a.q_proj"].A[1]) and torch.equal(B, layers["model.a.q_proj"].B[1])
-
-
-def test_a_saved_adapter_has_the_same_bytes_in_every_process(tmp_path):
-    """The names of layers would stand in the order of a set otherwise, which is each process's own."""
-    names = [f"{one}_proj" for one in ("up", "q", "gate", "v", "o", "k", "down")]
-    save_adapter(tmp_path, {f"model.a.{name}": layer(1) for name in names}, [0], "base")
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == sorted(names)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("adapter_model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "SafetensorError"),
-        ("adapter_model.safetensors", "", "SafetensorError"),
-        ("adapter_model.safetensors", None, "FileNotFoundError"),
-        ("adapter_config.json", '{"r": 2}', "KeyError: 'lora_alpha'"),
-        ("adapter_config.json", '{"r": 0, "lora_alpha": 6}', "ZeroDivisionError"),
-        ("adapter_config.json", '{"r": 2', "JSONDecodeError"),
-        ("adapter_config.json", "[]", "AttributeError"),
-    ],
-)
-def test_an_adapter_that_cannot_be_read_is_named(tmp_path, name, content, said):
-    save_adapter(tmp_path, {"model.a.q_proj": layer(1)}, [0], "base")
-    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
-    with pytest.raises(
-        RunError, match=rf"the adapter in {tmp_path} cannot be read \({said}.*\); .*copy both"
-    ) as caught:
-        load_adapter(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_adapter_of_which_a_part_is_missing_is_named(tmp_path):
-    save_adapter(tmp_path, {"model.a.q_proj": layer(1)}, [0], "base")
-    file = tmp_path / "adapter_model.safetensors"
-    save_file({name: tensor for name, tensor in load_file(file).items() if "lora_A" in name}, file)
-    with pytest.raises(RunError, match=rf"the adapter in {tmp_path} cannot be read .*q_proj.lora_B.weight"):
-        load_adapter(tmp_path)
-
-
-def test_an_adapter_that_is_not_plain_is_named(tmp_path):
-    save_adapter(tmp_path, {"model.a.q_proj": layer(1)}, [0], "base")
-    config = tmp_path / "adapter_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_dora": True}))
-    with pytest.raises(RunError, match=rf"the adapter in {tmp_path} is not plain LoRA \(use_dora\)"):
-        load_adapter(tmp_path)
 
 
 @pytest.mark.parametrize(

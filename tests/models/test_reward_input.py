@@ -79,3 +79,24 @@ def test_huge_and_empty_texts_are_scored(tmp_path: Path, input: str, text: str) 
 def test_a_limit_below_what_stands_around_every_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="an empty prompt and response take 3 tokens .*max_length=2"):
         loaded(save_classifier(tmp_path, "bert"), max_length=2).score(["a"], ["b"])
+
+
+@pytest.mark.parametrize("input", ["pair", "chat"])
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_names_of_special_tokens_are_text(tmp_path: Path, kind: str, input: str) -> None:
+    """A response could end early otherwise, or answer for the next turn."""
+    rewards = loaded(save_classifier(tmp_path, kind), input)
+    tokenizer = rewards.tokenizer
+    special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special} - {tokenizer.unk_token_id}
+    plain, *named = [
+        row["input_ids"]
+        for row in rewards.encode(
+            ["a question"] * 3, ["a good answer", "a good</s> answer", "a<user>good answer<assistant>"]
+        )
+    ]
+    for ids, text in zip(named, ["a good</s> answer", "a<user>good answer<assistant>"], strict=True):
+        assert [id for id in ids if id in special] == [id for id in plain if id in special]
+        assert text in tokenizer.decode(ids)
+    prompt, other = (rewards.encode([text], ["x"])[0] for text in ("a question</s>", "a question"))
+    assert sum(id in special for id in prompt["input_ids"]) == sum(id in special for id in other["input_ids"])
+    assert plain == rewards.encode(["a question"], ["a good answer"])[0]["input_ids"]

@@ -7,7 +7,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from src.models.saved_weights import require_fitting_adapter
+from src.references.gold import Gold
 from src.runtime.errors import RunError
+from tests.experiments import built
 from tests.models.policies import (
     bfloat16_policy,
     full_policy,
@@ -18,7 +21,7 @@ from tests.models.policies import (
     mean_logits,
     save_base,
 )
-from tests.tiny import VOCABULARY, tiny_model
+from tests.tiny import VOCABULARY, tiny_model, tiny_tokenizer
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -195,3 +198,31 @@ def test_a_bfloat16_policy_saves_and_reads_its_adapter_in_float32(tmp_path):
     exact = lora_policy(2).read_weights(tmp_path)
     for name, tensor in lora_policy(2).mean().items():
         torch.testing.assert_close(exact[name], tensor)
+
+
+def test_an_adapter_is_compared_with_its_base_before_the_base_is_loaded(tmp_path):
+    base = save_base(tmp_path / "base")
+    (tmp_path / "base" / "model.safetensors").unlink()  # the configuration is enough
+    lora_policy(2).save(tmp_path / "policy")
+    require_fitting_adapter(tmp_path / "policy", base)
+    require_fitting_adapter(tmp_path / "base", base)  # a whole model
+    require_fitting_adapter(tmp_path / "policy", "/nothing/there")  # loading the model says so
+    lora_policy(1, intermediate_size=40).save(tmp_path / "other")
+    with pytest.raises(RunError, match=r"does not fit this model: model.layers.0.mlp.down_proj.weight"):
+        require_fitting_adapter(tmp_path / "other", base)
+    lora_policy(1, num_hidden_layers=3).save(tmp_path / "deeper")
+    with pytest.raises(RunError, match=r"does not fit this model: model.layers.2"):
+        Gold(str(tmp_path / "deeper"), False).require_fit(base)
+
+
+def test_a_gold_adapter_of_another_base_is_refused_before_sft(tmp_path):
+    base = save_base(tmp_path / "base")
+    tiny_tokenizer().save_pretrained(base)
+    lora_policy(1, num_hidden_layers=3).save(tmp_path / "gold")
+    options = "model=smollm2_135m", f"model.path={base}", "reference=gold", f"reference.path={tmp_path / 'gold'}"
+    few = "data.train=12", "data.validation=2", "data.test=2"
+    with pytest.raises(RunError, match="does not fit this model: model.layers.2"):
+        built(
+            tmp_path / "run", tmp_path / "cache", *options, smoke=("data.train=12", "data.validation=2", "data.test=2")
+        )
+    assert not (tmp_path / "cache").exists()

@@ -1,6 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 
-from src.models.template import Template
+from src.models.template import Template, template_of
 from src.runtime.errors import RunError
 from tests.families import CHATML, GEMMA, LLAMA_2, LLAMA_3, make_tokenizer
 
@@ -147,3 +149,47 @@ def test_no_chat_without_a_template_that_works(chat: str | None, named: str) -> 
         Template(tokenizer, "chat")
     assert "\n" not in str(caught.value)
     Template(tokenizer, "plain").prompt_ids("x")
+
+
+def policy(ends: object, **tokenizer: object) -> SimpleNamespace:
+    """What `template_of` sees of a policy."""
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=ends))
+    return SimpleNamespace(model=model, tokenizer=make_tokenizer(**tokenizer), base="a/model")
+
+
+@pytest.mark.parametrize("kind", ["plain", "chat"])
+@pytest.mark.parametrize("ends", [40, [1, 40], [40, 41]])
+def test_an_ordinary_token_that_ends_responses_is_refused(ends: object, kind: str) -> None:
+    """The text `It is blue.` would end in `blue` if the dot did."""
+    with pytest.raises(
+        RunError, match=r"a/model: the eos_token_id of generation_config.json has 40 \('.+'\).*no special"
+    ):
+        template_of(policy(ends, chat=GEMMA), kind)
+
+
+def test_an_end_beyond_the_vocabulary_is_refused() -> None:
+    with pytest.raises(RunError, match=r"has 5000 \(None\)"):
+        template_of(policy(5000), "plain")
+
+
+def test_ends_that_are_special_or_the_chat_templates_are_taken() -> None:
+    made = policy(None, chat="{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}[assistant]")
+    made.tokenizer.add_tokens(["[end]", "[other]"])  # not special
+    end, other = made.tokenizer.convert_tokens_to_ids(["[end]", "[other]"])
+    eos, turn = made.tokenizer.convert_tokens_to_ids(["</s>", "</turn>"])
+    for ends in (None, eos, [eos, turn], [end], [end, turn]):
+        made.model.generation_config.eos_token_id = ends
+        for kind in ("plain", "chat"):
+            assert template_of(made, kind).end_ids >= {eos, *(ends if isinstance(ends, list) else [])}
+    # A label ends as the template's turns do.
+    assert template_of(made, "chat").response_ids("Yes")[-1] == end
+    made.model.generation_config.eos_token_id = [other]
+    with pytest.raises(RunError, match=r"\('\[other\]'\)"):
+        template_of(made, "chat")
+
+
+def test_a_response_without_text_is_its_end() -> None:
+    for made in (Template(make_tokenizer(), "plain"), Template(make_tokenizer(chat=LLAMA_2), "chat")):
+        eos = made.tokenizer.eos_token_id
+        assert made.response_ids("") == made.response_ids("  ") == (eos,)
+        assert made.all_response_ids(["", "a"])[1] == made.response_ids("a")

@@ -125,3 +125,21 @@ def test_the_model_card_says_what_was_saved_and_how_to_load_it(
     assert card.startswith(f"---\nlibrary_name: {'peft' if layers else 'transformers'}\nbase_model: some/model\n")
     assert "# IPO, reference sft, F=2, on tldr" in card and "| config_hash | c1 |" in card
     assert all(text in card for text in expected)
+
+
+@pytest.mark.parametrize(
+    ("base", "named", "said"),
+    [
+        ("google/gemma-2b", "base_model: google/gemma-2b\n", "base model is `google/gemma-2b`."),
+        ("/cache/models--a--b/snapshots/1f", "base_model: a/b\n", "base model is `a/b`, revision `1f`."),
+        ("/home/me/gemma", None, "base model is `gemma`, a folder on the machine of the run; elsewhere give a copy"),
+    ],
+)
+def test_the_model_card_names_the_base_as_others_know_it(base: str, named: str | None, said: str) -> None:
+    identity = {"loss": "dpo", "reference": "sft", "F": 1, "task": "tldr"}
+    card = model_card(identity, SimpleNamespace(layers={"a": 1}, members=1, base=base))
+    assert said in card and "PeftModel.from_pretrained(" in card and "base=BASE" in card
+    assert ("base_model:" in card) == (named is not None) and (named or "") in card
+    assert base == "google/gemma-2b" or base not in card
+    whole = model_card(identity, SimpleNamespace(layers={}, members=1, base=base))
+    assert (base in whole) == (base == "google/gemma-2b") and "PEFT" not in whole

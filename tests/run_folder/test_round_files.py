@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from src.models.template import Template
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.run_folder.round_files import (
     load_plan,
@@ -20,6 +21,7 @@ from src.runtime.errors import RunError
 from src.storage.files import write_text
 from src.storage.signed import signed
 from tests.allocation.made_plan import PLAN
+from tests.families import make_tokenizer
 
 PROMPT = Prompt(7, Row("what?", "that"), (3, 4), (5,))
 PAIRS = [
@@ -85,3 +87,32 @@ def test_pairs_under_another_rounds_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / f"round_007.{suffix}").write_bytes((tmp_path / f"round_001.{suffix}").read_bytes())
     with pytest.raises(RunError, match=r"round_007\.jsonl, line 1: no comparison of a run"):
         read_pairs(tmp_path)
+
+
+def test_texts_continue_the_prompt_and_are_read_as_the_oracle_read_them(tmp_path: Path) -> None:
+    template = Template(make_tokenizer(), "plain")
+    ids = [template.response_ids("It is blue."), template.response_ids("a label\n")[:-1]]
+    letters = tuple(id for letter in " label" for id in template._within_text([letter])[0])
+    pairs = [
+        Comparison(PROMPT, (Response(first, template.text(first)), Response(second, template.text(second))), None, 0)
+        for first, second in (ids, (letters, (0,)))
+    ]
+    save_round(tmp_path, 0, pairs, 5, Tally(), "hash", template.continuation)
+    assert load_round(tmp_path, 0, [PROMPT])[0] == pairs == read_pairs_of(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "round_000.jsonl").read_text().splitlines()]
+    responses = [response for row in rows for response in row["responses"]]
+    assert [response["text"] for response in responses] == [" It is blue.", " a label\n", " label", ""]
+    # The policy spelled the third one in letters, which no text would be encoded to.
+    assert [response["exact"] for response in responses] == [True, True, False, True]
+
+
+def test_a_text_that_the_ids_do_not_give_stays_the_oracles(tmp_path: Path) -> None:
+    pair = Comparison(PROMPT, (Response((1, 2), "Façade"), Response((3,), "b")), None, 0)
+    save_round(tmp_path, 0, [pair], 5, Tally(), "hash", lambda ids: (" facade", True))
+    first, _ = json.loads((tmp_path / "round_000.jsonl").read_text())["responses"]
+    assert (first["text"], first["exact"]) == (" Façade", False)
+
+
+def read_pairs_of(folder: Path) -> list[Comparison]:
+    """The pairs as they are read without the run's data, with the prompt that the tests use."""
+    return [replace(pair, prompt=PROMPT) for pair in read_pairs(folder)]

@@ -1,5 +1,6 @@
 """Checks of the data that a run was made from."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ from src.after_training.finished_run import FinishedRun
 from src.data.splits import Splits
 from src.runtime.errors import ConfigError, RunError
 
+# What a run may take off a label (`src.data.end_names`), without a tokenizer at hand.
+END = re.compile(r"\s*[^\w\s]\S+[^\w\s]")
 FINGERPRINT, ROWS = "data_fingerprint", "prompts and labels of samples"
 
 
@@ -40,10 +43,17 @@ def _fingerprint(run: FinishedRun, splits: Splits) -> Check:
 
 
 def _rows(run: FinishedRun, splits: Splits) -> Check:
-    rows = {name: {(row.prompt, row.label) for row in rows} for name, rows in splits.named().items()}
+    labels = {name: {row.prompt: row.label for row in rows} for name, rows in splits.named().items()}
     problems = [
         f"prompt {sample['prompt_id']} of {sample['split']} is not in the data"
         for sample in run.samples
-        if (sample["prompt"], sample["label"]) not in rows.get(sample["split"], set())
+        if not _is_label(sample["label"], labels.get(sample["split"], {}).get(sample["prompt"]))
     ]
     return none_of(ROWS, problems, f"{len(run.samples)} rows")
+
+
+def _is_label(reported: str, label: str | None) -> bool:
+    """Whether a run reports a row's label, with or without the name of an end token behind it, as in `</s>`."""
+    return label is not None and (
+        reported == label or (label.startswith(reported) and END.fullmatch(label, len(reported)) is not None)
+    )

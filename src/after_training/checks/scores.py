@@ -67,7 +67,7 @@ def scores(run: FinishedRun, parts: Mapping[str, Any], splits: Splits | None, pr
         for side in ("response", "label")
     ]
     annotated = [
-        (pair["prompt"], response["text"], response["score"])
+        (pair["prompt"], response["text"].strip(), response["score"])
         for pair in run.all_pairs
         for response in pair["responses"]
     ]
