@@ -27,7 +27,7 @@ from src.references.base import Reference
 from src.run_folder import checkpoint
 from src.run_folder.checkpoint import Progress
 from src.run_folder.folder import RunFolder
-from src.run_folder.round_files import load_plan, load_round, round_problem, save_plan, save_round
+from src.run_folder.round_files import kept_batches, load_plan, load_round, round_problem, save_plan, save_round
 from src.runtime import processes, signals
 from src.runtime.errors import RunError
 from src.runtime.memory import OutOfMemory, peak_gib
@@ -80,7 +80,7 @@ class Experiment:
                 self.run_rounds(progress, started=time.perf_counter() - progress.seconds)
         except signals.Stopped as stopped:
             self.save(progress)
-            stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, every collected round in pairs/"
+            stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, all that was sampled in pairs/"
             raise
 
     def run_rounds(self, progress: Progress, started: float) -> None:
@@ -126,8 +126,9 @@ class Experiment:
             return comparisons
         if "missing" not in problem:
             self.report.warn(f"{problem}; the round is collected again")
-        budget = round.steps * self.batch_size
-        collected = self.collection.collect(round.number, budget, progress.drawn, behavior, watch)
+        budget, engine = round.steps * self.batch_size, self.collection.engine
+        kept = kept_batches(self.folder.pairs, round.number, self.folder.hashes(), engine, self.report.warn)
+        collected = self.collection.collect(round.number, budget, progress.drawn, behavior, watch, kept)
         policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
         collected = self.collection.score(round.number, collected, policies, watch)
         if len(collected.comparisons) < budget:

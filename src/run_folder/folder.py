@@ -132,11 +132,11 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint records about the folder: the run's hashes, and size and checksum of its growing files."""
-        return {**self._hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
+        return {**self.hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
 
     def problems(self, state: Mapping[str, Any]) -> list[str]:
         """What has changed in the folder since a checkpoint recorded its `state`, one line each; rows may be added."""
-        if any(state[key] != value for key, value in self._hashes().items()):
+        if any(state[key] != value for key, value in self.hashes().items()):
             return [
                 f"the checkpoints in {self.checkpoint} are of a run with another configuration, on other rows or from "
                 "another SFT policy"
@@ -154,7 +154,8 @@ class RunFolder:
             file.begins_as(state["files"][name] if state else (0, ""))
             file.cut()
 
-    def _hashes(self) -> dict[str, Any]:
+    def hashes(self) -> dict[str, Any]:
+        """What tells runs apart that may lie in one folder: configuration, data and SFT policy."""
         return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint", "sft_fingerprint")}
 
     @processes.by_main

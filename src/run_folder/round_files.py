@@ -2,15 +2,17 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from src.allocation.plan import Plan
+from src.inference.kept_batches import KeptBatches
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
-from src.storage.files import write_text
+from src.storage.files import write_text, writing
 from src.storage.rows import dump_row, read_rows
 from src.storage.signed import CHECKSUM, checksum, read_signed, signed
 
@@ -35,6 +37,31 @@ def save_round(
     # Not the plan's checksum: a plan contains seconds, and equal runs should have equal summaries.
     facts |= {"plan": _plan(folder, number).is_file()}
     write_text(summary, dump_row(signed(facts)))
+    _drop_sampled(folder, number)
+
+
+def kept_batches(
+    folder: Path, number: int, run: Mapping[str, Any], engine: str, warn: Callable[[str], None]
+) -> KeptBatches:
+    """The batches sampled so far of a round that is not collected yet; `save_round` removes them.
+
+    Args:
+        folder: the run's `pairs/`.
+        number: of the round.
+        run: the run's hashes, from `RunFolder.hashes`.
+        engine: what samples; batches of another engine are not used.
+        warn: hears why batches are not used.
+    """
+    # The pairs of the round before determine the weights that this round samples from.
+    facts = {"round": number, **run, "engine": engine, "after": pairs_checksum(folder, number - 1)}
+    return KeptBatches(_sampled(folder, number), facts, warn)
+
+
+@processes.by_main
+def pairs_checksum(folder: Path, number: int) -> str | None:
+    """The checksum of a round's pairs; None where there are none."""
+    file = _files(folder, number)[0]
+    return checksum(file) if number >= 0 and file.is_file() else None
 
 
 @processes.by_main
@@ -83,6 +110,7 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
+    _drop_sampled(folder, number)  # where a kill has left it behind
     return comparisons, facts["drawn"], Tally(**{field.name: facts[field.name] for field in fields(Tally)})
 
 
@@ -94,6 +122,16 @@ def round_files(folder: Path) -> dict[int, Path]:
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
+
+
+def _sampled(folder: Path, number: int) -> Path:
+    return folder / f"sampled_{number:03d}.jsonl"
+
+
+def _drop_sampled(folder: Path, number: int) -> None:
+    if (file := _sampled(folder, number)).is_file():
+        with writing(file):
+            file.unlink()
 
 
 @processes.by_main
