@@ -1,5 +1,6 @@
 """A round that was stopped while it was collected: what was sampled is kept, and the run ends with the same bits."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,13 +29,18 @@ class Killed(BaseException):
     """In the place of SIGKILL: nothing handles it."""
 
 
-def at_batch(patch: pytest.MonkeyPatch, number: int | None, act: Callable[[], None]) -> list[int]:
-    """Acts instead of sampling the n-th batch of training pairs (None: never); counts the batches that were sampled."""
+def at_batch(
+    patch: pytest.MonkeyPatch, number: int | None, act: Callable[[], None], what: str = "sampled"
+) -> list[int]:
+    """Acts instead of sampling the n-th batch of training pairs (None: never); counts the batches that were sampled.
+
+    `what="evaluating"` is about the batches of evaluations.
+    """
     sampled: list[int] = []
     batch = Sampler._batch
 
     def counted(self: Sampler, *args):
-        if self.kept is None or "sampled" not in self.kept.file.name:
+        if self.kept is None or what not in self.kept.file.name:
             return batch(self, *args)
         if len(sampled) == number:
             act()
@@ -67,7 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[[st
 
 
 def left_over(folder: Path) -> list[str]:
-    return [file.name for file in folder.rglob("*") if "sampled" in file.name or file.name.endswith(".partial")]
+    return [file.name for file in folder.rglob("*") if re.search(r"sampled|evaluating|\.partial$", file.name)]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,28 @@ def test_a_signal_keeps_the_batches_too(
         built(tmp_path / "run", cache, *SMALL).run()
     assert len(seen) == 1
     assert left_behind(tmp_path / "run") == left_behind(folder)
+
+
+def test_an_evaluation_killed_again_and_again_samples_each_batch_once(tmp_path: Path, cache: Path) -> None:
+    """On validation after two steps, and on test: of the SFT policy (whose responses the cache then has) and at the end."""
+    lines = (*SMALL, "evaluate.every=2", "evaluate.temperature=0.9")
+    with pytest.MonkeyPatch.context() as patch:
+        counted = at_batch(patch, None, kill, "evaluating")
+        built(tmp_path / "whole", tmp_path / "its", *lines).run()
+    attempts = sampled = 0
+    while True:
+        attempts += 1
+        run = built(tmp_path / "run", cache, *lines)
+        with pytest.MonkeyPatch.context() as patch:
+            seen = at_batch(patch, 3, kill, "evaluating")
+            try:
+                run.run()
+                break
+            except Killed:
+                sampled += len(seen)
+    assert sampled + len(seen) == len(counted) and attempts == 5
+    assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
+    assert left_over(tmp_path / "run") == []
 
 
 def killed(folder: Path, cache: Path, number: int, *more: str) -> Experiment:

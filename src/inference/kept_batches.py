@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from src.records import Ids
 from src.runtime import processes
 from src.storage.files import sync, writing
 from src.storage.rows import dump_row
 from src.storage.signed import is_signed, signed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # A killed process loses nothing that was written; a machine that fails may lose so many seconds.
 SYNC_SECONDS = 1.0
@@ -62,7 +63,7 @@ class KeptBatches:
         if problem:
             self.warn(problem)
 
-    def find(self, prompts: Sequence[Ids], keys: Tensor) -> list[Group] | None:
+    def find(self, prompts: Sequence[Ids], keys: "Tensor") -> list[Group] | None:
         """The responses of a batch that an earlier attempt finished; None if there is no such batch.
 
         Args:
@@ -72,7 +73,7 @@ class KeptBatches:
         return self._groups.get(_name(prompts, keys)) if self._groups else None
 
     @processes.by_main
-    def add(self, prompts: Sequence[Ids], keys: Tensor, groups: Sequence[Group]) -> None:
+    def add(self, prompts: Sequence[Ids], keys: "Tensor", groups: Sequence[Group]) -> None:
         """Appends a finished batch; one with a log-prob that is not finite is not kept.
 
         Raises:
@@ -135,7 +136,7 @@ def _row(line: bytes) -> dict[str, Any]:
     return {}
 
 
-def _name(prompts: Sequence[Ids], keys: Tensor) -> str:
+def _name(prompts: Sequence[Ids], keys: "Tensor") -> str:
     """Names a batch by its prompts and the keys of its random numbers."""
     text = json.dumps([[list(ids) for ids in prompts], keys.tolist()])
     return hashlib.sha256(text.encode()).hexdigest()

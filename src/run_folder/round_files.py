@@ -2,13 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from src.allocation.plan import Plan
-from src.inference.kept_batches import KeptBatches
 from src.records import Comparison, Prompt, Response, Row, Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
@@ -38,23 +36,6 @@ def save_round(
     facts |= {"plan": _plan(folder, number).is_file()}
     write_text(summary, dump_row(signed(facts)))
     _drop_sampled(folder, number)
-
-
-def kept_batches(
-    folder: Path, number: int, run: Mapping[str, Any], engine: str, warn: Callable[[str], None]
-) -> KeptBatches:
-    """The batches sampled so far of a round that is not collected yet; `save_round` removes them.
-
-    Args:
-        folder: the run's `pairs/`.
-        number: of the round.
-        run: the run's hashes, from `RunFolder.hashes`.
-        engine: what samples; batches of another engine are not used.
-        warn: hears why batches are not used.
-    """
-    # The pairs of the round before determine the weights that this round samples from.
-    facts = {"round": number, **run, "engine": engine, "after": pairs_checksum(folder, number - 1)}
-    return KeptBatches(_sampled(folder, number), facts, warn)
 
 
 @processes.by_main
@@ -124,12 +105,13 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
 
 
-def _sampled(folder: Path, number: int) -> Path:
+def sampled_file(folder: Path, number: int) -> Path:
+    """Where the batches of a round that is being collected are kept; `save_round` removes the file."""
     return folder / f"sampled_{number:03d}.jsonl"
 
 
 def _drop_sampled(folder: Path, number: int) -> None:
-    if (file := _sampled(folder, number)).is_file():
+    if (file := sampled_file(folder, number)).is_file():
         with writing(file):
             file.unlink()
 
