@@ -108,7 +108,7 @@ class RunFolder:
         if force:
             for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            partial = [file.name for file in self.path.glob(".evaluating_*")]
+            partial = [file.name for kind in ("evaluating", "stopped") for file in self.path.glob(f".{kind}_*")]
             for name in ("config.yaml", "identity.json", "proxy.json", SUMS, *GROWING, *partial):
                 (self.path / name).unlink(missing_ok=True)
         saved = self._saved_identity()
@@ -222,5 +222,7 @@ class RunFolder:
 
     @processes.by_main
     def drop_checkpoint(self) -> None:
-        """Removes the checkpoints."""
+        """Removes the checkpoints, and what is known of earlier attempts."""
+        for file in self.path.glob(".stopped_*"):
+            file.unlink()
         shutil.rmtree(self.checkpoint, ignore_errors=True)
