@@ -1,7 +1,7 @@
 """Whether a run that a scheduler stops and queues again gets anywhere.
 
-Each attempt of a stage that takes longer than the time limit, and keeps nothing until its end, does the same work again:
-without a check it would fill the queue with attempts until somebody looks.
+A stage that takes longer than the time limit, and keeps nothing until its end, begins anew in every attempt. Without a
+check the attempts would go on until somebody looks.
 """
 
 import json
@@ -18,8 +18,8 @@ from src.storage.signed import read_signed, signed
 # but not for ever.
 PART, MOST = 0.5, 3
 STUCK = (
-    "the attempt before was stopped at the same place: no step, batch of responses, paid answer or SFT policy was finished "
-    "in between, and further attempts would end as this one. It is not queued again. Give it more time "
+    "the attempt before was stopped at the same place: no step, batch of responses, paid answer or SFT policy was "
+    "finished in between, and further attempts would end as this one. It is not queued again. Give it more time "
     "(hydra.launcher.timeout_min=MINUTES, or #SBATCH --time) or less work between two stops (model.rows, "
     "model.sft.steps, evaluate.prompts); then the same command goes on"
 )
@@ -50,7 +50,7 @@ def is_stuck(folder: Path, cache: Path, seconds: float) -> bool:
 
 
 def _place(folder: Path, cache: Path) -> dict[str, Any]:
-    """What the run has: its checkpoints, rounds, batches of responses and paid answers, and the policies in the cache."""
+    """What is there: checkpoints, rounds, batches of responses, paid answers, and the policies in the cache."""
     growing = [*folder.glob("pairs/*.jsonl"), *folder.glob(".evaluating_*"), *folder.glob("answers/*")]
     return {
         "checkpoints": sorted(file.name for file in folder.glob("checkpoint/*.pt")),
