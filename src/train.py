@@ -21,6 +21,7 @@ from src.cli.conf import CONF, plain_config
 from src.cli.help import help_text
 from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
+from src.cli.submitted_jobs import install
 from src.loggers.base import Untracked
 from src.models import sharding
 from src.run_folder.identity import build_folder, config_yaml
@@ -127,6 +128,8 @@ def main() -> None:
                     sys.stdout.write(help_text(str(__doc__), arguments))
                 return
             sys.argv[1:] = arguments
+            if multirun:
+                install()
             job()
     except RunError as error:  # the processes did not come together
         sys.exit(f"error: {error}")

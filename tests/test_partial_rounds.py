@@ -122,7 +122,7 @@ def test_a_signal_keeps_the_batches_too(
 
 
 def test_an_evaluation_killed_again_and_again_samples_each_batch_once(tmp_path: Path, cache: Path) -> None:
-    """On validation after two steps, and on test: of the SFT policy, whose responses the cache then has, and the last."""
+    """On validation after two steps, and on test: of the SFT policy, which the cache then has, and of the last one."""
     lines = (*SMALL, "evaluate.every=2", "evaluate.temperature=0.9")
     with pytest.MonkeyPatch.context() as patch:
         counted = at_batch(patch, None, kill, "evaluating")
