@@ -75,9 +75,13 @@ class QueuedJobs:
             ]
             jobs = self._executor().map_array(self.task(self.launcher), *zip(*arguments, strict=True))
             self._open |= dict(zip(new, jobs, strict=True))
+            self._record_ids(known, there)
             ids = [job.job_id for job in jobs]
             span = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
             self._say(f"{SUBMITTED}{len(ids)} jobs ({span}); their output: {self.logs}/ID/")
+
+    def _record_ids(self, known: Mapping[str, str], there: Mapping[str, slurm.Queued]) -> None:
+        """Notes the ids, and those of other launches that are in the queue, for a launch after this one has died."""
         if self.on_slurm:
             names = {" ".join(self.overrides[index]): job.job_id for index, job in self._open.items()}
             others = {name: id for name, id in known.items() if id in there}
@@ -133,7 +137,8 @@ class QueuedJobs:
             self._say(f"{self._folder(index)} has ended (job {job.job_id})")
             return
         self.failed += 1
-        state = slurm.last_state(job.job_id) if self.on_slurm else ""
+        # A job that has left a result may still be ending.
+        state = "FAILED" if kind == "error" else slurm.last_state(job.job_id) if self.on_slurm else ""
         log = job.paths.stdout if self.launcher.params.get("stderr_to_stdout") else job.paths.stderr
         reason = logged_reason(log, self._folder(index)) or (state if kind == "lost" else str(result).splitlines()[-1])
         how = f"job {job.job_id}{' ' if state else ''}{state}"

@@ -117,7 +117,7 @@ def test_all_that_fail_are_named_with_reason_state_and_log(jobs, monkeypatch, ca
     made.wait()
     assert made.failed == 2 and made.results == {0: "returned"}
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("/out/run: failed: /out/run (job 7_1 CANCELLED; ")
+    assert lines[0].startswith("/out/run: failed: /out/run (job 7_1 FAILED; ")
     assert lines[1] == f"/out/run: stopped by SIGTERM: 3 of 4 steps (job 7_2 CANCELLED; {lost.paths.stderr})"
     assert lines[2] == "/out/run has ended (job 7_0)"
 

@@ -90,8 +90,8 @@ ok() { # ok TEXT CONDITION...
     shift
     if "$@"; then echo "  ok: $text"; else echo "  FAILED: $text"; failures=$((failures + 1)); fi
 }
-says() { grep -Eq -- "$1" "$work/$check/out"; }
-silent() { ! grep -Eq -- "$1" "$work/$check/out"; }
+says() { grep -Eqs -- "$1" "$work/$check/out"; }
+silent() { ! grep -Eqs -- "$1" "$work/$check/out"; }
 same() { [ "$1" = "$2" ] || { echo "  got $1"; echo "  expected $2"; false; }; }
 state() {
     until_true 60 no_jobs # COMPLETING comes before COMPLETED
@@ -109,6 +109,7 @@ train() { timeout 900 "$PYTHON" -m src.train experiment=smoke evaluate.every=0 c
 queued() { train "$@" -m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=20; }
 policy() { find "$1/policy" -type f ! -name README.md -exec sha256sum {} + | sed "s|$1/||" | sort; }
 steps() { [ "$(cat outputs/*/metrics.jsonl 2>/dev/null | wc -l)" -gt "${1:-2}" ]; }
+launcher() { pgrep -f "^$PYTHON -m (src.train|sweeps.run) .*$work"; }
 no_jobs() { [ "$(waiting)" = 0 ]; }
 
 check_jobs() { # Three jobs come out as in this process.
@@ -163,15 +164,16 @@ check_stopped() { # Ctrl-C cancels; after a kill the same command waits for the 
     queued T=400 checkpoint_every=10 F=1 seed=0 &
     local shell=$!
     until_true 300 steps
-    pkill -INT -P "$(pgrep -P $shell timeout || echo $shell)"
+    kill -INT "$(launcher)"
     wait $shell
     ok "exit status 130" same $? 130
     ok "it says that it cancels" says '^cancelling 1 jobs'
     ok "nothing is left in the queue" no_jobs
+    rm out
     queued T=400 checkpoint_every=10 F=1 seed=0 &
     shell=$!
-    until_true 300 grep -q '^submitted' out
-    pkill -KILL -P "$(pgrep -P $shell timeout || echo $shell)"
+    until_true 300 grep -qs '^submitted' out
+    kill -KILL "$(launcher)"
     wait $shell
     ok "a kill leaves the job in the queue" same "$(waiting)" 1
     queued T=400 checkpoint_every=10 F=1 seed=0
@@ -192,15 +194,16 @@ check_sweep() { # sweeps.run stopped and typed again, and a job that is cancelle
     sweep &
     local shell=$!
     until_true 300 steps
-    pkill -TERM -P "$(pgrep -P $shell timeout || echo $shell)"
+    kill -TERM "$(launcher)"
     wait $shell
     ok "exit status 130" same $? 130
     ok "it says ids and logs, and that it cancels" says '^submitted: 2 jobs'
     ok "cancelling is said" says '^cancelling'
     ok "nothing is left in the queue" no_jobs
+    rm out
     sweep &
     shell=$!
-    until_true 300 grep -q '^submitted' out
+    until_true 300 grep -qs '^submitted' out
     until_true 300 steps 60
     scancel "$(job)_0"
     wait $shell
