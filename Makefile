@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 # Four seeds, each with its own SFT policy.
 FIGURES = seed=0,1,2,3 evaluate.every=0
-.PHONY: help demo setup figures test test-fast test-all test-index check reliability clean
+.PHONY: help demo setup figures test test-fast test-all test-index test-engines check reliability clean
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ test-all: setup ## All tests but those that need a GPU or a package index.
 
 test-index: setup ## Resolve every extra under constraints.txt and build the wheel; needs a package index.
 	$(BIN)/python -m pytest -m index
+
+test-engines: setup ## Launchers on a real Slurm, a cluster of one node started for the test; needs slurm-wlm and munge.
+	tests/engines/slurm.sh
 
 check: setup ## Lint, format and types.
 	$(BIN)/ruff check .

@@ -80,7 +80,7 @@ class Experiment:
                 self.run_rounds(progress, started=time.perf_counter() - progress.seconds)
         except signals.Stopped as stopped:
             self.save(progress)
-            stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, every collected round in pairs/"
+            stopped.kept = f"{progress.step} of {self.T} steps are in a checkpoint, all that was sampled in pairs/"
             raise
 
     def run_rounds(self, progress: Progress, started: float) -> None:
@@ -127,7 +127,8 @@ class Experiment:
         if "missing" not in problem:
             self.report.warn(f"{problem}; the round is collected again")
         budget = round.steps * self.batch_size
-        collected = self.collection.collect(round.number, budget, progress.drawn, behavior, watch)
+        kept = self.folder.collecting(round.number, self.collection.engine, self.report.warn)
+        collected = self.collection.collect(round.number, budget, progress.drawn, behavior, watch, kept)
         policies = {"behavior": behavior, "reference": reference, "sft": self.sft}
         collected = self.collection.score(round.number, collected, policies, watch)
         if len(collected.comparisons) < budget:
@@ -168,15 +169,19 @@ class Experiment:
     ) -> dict[str, Any]:
         """Evaluates weights on the first prompts of a split (None: all), with so many responses a prompt; appends the
         samples and the row, and returns the row."""
-        who = "the SFT policy" if weights is self.sft else f"step {progress.step}"
+        step = None if weights is self.sft else progress.step
+        who = "the SFT policy" if step is None else f"step {step}"
+        batches = self.folder.evaluating(split, step, number, self.report.warn)
         count = len(self.evaluator.prompts[split][:first])
         with self.report.stage(f"evaluating {who} on {split}", count, listed=split == self.final_split) as tick:
-            figures, rows = self.evaluator.evaluate(weights, self.sft, split, first, samples, tick)
+            figures, rows = self.evaluator.evaluate(weights, self.sft, split, first, samples, tick, batches)
         position = {"split": split, "round": number, "step": progress.step}
         paid = self.collection.oracle.spent("oracle") | self.evaluator.judge.spent("judge")
         spent = vars(progress.tally) | paid | {"seconds": progress.seconds}
         self.folder.log_samples([position | row for row in rows])
-        return self.folder.log_result(position | spent | figures)
+        row = self.folder.log_result(position | spent | figures)
+        batches.remove()
+        return row
 
     def finish(self, progress: Progress) -> None:
         """The final evaluation of the SFT policy and the trained policy on the same prompts, and the saved policy.

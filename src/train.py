@@ -6,6 +6,7 @@ beats the human text.
 """
 
 import sys
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +21,19 @@ from src.cli.conf import CONF, plain_config
 from src.cli.help import help_text
 from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
+from src.cli.submitted_jobs import install
 from src.loggers.base import Untracked
 from src.models import sharding
 from src.run_folder.identity import build_folder, config_yaml
 from src.run_folder.lock import run_lock
+from src.run_folder.requeues import STUCK, is_stuck
 from src.runtime import process_group, processes
 from src.runtime.cpu_threads import use_processor
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report, percent
-from src.runtime.signals import Stopped, listening
+from src.runtime.signals import Stopped, ignore_received, listening
+from src.storage.files import local_path
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -37,14 +41,20 @@ def job(composed: DictConfig) -> None:
     """One job of Hydra: a run in its folder. Another job of a multirun goes on when this one fails."""
     hydra_config = HydraConfig.get()
     place = hydra_config.runtime.output_dir
+    started = time.monotonic()
     # Here and not only in `main`: launchers start jobs in processes of their own.
     with listening():
         try:
             run(plain_config(composed, hydra_config.runtime.choices), hydra_config.runtime.choices, Path(place))
         except Stopped as stopped:
+            stuck = stopped.to_requeue and is_stuck(Path(place), local_path(composed.cache), time.monotonic() - started)
             if processes.speaks_first():
                 sys.stderr.write(f"\n{place}: {stopped}\n")
-            raise
+                sys.stderr.write(f"{place}: {STUCK}\n" if stuck else "")
+            if not stuck:
+                raise
+            ignore_received()
+            raise CompactHydraException(f"failed: {place}") from None
         except (ConfigError, RunError, FloatingPointError, OSError) as error:
             if processes.speaks_first():
                 sys.stderr.write(f"\n{place}{processes.name()}: {error}\n")
@@ -118,6 +128,8 @@ def main() -> None:
                     sys.stdout.write(help_text(str(__doc__), arguments))
                 return
             sys.argv[1:] = arguments
+            if multirun:
+                install()
             job()
     except RunError as error:  # the processes did not come together
         sys.exit(f"error: {error}")

@@ -17,6 +17,8 @@ from src.runtime.errors import ConfigError
 
 # Memory of a run of the tiny model, with a margin (measured: 0.75 GiB; 0.85 GiB with five LoRA members).
 JOB_BYTES = 1.5 * 2**30
+# The launchers whose jobs are processes that this command starts, and can start again one by one.
+LOCAL = ("basic", "joblib")
 # Most seconds that a job takes to write a checkpoint.
 GRACE_SECONDS = 10.0
 

@@ -8,10 +8,13 @@ unfinished jobs would contain finished ones, and those whose folder is not on th
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from hydra.core.plugins import Plugins
 
+from src.cli.submitted_jobs import install
+from src.runtime.signals import listening
 from src.train import job
 
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -29,7 +32,10 @@ def main() -> None:
     # The jobs are checked already; src.train's main would check them again, a minute for a large grid. The first job
     # is typed out, so that Hydra would run it and not the default job if it ever splits arguments otherwise.
     sys.argv[1:] = ["-m", *jobs[0], *settings]
-    job()
+    install()
+    # Jobs in a queue outlive this process: it cancels them when it is told to end. Others listen themselves.
+    with listening() if any(word.startswith("hydra/launcher=submitit") for word in settings) else nullcontext():
+        job()
 
 
 if __name__ == "__main__":

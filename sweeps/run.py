@@ -24,7 +24,7 @@ from sweeps.archive import Archive
 from sweeps.contrasts import contrasts, finished_results
 from sweeps.grid import narrowed, read_grid
 from sweeps.jobs import checked_jobs, command, folder_of
-from sweeps.launcher import check_launcher, room_for
+from sweeps.launcher import LOCAL, check_launcher, room_for
 from sweeps.power_table import show_power
 from sweeps.sweep import Sweep
 
@@ -107,7 +107,9 @@ def run(file: Path, overrides: list[str], options: Options) -> int:
         if options.dry_run:
             list_commands(sweep)
             return 0
-        sweep.say(f"{len(jobs)} jobs, {at_once} at a time ({launcher}); their output: {sweep.log}")
+        many = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}"
+        how = f"{at_once} at a time ({launcher})" if launcher in LOCAL else launcher
+        sweep.say(f"{many}, {how}; their output: {sweep.log}")
         try:
             sweep.run()
         except KeyboardInterrupt:

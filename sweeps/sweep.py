@@ -20,10 +20,12 @@ from sweeps.archive import Archive
 from sweeps.finished import read_finished
 from sweeps.jobs import folder_of, needed
 from sweeps.keep import difference
-from sweeps.launcher import stop
-from sweeps.watch import Watch, errors
+from sweeps.launcher import LOCAL, stop
+from sweeps.watch import Watch, errors, news
 
 POLL_SECONDS = 1.0
+# Lines of a launcher's output that are about jobs in a queue.
+OF_THE_QUEUE = ("submitted: ", "job ", "cancelling ", "error: ")
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Sweep:
     _needed: list[Job] = field(default_factory=list, init=False, repr=False)
     _removable: set[Path] = field(default_factory=set, init=False, repr=False)
     _shared: set[str] = field(default_factory=set, init=False, repr=False)
+    _told: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._watch = Watch(self.jobs)
@@ -113,8 +116,11 @@ class Sweep:
     def launch_again(self, wave: Sequence[Job]) -> None:
         """Runs the jobs that have neither a result nor an error: their process died, perhaps because of another job.
 
-        Those that had begun run one by one, each once more; those that had not begun run together.
+        Those that had begun run one by one, each once more; those that had not begun run together. The jobs of a
+        launcher that runs them elsewhere are not run again here: they were cancelled, or have no place there.
         """
+        if self.launcher not in LOCAL:
+            return
         tried: set[Path] = set()
         while left := {folder_of(job): job for job in self.open(wave) if folder_of(job) not in tried}:
             begun = [folder for folder in left if folder.exists()] or list(left)
@@ -127,15 +133,18 @@ class Sweep:
         """Runs the jobs as one Hydra multirun, and waits for its end."""
         if not jobs:
             return
-        settings = [f"hydra/launcher={launcher}", *self.settings]
+        # The settings are of the launcher that was asked for, which a job that runs again alone may not have.
+        own = launcher == self.launcher
+        settings = [word for word in self.settings if own or not word.startswith("hydra.launcher.")]
         if launcher == "joblib":
             settings.append(f"hydra.launcher.n_jobs={self.at_once}")
-        threads = {"OMP_NUM_THREADS": str(max(1, cores() // self.at_once))}
+        # Jobs elsewhere have other cores than this machine.
+        threads = {"OMP_NUM_THREADS": str(max(1, cores() // self.at_once))} if self.launcher in LOCAL else {}
         listed = self.log.with_suffix(".jobs.json")
         write_text(listed, json.dumps([job.overrides for job in jobs]))
         with self.log.open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "sweeps.multirun", str(listed), *settings],
+                [sys.executable, "-m", "sweeps.multirun", str(listed), f"hydra/launcher={launcher}", *settings],
                 stdout=log, stderr=subprocess.STDOUT, env=threads | dict(os.environ),
             )  # fmt: skip
         try:
@@ -144,11 +153,20 @@ class Sweep:
                     process.wait(POLL_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
+                    self.tell()
                     self.look()
         finally:
             stop(process)
             listed.unlink(missing_ok=True)
+            self.tell()
         self.look()
+
+    def tell(self) -> None:
+        """Prints what the launcher has said of jobs in a queue since the last call."""
+        if self.launcher not in LOCAL:
+            lines, self._told = news(self.log, self._told, OF_THE_QUEUE)
+            for line in lines:
+                self.say(line)
 
     def open(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs that have neither finished nor failed."""
@@ -200,5 +218,5 @@ class Sweep:
             self._removable.discard(folder)
 
     def short(self, job: Job) -> str:
-        """The overrides that not all jobs share."""
-        return " ".join(word for word in job.overrides if word not in self._shared)
+        """The overrides that not all jobs share; of a single job its folder's name."""
+        return " ".join(word for word in job.overrides if word not in self._shared) or folder_of(job).name

@@ -73,5 +73,14 @@ def errors(log: Path, folders: Iterable[Path]) -> dict[Path, str]:
     return found
 
 
+def news(log: Path, start: int, prefixes: tuple[str, ...]) -> tuple[list[str], int]:
+    """The whole lines of a log from a byte on that begin with a prefix, and where to look next."""
+    with log.open("rb") as file:
+        file.seek(start)
+        whole, newline, _ = file.read().rpartition(b"\n")
+    lines = whole.decode(errors="replace").splitlines()
+    return [line for line in lines if line.startswith(prefixes)], start + len(whole + newline)
+
+
 def _entries(folder: Path) -> list[str]:
     return os.listdir(folder) if folder.is_dir() else []

@@ -1,5 +1,6 @@
 """The yaml files of conf/, composed."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from src.cli.folder_name import chosen
 CONF = Path(__file__).parents[2] / "conf"
 # Whatever composing may raise on a typed text: Hydra turns most into its own errors, and lets others through.
 COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
+# The yaml has the name of the plugin's schema so that Hydra checks its values, which Hydra calls deprecated, and does.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema")
 
 
 @contextmanager

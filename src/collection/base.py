@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from src.inference.kept_batches import KeptBatches
     from src.models.template import Template
     from src.samplers.base import ResponseSampler
 
@@ -54,6 +55,10 @@ class Collector(Protocol):
     def warn_above(self) -> float | None:
         """The largest mean difference, in nats a token, between the log-probs of sampling and of scoring that passes
         without a warning; None where sampling and scoring share the model."""
+        ...
+
+    def keeping(self, kept: "KeptBatches") -> "Collector":
+        """This collector with a file that keeps what is sampled, as it comes."""
         ...
 
     def serving(self, number: int) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from src.inference.kept_batches import KeptBatches
     from src.models.template import Template
     from src.samplers.base import ResponseSampler
 
@@ -63,6 +64,9 @@ class DatasetCollector:
 
     max_new_tokens: int
     warn_above: ClassVar[None] = None
+
+    def keeping(self, kept: "KeptBatches") -> "DatasetCollector":
+        return self
 
     def serving(self, number: int) -> AbstractContextManager[None]:
         return nullcontext()

@@ -9,6 +9,7 @@ from src.collection.base import Collector
 from src.collection.policy_offer import PolicyOffer
 from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
+from src.inference.kept_batches import KeptBatches
 from src.inference.scorer import Scorer
 from src.inference.uniforms import PromptKeys
 from src.models.policy import Policy, Weights
@@ -63,7 +64,15 @@ class CollectionRound:
     report: Report
     length_normalize: bool
 
-    def collect(self, number: int, budget: int, drawn: int, behavior: Weights, watch: Stopwatch) -> Collected:
+    def collect(
+        self,
+        number: int,
+        budget: int,
+        drawn: int,
+        behavior: Weights,
+        watch: Stopwatch,
+        kept: KeptBatches | None = None,
+    ) -> Collected:
         """Annotated pairs of two responses each, sampled from the behavior policy.
 
         Args:
@@ -72,8 +81,12 @@ class CollectionRound:
             drawn: prompts that earlier rounds took from the stream.
             behavior: weights of the behavior policy.
             watch: counts "time/collect", "time/annotate" and "time/features".
+            kept: what an earlier attempt sampled of this round; finished batches are added. None: nothing is kept.
         """
         report = RoundReport(self.report, number)
+        collector = self.collector.keeping(kept) if kept else self.collector
+        if kept and kept.found:
+            report.say(f"going on after the {kept.found} batches of responses that an earlier attempt sampled")
         with report.stage(f"collecting {budget} pairs", budget) as tick:
             offer = PolicyOffer(
                 stream=PromptStream(self.prompts, self.seed, drawn),
@@ -81,7 +94,7 @@ class CollectionRound:
                 seed=stream_seed(self.seed, "allocate", number),
                 policy=self.policy,
                 behavior=behavior,
-                collector=self.collector,
+                collector=collector,
                 oracle=self.oracle,
                 scorer=self.scorer,
                 length_normalize=self.length_normalize,
@@ -91,9 +104,14 @@ class CollectionRound:
                 watch=watch,
                 tick=tick,
             )
-            with watch.stage("time/collect"), self.collector.serving(number):
+            with watch.stage("time/collect"), collector.serving(number):
                 allocated = self.allocation.allocate(offer)
         return Collected(allocated.comparisons, offer.stream.position, offer.tally, allocated.plan)
+
+    @property
+    def engine(self) -> str:
+        """What samples: the model of this process, or servers, whose log-probs are rounded otherwise."""
+        return "model" if self.collector.warn_above is None else "servers"
 
     def score(self, number: int, collected: Collected, policies: Mapping[str, Weights], watch: Stopwatch) -> Collected:
         """Adds the log-probs of all responses under each policy. Policies that are the same object are scored once.

@@ -28,6 +28,10 @@ class RoundReport:
         with self.report.stage(f"{self._prefix()}{title}", total, listed) as tick:
             yield tick
 
+    def say(self, text: str) -> None:
+        """One line."""
+        self.report.say(f"{self._prefix()}{text}")
+
     def warn(self, text: str) -> None:
         """One line that should not be missed."""
         self.report.warn(f"{self._prefix()}{text}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from src.collection.drawn import Drawn
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from src.inference.kept_batches import KeptBatches
     from src.models.template import Template
     from src.samplers.base import ResponseSampler
 
@@ -76,6 +77,9 @@ class SamplingCollector:
     @property
     def warn_above(self) -> float | None:
         return self.sampler.warn_above
+
+    def keeping(self, kept: "KeptBatches") -> "SamplingCollector":
+        return replace(self, sampler=self.sampler.keeping(kept))
 
     def serving(self, number: int) -> AbstractContextManager[None]:
         return self.sampler.serving(number)

@@ -8,6 +8,7 @@ import numpy as np
 
 from src.evaluation.judged import judged
 from src.evaluation.kept_responses import KeptResponses
+from src.inference.kept_batches import KeptBatches
 from src.inference.lm_head import kl_divergence
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, ignore
@@ -61,6 +62,7 @@ class Evaluator:
         first: int | None = None,
         samples: int = 1,
         tick: Callable[[int], None] = ignore,
+        batches: KeptBatches | None = None,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Samples, judges, and computes the KL.
 
@@ -71,6 +73,7 @@ class Evaluator:
             first: number of prompts, from the start of the split; None for all.
             samples: responses a prompt.
             tick: hears of the number of prompts answered.
+            batches: what an earlier attempt sampled for this evaluation; finished batches are added.
 
         Returns:
             The figures of the result row, and a row of samples.jsonl for each response.
@@ -86,9 +89,9 @@ class Evaluator:
                 "temperature": self.sampler.temperature,
                 "max_new_tokens": self.sampler.max_new_tokens,
             }
-            groups = self.kept.get(key, lambda: self.respond(weights, split, first, samples, tick))
+            groups = self.kept.get(key, lambda: self.respond(weights, split, first, samples, tick, batches))
         else:
-            groups = self.respond(weights, split, first, samples, tick)
+            groups = self.respond(weights, split, first, samples, tick, batches)
         asked = [prompt for prompt in prompts for _ in range(samples)]
         responses = [ids for group in groups for ids in group]
         texts = [self.template.text(ids) for ids in responses]
@@ -125,12 +128,14 @@ class Evaluator:
         first: int | None = None,
         samples: int = 1,
         tick: Callable[[int], None] = ignore,
+        batches: KeptBatches | None = None,
     ) -> list[list[Ids]]:
         """Responses to each of the first prompts of a split, as token ids; arguments as in `evaluate`."""
         prompts = [p.ids for p in self.prompts[split][:first]]
         keys = response_keys(PromptKeys(stream_seed(self.seed, "evaluate", split)).take(len(prompts)), 0, samples)
         with self.policy.using(weights) as model:
-            return self.sampler.sample(model, prompts, keys, self.template.end_ids, tick)
+            sampler = replace(self.sampler, kept=batches)
+            return sampler.sample(model, prompts, keys, self.template.end_ids, tick)
 
     def _proxy_score_mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> float | None:
         # Without the scores of the previous evaluation, which a resumed run lacks: a network's scores depend on the

@@ -1,13 +1,14 @@
 """Sampling responses: a prompt is encoded once for its k responses, and finished responses leave the batch."""
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.decoding import Decoder
+from src.inference.kept_batches import KeptBatches
 from src.inference.plain_decoding import PlainDecoder
 from src.inference.scorer import ignore
 from src.inference.shared_decoding import SharedDecoder
@@ -30,6 +31,7 @@ class Sampler:
         rows: the most responses in one batch.
         longest: a batch is decoded with shared prompts if its longest prompt plus max_new_tokens is at most this; the
             `longest` of the scorer that `src.inference.scorer.scorer_for` gives for the model. 0: never.
+        kept: batches that an earlier attempt finished are taken from here, and finished ones are added; None: neither.
     """
 
     temperature: float
@@ -38,6 +40,7 @@ class Sampler:
     max_new_tokens: int
     rows: int
     longest: int
+    kept: KeptBatches | None = field(default=None, compare=False, repr=False)
 
     def sample(
         self,
@@ -82,10 +85,16 @@ class Sampler:
         for start in range(0, len(order), size):
             batch = order[start : start + size]
             signals.raise_if_stopped()
-            with naming("model.rows", self.rows):
-                drawn = self._batch(model, [prompts[index] for index in batch], keys[batch], end_ids)
-            for i, index in enumerate(batch):
-                responses[index] = drawn[i * k : (i + 1) * k]
+            asked = [prompts[index] for index in batch]
+            groups = self.kept.find(asked, keys[batch]) if self.kept else None
+            if groups is None:
+                with naming("model.rows", self.rows):
+                    drawn = self._batch(model, asked, keys[batch], end_ids)
+                groups = [drawn[i * k : (i + 1) * k] for i in range(len(batch))]
+                if self.kept:
+                    self.kept.add(asked, keys[batch], groups)
+            for index, group in zip(batch, groups, strict=True):
+                responses[index] = group
             tick(len(batch))
         return responses
 

@@ -2,14 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.inference.kept_batches import KeptBatches
 from src.loggers.base import Tracker, Untracked
 from src.oracles.answers import Ledger
 from src.run_folder.model_card import model_card
+from src.run_folder.round_files import pairs_checksum, sampled_file
 from src.runtime import processes
 from src.runtime.errors import RunError
 from src.storage.checksums import SUMS, damage, write_sums
@@ -66,6 +68,32 @@ class RunFolder:
         """The paid answers of the "oracle" or the "judge", over all attempts of the run."""
         return Ledger(self.path / "answers" / f"{role}.jsonl" if processes.is_main() else None)
 
+    def collecting(self, number: int, engine: str, warn: Callable[[str], None]) -> KeptBatches:
+        """The batches sampled so far of a round.
+
+        Args:
+            number: of the round.
+            engine: what samples; batches of another engine are not used.
+            warn: hears why batches are not used.
+        """
+        # The pairs of the round before determine the weights that this round samples from.
+        facts = {"round": number, **self.hashes(), "engine": engine, "after": pairs_checksum(self.pairs, number - 1)}
+        return KeptBatches(sampled_file(self.pairs, number), facts, warn)
+
+    def evaluating(self, split: str, step: int | None, number: int, warn: Callable[[str], None]) -> KeptBatches:
+        """The batches sampled so far for an evaluation; the caller removes them when its rows are written.
+
+        Args:
+            split: the prompts of which are answered.
+            step: of the policy; None for the SFT policy.
+            number: of the round whose pairs the policy has learned from last.
+            warn: hears why batches are not used.
+        """
+        after = None if step is None else pairs_checksum(self.pairs, number)
+        facts = {"split": split, "step": step, **self.hashes(), "after": after}
+        # Hidden, so that it gets no checksum: it is not part of the result.
+        return KeptBatches(self.path / f".evaluating_{split}_{'sft' if step is None else step}.jsonl", facts, warn)
+
     @processes.by_main
     def open(self, config_yaml: str, force: bool) -> None:
         """Creates the folder, or opens an existing one of the same configuration and data.
@@ -80,7 +108,8 @@ class RunFolder:
         if force:
             for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            for name in ("config.yaml", "identity.json", "proxy.json", SUMS, *GROWING):
+            partial = [file.name for kind in ("evaluating", "stopped") for file in self.path.glob(f".{kind}_*")]
+            for name in ("config.yaml", "identity.json", "proxy.json", SUMS, *GROWING, *partial):
                 (self.path / name).unlink(missing_ok=True)
         saved = self._saved_identity()
         if saved is not None and saved["config_hash"] != self.identity["config_hash"]:
@@ -132,11 +161,11 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint records about the folder: the run's hashes, and size and checksum of its growing files."""
-        return {**self._hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
+        return {**self.hashes(), "files": {name: file.seal() for name, file in self._growing.items()}}
 
     def problems(self, state: Mapping[str, Any]) -> list[str]:
         """What has changed in the folder since a checkpoint recorded its `state`, one line each; rows may be added."""
-        if any(state[key] != value for key, value in self._hashes().items()):
+        if any(state[key] != value for key, value in self.hashes().items()):
             return [
                 f"the checkpoints in {self.checkpoint} are of a run with another configuration, on other rows or from "
                 "another SFT policy"
@@ -154,7 +183,8 @@ class RunFolder:
             file.begins_as(state["files"][name] if state else (0, ""))
             file.cut()
 
-    def _hashes(self) -> dict[str, Any]:
+    def hashes(self) -> dict[str, Any]:
+        """What tells runs apart that may lie in one folder: configuration, data and SFT policy."""
         return {key: self.identity.get(key) for key in ("config_hash", "data_fingerprint", "sft_fingerprint")}
 
     @processes.by_main
@@ -192,5 +222,7 @@ class RunFolder:
 
     @processes.by_main
     def drop_checkpoint(self) -> None:
-        """Removes the checkpoints."""
+        """Removes the checkpoints, and what is known of earlier attempts."""
+        for file in self.path.glob(".stopped_*"):
+            file.unlink()
         shutil.rmtree(self.checkpoint, ignore_errors=True)

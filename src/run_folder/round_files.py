@@ -11,7 +11,7 @@ from src.allocation.plan import Plan
 from src.records import Comparison, Ids, Prompt, Response, Row, Tally
 from src.runtime import processes
 from src.runtime.errors import RunError
-from src.storage.files import write_text
+from src.storage.files import write_text, writing
 from src.storage.rows import dump_row, read_rows
 from src.storage.signed import CHECKSUM, checksum, read_signed, signed
 
@@ -47,6 +47,14 @@ def save_round(
     # Not the plan's checksum: a plan contains seconds, and equal runs should have equal summaries.
     facts |= {"plan": _plan(folder, number).is_file()}
     write_text(summary, dump_row(signed(facts)))
+    _drop_sampled(folder, number)
+
+
+@processes.by_main
+def pairs_checksum(folder: Path, number: int) -> str | None:
+    """The checksum of a round's pairs; None where there are none."""
+    file = _files(folder, number)[0]
+    return checksum(file) if number >= 0 and file.is_file() else None
 
 
 @processes.by_main
@@ -95,6 +103,7 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
+    _drop_sampled(folder, number)  # where a kill has left it behind
     return comparisons, facts["drawn"], Tally(**{field.name: facts.get(field.name, 0) for field in fields(Tally)})
 
 
@@ -106,6 +115,17 @@ def round_files(folder: Path) -> dict[int, Path]:
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"round_{number:03d}.jsonl", folder / f"round_{number:03d}.json"
+
+
+def sampled_file(folder: Path, number: int) -> Path:
+    """Where the batches of a round that is being collected are kept; `save_round` removes the file."""
+    return folder / f"sampled_{number:03d}.jsonl"
+
+
+def _drop_sampled(folder: Path, number: int) -> None:
+    if (file := sampled_file(folder, number)).is_file():
+        with writing(file):
+            file.unlink()
 
 
 @processes.by_main

@@ -3,7 +3,8 @@
 import ctypes
 import math
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -34,13 +35,14 @@ def cores(system: Path = Path("/sys")) -> int:
     """The number of cores that this process may use, at least 1.
 
     These are the physical cores that its CPU affinity allows (hyper-threads share the multipliers of a core, so they
-    count once), but no more than the CPU time that its container may use.
+    count once), but no more than the CPU time that its container may use, and no more than Slurm has given its job:
+    Slurm binds a job to its cores only where the cluster is set up so.
 
     Args:
         system: where sysfs is mounted.
     """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return max(1, min(_physical_cores(allowed, system), _container_cores(system)))
+    return max(1, min(_physical_cores(allowed, system), _container_cores(system), _slurm_cores(os.environ)))
 
 
 def _physical_cores(cpus: Iterable[int], system: Path) -> int:
@@ -62,6 +64,19 @@ def _container_cores(system: Path) -> int:
         except OSError:
             return 2**31
     return math.ceil(int(quota) / int(period)) if quota.isdigit() else 2**31
+
+
+def _slurm_cores(environment: Mapping[str, str]) -> int:
+    """The CPUs that a process of a Slurm job may use; 2^31 outside of a job."""
+    if not environment.get("SLURM_JOB_ID"):
+        return 2**31
+    per_task = environment.get("SLURM_CPUS_PER_TASK", "")
+    if per_task.isdigit():
+        return int(per_task)
+    on_node = environment.get("SLURM_CPUS_ON_NODE", "")
+    # "2(x3)" or "2,1": the processes of each machine; the first machine's count.
+    tasks = re.match(r"\d+", environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE", "")))
+    return max(1, int(on_node) // int(tasks[0] if tasks else 1)) if on_node.isdigit() else 2**31
 
 
 def _keep_freed_memory() -> bool:

@@ -42,6 +42,11 @@ class Stopped(SystemExit):
         self.code = 128 + number
         self.kept = "the run had not started to train; completed SFT policies are kept in the cache"
 
+    @property
+    def to_requeue(self) -> bool:
+        """Whether a scheduler stopped the run, to queue it again."""
+        return self.args[0] in REQUEUE
+
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.args[0]).name}: {self.kept}. The same command continues from there."
 
@@ -75,6 +80,11 @@ def listening() -> Iterator[None]:
             _State.received = None
             if received in REQUEUE and callable(handler):
                 signal.raise_signal(received)
+
+
+def ignore_received() -> None:
+    """Forgets the signal that stopped the run, so that it is not passed on to the scheduler's handler."""
+    _State.received = None
 
 
 def raise_if_stopped() -> None:

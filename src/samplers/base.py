@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from src.inference.kept_batches import KeptBatches
     from src.inference.sampler import Sampler
     from src.models.policy import Policy
 
@@ -69,6 +70,10 @@ class ResponseSampler(Protocol):
     def warn_above(self) -> float | None:
         """The largest mean difference, in nats a token, between this engine's log-probs and the scorer's that passes
         without a warning; None for the model that learns."""
+        ...
+
+    def keeping(self, kept: "KeptBatches") -> "ResponseSampler":
+        """This sampler with a file that keeps its finished batches, or its answers, one by one."""
         ...
 
     def serving(self, number: int) -> AbstractContextManager[None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from src.records import Ids
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from src.inference.kept_batches import KeptBatches
     from src.inference.sampler import Sampler
 
 
@@ -35,6 +36,9 @@ class LocalSampler:
 
     local: "Sampler"
     warn_above: ClassVar[None] = None
+
+    def keeping(self, kept: "KeptBatches") -> "LocalSampler":
+        return LocalSampler(replace(self.local, kept=kept))
 
     def serving(self, number: int) -> AbstractContextManager[None]:
         return nullcontext()

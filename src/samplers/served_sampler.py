@@ -9,13 +9,14 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from src.inference.kept_batches import KeptBatches
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
 from src.models.policy import Policy
@@ -51,7 +52,7 @@ class ServedSampler:
     Args:
         spec: of the servers.
         policy: its mean at the start of a round is served.
-        settings: temperature, top_k, top_p and max_new_tokens.
+        settings: temperature, top_k, top_p and max_new_tokens; and what keeps the answers.
         longest: tokens of the longest prompt and response together.
         folder: the run's; names the adapter, and holds it where the spec has no folder.
         warn: hears of lost servers.
@@ -77,6 +78,9 @@ class ServedSampler:
             RunError: if a server does not, with what to do; or if none answers.
         """
         self._servers.make_ready(self._can_serve)
+
+    def keeping(self, kept: KeptBatches) -> "ServedSampler":
+        return replace(self, settings=replace(self.settings, kept=kept))
 
     @contextmanager
     def serving(self, number: int) -> Iterator[None]:
@@ -117,17 +121,27 @@ class ServedSampler:
         """
         # One request asks for the k responses to a prompt, with one seed.
         seeds = (keys[:, 0] % SEEDS).tolist()
-        requests = [SamplingRequest(ids, keys.shape[1], seed) for ids, seed in zip(prompts, seeds, strict=True)]
+        kept = self.settings.kept
+        # Each prompt is a batch of its own: answers come one by one.
+        groups = [kept.find([ids], keys[i : i + 1]) if kept else None for i, ids in enumerate(prompts)]
+        missing = [i for i, found in enumerate(groups) if found is None]
+        if len(missing) < len(prompts):
+            tick(len(prompts) - len(missing))
 
-        async def ask(client: "AsyncOpenAI", request: SamplingRequest) -> list[tuple[Ids, float]]:
+        async def ask(client: "AsyncOpenAI", index: int) -> list[tuple[Ids, float]]:
+            request = SamplingRequest(prompts[index], keys.shape[1], seeds[index])
             raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))
-            return read_completion(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+            answer = read_completion(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+            if kept:
+                kept.add([prompts[index]], keys[index : index + 1], [answer])
+            return answer
 
         def answers() -> list[list[tuple[Ids, float]]]:
             with signals.at_once():
-                return answers_of(self._servers, requests, ask, self._load, tick)
+                return answers_of(self._servers, missing, ask, self._load, tick)
 
-        return processes.from_main(answers)
+        new = iter(processes.from_main(answers))
+        return [next(new) if found is None else found[0] for found in groups]
 
     def _body(self, request: SamplingRequest, end_ids: Set[int]) -> dict[str, Any]:
         """Names every setting that shapes a response: for a missing one, servers take the model's own default."""

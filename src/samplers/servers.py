@@ -153,7 +153,7 @@ class Servers:
             so_far = f", with {answered} of {asked} prompts answered" if asked else ""
             raise RunError(
                 f"no server is left{so_far} ({why}); start them again, or name others with sampler.urls=, and the same "
-                "command goes on: this round is sampled again, nothing of it was counted"
+                "command goes on: what was answered of this round is kept, and none of it is counted twice"
             )
 
 

@@ -46,6 +46,26 @@ def test_cores_are_physical_ones_within_affinity_and_container(
     assert cores(machine(tmp_path, siblings, **limits)) == expected
 
 
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 8),
+        ({"SLURM_CPUS_ON_NODE": "1"}, 8),  # left over from another shell: no job
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "1"}, 1),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "6", "SLURM_TASKS_PER_NODE": "2(x3)"}, 3),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "6", "SLURM_STEP_TASKS_PER_NODE": "1"}, 6),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "4"}, 4),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "64"}, 8),
+        ({"SLURM_JOB_ID": "7"}, 8),
+    ],
+)
+def test_a_job_of_slurm_has_no_more_threads_than_cpus(environment, expected, tmp_path, monkeypatch):
+    """Where Slurm does not bind jobs to their cores, the affinity is that of the machine."""
+    monkeypatch.setattr(cpu_threads.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(cpu_threads.os, "environ", environment)
+    assert cores(machine(tmp_path, {})) == expected
+
+
 def chosen(**environment: str) -> str:
     program = (
         "import torch; from src.runtime.cpu_threads import use_processor as use; "

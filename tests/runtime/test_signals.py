@@ -176,6 +176,20 @@ def test_a_schedulers_signal_goes_on_to_who_listened_before(number: int) -> None
             signal.signal(one, handler)
 
 
+def test_a_schedulers_signal_that_is_ignored_reaches_nobody() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, _: heard.append(number))
+    try:
+        with signals.listening():
+            with pytest.raises(Stopped) as left, signals.listening():
+                os.kill(os.getpid(), signal.SIGUSR2)
+            assert left.value.to_requeue
+            signals.ignore_received()
+        assert heard == []
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 def test_a_schedulers_signal_without_a_launcher_is_an_exit_status() -> None:
     before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     try:

@@ -122,6 +122,8 @@ def test_all_lost_in_a_run_that_goes_on_with_another_server(tmp_path: Path, cach
             built(folder, cache, *RUN, *by_servers(dying)).run()
         with served(StandIn(lora_base)) as server:
             built(folder, cache, *RUN, *by_servers(server)).run()
+        # Answers that came before the servers were lost are kept.
+        assert len(dying.prompts) == lasts and len(server.prompts) == len(whole.prompts) - lasts
         ours, theirs = left_behind(folder), left_behind(tmp_path / "whole")
         assert ours["policy"] == theirs["policy"] and ours["results"] == theirs["results"]
         assert ours["pairs"].keys() == theirs["pairs"].keys()

@@ -1,6 +1,7 @@
 """python -m sweeps.run: one tiny sweep for real, with a job that fails and one that is killed."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from src.cli.overrides import parsed
 from src.runtime.errors import ConfigError, RunError
 from src.storage.rows import read_rows
 from sweeps import run as module
@@ -211,4 +213,14 @@ def test_launchers_are_no_overrides() -> None:
 def test_the_command_to_run_one_job_again_finds_its_folder() -> None:
     assert command(job()) == "python -m src.train seed=0"
     moved = command(job(), ["hydra.sweep.dir=elsewhere"])
-    assert moved == "python -m src.train seed=0 hydra.run.dir=outputs/seed=0"
+    assert shlex.split(moved)[3:] == ["seed=0", "hydra.run.dir='outputs/seed=0'"]
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "a=b", "a b", "a,b", "it's", "it\\'s", "end\\", "(x) [y] {z}", "a:b#c&d|e", "ü"]
+)
+def test_the_command_to_run_one_job_again_is_one_that_hydra_reads(name: str) -> None:
+    line = command(job(folder=Path("/tmp", name, "run")), ["hydra.sweep.dir='elsewhere'"])
+    [*_, word] = shlex.split(line)
+    [override], problems = parsed([word])
+    assert problems == [] and override.value() == f"/tmp/{name}/run"

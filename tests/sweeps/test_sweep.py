@@ -251,3 +251,51 @@ def test_exactly_the_open_jobs_are_handed_to_hydra(tmp_path: Path, sweep, monkey
     running.find()
     running.launch(running.open(jobs), "joblib")
     assert handed == [[["F=1", "seed=1"], ["F=2", "seed=0"]]]
+
+
+@pytest.mark.parametrize(("launcher", "alone"), [("joblib", True), ("submitit_slurm", False), ("ray", False)])
+def test_jobs_that_died_elsewhere_are_not_run_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str, alone: bool
+) -> None:
+    """A cancelled job of Slurm is not to be trained on the login node."""
+    calls = []
+    monkeypatch.setattr(Sweep, "launch", lambda sweep, jobs, name: calls.append((len(jobs), name)) if jobs else None)
+    running = Sweep(jobs_of(tmp_path, "a", "b"), launcher, 2, [], tmp_path / "outputs" / "fig.log", print)
+    running.run()
+    assert calls[0] == (2, launcher) and ((1, "basic") in calls) == alone and (len(calls) > 1) == alone
+
+
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str, name: str) -> tuple[list[str], dict]:
+    """The settings and the variables of a launch of one job."""
+    made = []
+
+    def popen(line, env, **given):
+        made.append((line[4:], env))
+        return SimpleNamespace(wait=lambda *_: 0, pid=2**30)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(module.subprocess, "Popen", popen)
+    settings = ["hydra.launcher.timeout_min=9", "hydra.job.chdir=false"]
+    running = Sweep(jobs_of(tmp_path, "a"), launcher, 2, settings, tmp_path / "outputs" / "fig.log", print)
+    module.write_text(running.log, "")
+    running.launch(list(running.jobs), name)
+    return made[0]
+
+
+def test_settings_of_the_launcher_are_not_those_of_the_one_that_runs_a_job_again(tmp_path: Path, monkeypatch) -> None:
+    assert started(tmp_path, monkeypatch, "joblib", "basic")[0] == ["hydra/launcher=basic", "hydra.job.chdir=false"]
+    assert started(tmp_path, monkeypatch, "joblib", "joblib")[0] == [
+        "hydra/launcher=joblib", "hydra.launcher.timeout_min=9", "hydra.job.chdir=false", "hydra.launcher.n_jobs=2",
+    ]  # fmt: skip
+
+
+def test_the_threads_of_this_machine_are_not_those_of_jobs_elsewhere(tmp_path: Path, monkeypatch) -> None:
+    assert "OMP_NUM_THREADS" in started(tmp_path, monkeypatch, "joblib", "joblib")[1]
+    assert "OMP_NUM_THREADS" not in started(tmp_path, monkeypatch, "submitit_slurm", "submitit_slurm")[1]
+
+
+def test_a_single_job_has_a_name(tmp_path: Path, sweep, launched) -> None:
+    running = sweep(jobs_of(tmp_path, "a"))
+    running.run()
+    assert running.said == ["a: win rate 60.0%, 1 s"]

@@ -7,7 +7,7 @@ import pytest
 
 from src.storage.checksums import write_sums
 from sweeps import watch as module
-from sweeps.watch import Watch, errors
+from sweeps.watch import Watch, errors, news
 from tests.sweeps.example import finish, job
 
 
@@ -82,3 +82,13 @@ def test_relative_folders_are_logged_by_their_absolute_path(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "log").write_text(f"\n{tmp_path}/outputs/a: wrong\n")
     assert errors(tmp_path / "log", [Path("outputs/a")]) == {Path("outputs/a"): "wrong"}
+
+
+def test_news_are_told_once_and_whole(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("[HYDRA] noise\njob 1 is pending\nsubmi")
+    lines, place = news(log, 0, ("submitted: ", "job "))
+    assert lines == ["job 1 is pending"]
+    with log.open("a") as file:
+        file.write("tted: 3 jobs\nnoise\n")
+    assert news(log, place, ("submitted: ", "job ")) == (["submitted: 3 jobs"], log.stat().st_size)
