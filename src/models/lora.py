@@ -52,6 +52,41 @@ class LoraLinear(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
         self.active = False
 
+    # Some layers are read, not called: Mamba multiplies by the weight itself, others ask for dimensions or the dtype.
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight that the layer multiplies by: the frozen one, and the update of a single active member.
+
+        Raises:
+            RunError: if several members are active, which have different weights.
+        """
+        if not self.active:
+            return self.base.weight
+        if len(self.A) > 1:
+            raise RunError(
+                "a layer of this model multiplies by its weight itself, and the members of an ensemble have different "
+                "weights; expected ensemble=1, or model.lora.targets without this layer"
+            )
+        update = self.scale * (self.B[0] @ self.A[0])
+        update = update.T if isinstance(self.base, Conv1D) else update
+        return self.base.weight + update.to(self.base.weight.dtype)
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """The frozen layer's bias."""
+        return self.base.bias
+
+    @property
+    def in_features(self) -> int:
+        """Width of the input."""
+        return self.A.shape[2]
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return self.B.shape[1]
+
     def initialize(self, generator: torch.Generator) -> None:
         """Initializes as PEFT does: A uniform within 1 / sqrt(in), the bound of a linear layer; B zero."""
         bound = 1 / math.sqrt(self.A.shape[-1])
