@@ -15,6 +15,7 @@ from src.inference.unpadded_decoding import UnpaddedDecoder
 from src.inference.windows import shortest_window
 from src.models.context import is_position_table
 from src.records import Ids
+from src.runtime.errors import RunError
 
 MakeDecoder = Callable[[PreTrainedModel, Sequence[Ids], int], Decoder]
 
@@ -61,12 +62,17 @@ def choose(model: PreTrainedModel, trial: Trial) -> MakeDecoder:
     Args:
         model: the language model; what is chosen is kept in it.
         trial: rows of that model.
+
+    Raises:
+        RunError: if none agrees.
     """
-    chosen: MakeDecoder = UNCACHED
-    for make in (PlainDecoder, UnpaddedDecoder):
-        if decodes(make, model, trial):
-            chosen = make
-            break
+    makes: tuple[MakeDecoder, ...] = (PlainDecoder, UnpaddedDecoder, UNCACHED)
+    chosen = next((make for make in makes if decodes(make, model, trial)), None)
+    if chosen is None:
+        raise RunError(
+            f"{type(model).__name__} gives a batch of rows other predictions than each row by itself; expected the "
+            "same log-probabilities; give another model: model.path=DIR"
+        )
     vars(model)[REMEMBERED] = chosen
     return chosen
 

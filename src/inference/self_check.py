@@ -18,7 +18,7 @@ from src.records import Ids
 from src.runtime.errors import RunError, error_summary
 
 # Tokens of a prompt, and of its two responses.
-LENGTHS = ((2, (2, 1)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
+LENGTHS = ((1, (2, 1)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
 BEYOND = (4, 3)
 # Rows longer than this are not tried: a window is exceeded only if it is shorter.
 MOST_TOKENS = 2100

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from src.models.loading import as_run_error
+from src.models.peft_experts import taken_for_experts
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
@@ -137,17 +138,24 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
         The new layers, by the name of the layer they replace.
 
     Raises:
-        RunError: if the model lacks a target.
+        RunError: if the model lacks a target, or PEFT could not load an adapter on it.
     """
     model.requires_grad_(False)
     head = model.get_output_embeddings()
+    # A subclass with a forward pass of its own, such as a router or a layer of quantized weights, is no W x + b.
     linear = {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+        if type(layer).forward in (nn.Linear.forward, Conv1D.forward) and layer is not head
     }
-    kinds = {name.rsplit(".", 1)[-1] for name in linear}
+    named = {name.rsplit(".", 1)[-1] for name in linear}
+    kinds = named - taken_for_experts(model, named)
     wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
+    if of_experts := wanted & (named - kinds):
+        raise RunError(
+            f"model.lora.targets: PEFT takes {sorted(of_experts)} for the experts of this model and would not load "
+            f"adapters on linear layers of that name; expected names among {sorted(kinds)}"
+        )
     if not wanted or wanted - kinds:
         raise RunError(
             f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}"
