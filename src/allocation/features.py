@@ -24,6 +24,7 @@ from transformers.pytorch_utils import Conv1D
 from src.allocation.sketch import CountSketch
 from src.inference.lm_head import Head, token_logps
 from src.inference.scorer import Scorer, ignore
+from src.models.decoder import decoder_of
 from src.models.lora import LoraLinear
 from src.models.policy import Policy
 from src.records import Ids
@@ -114,7 +115,7 @@ def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], 
     # The prompt's last token predicts the first token of a response, so it belongs to the responses' rows.
     ids, mask = _padded([prompt[:-1] for prompt in prompts], device)
     cache = DynamicCache(config=model.config)
-    model.base_model(
+    decoder_of(model)(
         input_ids=ids.repeat(members, 1), attention_mask=mask.repeat(members, 1), past_key_values=cache, use_cache=True
     )
     prompt_states: list[Tensor] = []  # (N B, heads, P, d) each
@@ -130,7 +131,7 @@ def _shared(policy: Policy, prompts: list[Ids], responses: list[Sequence[Ids]], 
     behind, own_mask = _padded([(*token, *response[:-1]) for token, response in zip(last, flat, strict=True)], device)
     targets, in_response = _padded(flat, device)
     starts = mask.sum(1).repeat_interleave(k)
-    states = model.base_model(
+    states = decoder_of(model)(
         input_ids=behind.repeat(members, 1),
         attention_mask=torch.cat([mask.repeat_interleave(k, 0), own_mask], 1).repeat(members, 1),
         position_ids=(starts[:, None] + torch.arange(behind.shape[1], device=device)).repeat(members, 1),

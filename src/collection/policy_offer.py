@@ -15,6 +15,7 @@ from src.data.prompt_stream import PromptStream
 from src.inference.row_layout import padded_batches
 from src.inference.scorer import Scorer, ignore
 from src.inference.uniforms import PromptKeys
+from src.models.decoder import decoder_of
 from src.models.policy import Policy, Weights
 from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Ids, Prompt, Response, Tally
@@ -86,7 +87,7 @@ class PolicyOffer:
                 positions = torch.arange(longest, device=device)
                 ends = torch.tensor([[len(sequences[i])] for i in batch], device=device)
                 begins = torch.tensor([[starts[i]] for i in batch], device=device)
-                states = model.base_model(
+                states = decoder_of(model)(
                     input_ids=torch.tensor(rows, device=device),
                     attention_mask=(positions < ends).long(),
                     use_cache=False,

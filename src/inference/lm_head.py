@@ -33,8 +33,8 @@ class Head:
     @staticmethod
     def of(model: PreTrainedModel) -> "Head":
         """The head of a model; it shares the model's tensors."""
-        layer = model.get_output_embeddings()
-        return Head(layer.weight, layer.bias, getattr(model.config, "final_logit_softcapping", None))
+        layer, text = model.get_output_embeddings(), model.config.get_text_config(decoder=True)
+        return Head(layer.weight, getattr(layer, "bias", None), getattr(text, "final_logit_softcapping", None))
 
     def detach(self) -> "Head":
         """The same head without gradients; it keeps its weights when other weights are put in the model's place."""

@@ -9,10 +9,11 @@ from transformers import PreTrainedModel
 
 from src.inference.decoding import Decoder
 from src.inference.kept_batches import KeptBatches
-from src.inference.plain_decoding import PlainDecoder
+from src.inference.plain_choice import plain_decoder
 from src.inference.scorer import ignore
 from src.inference.shared_decoding import SharedDecoder
 from src.inference.uniforms import uniforms
+from src.models.context import rope_switch
 from src.models.sharding import idle, is_sharded
 from src.records import Ids
 from src.runtime import processes, signals
@@ -80,10 +81,7 @@ class Sampler:
         """As `sample`, each response with its log-probability (nats) at temperature 1, without top_k and top_p."""
         k = keys.shape[1]
         responses: list[list[tuple[Ids, float]]] = [[] for _ in prompts]
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]), reverse=True)
-        size = max(1, self.rows // k)
-        for start in range(0, len(order), size):
-            batch = order[start : start + size]
+        for batch in self._batches(model, prompts, max(1, self.rows // k)):
             signals.raise_if_stopped()
             asked = [prompts[index] for index in batch]
             groups = self.kept.find(asked, keys[batch]) if self.kept else None
@@ -98,6 +96,25 @@ class Sampler:
             tick(len(batch))
         return responses
 
+    def _batches(self, model: PreTrainedModel, prompts: Sequence[Ids], size: int) -> list[list[int]]:
+        """Indices of the prompts of each batch, the longest first; no batch has rows on both sides of a rotary switch.
+
+        Raises:
+            RunError: if the switch would lie within a response.
+        """
+        switch, order = (
+            rope_switch(model.config),
+            sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True),
+        )
+        sides = [
+            switch is not None and switch.beyond_while_sampling(len(prompts[i]), self.max_new_tokens) for i in order
+        ]
+        batches = []
+        for side in (True, False):
+            rows = [i for i, beyond in zip(order, sides, strict=True) if beyond == side]
+            batches += [rows[start : start + size] for start in range(0, len(rows), size)]
+        return batches
+
     def _batch(
         self, model: PreTrainedModel, prompts: list[Ids], keys: Tensor, end_ids: Set[int]
     ) -> list[tuple[Ids, float]]:
@@ -106,9 +123,10 @@ class Sampler:
         local = processes.local_indices(list(map(len, prompts)))
         rows = [i * k + response for i in local for response in range(k)]  # this process's, of all B k rows
         fits = max(map(len, prompts)) + self.max_new_tokens <= self.longest
+        make = SharedDecoder if fits else plain_decoder(model)
         decoder: Decoder | None = None
         if local:
-            decoder = (SharedDecoder if fits else PlainDecoder)(model, [prompts[i] for i in local], k)
+            decoder = make(model, [prompts[i] for i in local], k)
         else:
             idle(model)
         together = processes.world_size() == 1 or is_sharded(model)

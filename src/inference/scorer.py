@@ -15,8 +15,15 @@ from transformers import PreTrainedModel
 
 from src.inference import last_layer
 from src.inference.lm_head import Head, token_logps
+from src.inference.plain_choice import UNCACHED, choose, decodes
+from src.inference.plain_scoring import plain_states
 from src.inference.row_layout import Layout, packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
+from src.inference.self_check import Trial, same, trial_of
 from src.inference.shared_attention import install, uninstall
+from src.inference.shared_decoding import SharedDecoder
+from src.inference.windows import shortest_window
+from src.models.context import rope_switch
+from src.models.decoder import decoder_of
 from src.models.sharding import idle
 from src.records import Ids
 from src.runtime import processes, signals
@@ -145,8 +152,10 @@ class Scorer:
         shared = all(map(self.shares, prompts, responses))
         lay_out = plain_layout if not shared else packed_layout if self.packed else shared_layout
         layout = lay_out(prompts, responses, model.device)
+        if not shared:
+            return layout, plain_states(model, layout, members), Head(None, None, None)
         # Packed lengths describe one row, and the rows of all members have the same lengths.
-        one_mask = shared and self.packed
+        one_mask = self.packed
         inputs = {
             "input_ids": layout.ids.repeat(members, 1),
             "attention_mask": layout.mask if one_mask else layout.mask.repeat(members, *[1] * (layout.mask.dim() - 1)),
@@ -158,10 +167,9 @@ class Scorer:
             rows, places = where.unique(return_inverse=True)
             if read := last_layer.reads(model, rows):
                 inputs, where = inputs | read, places
-        # Plain rows use the model's own logits: models that are scored this way may transform them.
-        out = model.base_model(**inputs).last_hidden_state if shared else model(**inputs).logits
+        out = decoder_of(model)(**inputs).last_hidden_state
         states = out.reshape(members, -1, out.shape[-1])[:, where].flatten(0, 1)
-        return layout, states, Head.of(model) if shared else Head(None, None, None)
+        return layout, states, Head.of(model)
 
     def shares(self, prompt: Ids, group: Sequence[Ids]) -> bool:
         """Whether the prompt is encoded once for these k responses (see `longest`)."""
@@ -178,7 +186,9 @@ def _lengths(prompt: Ids, group: Sequence[Ids], shared: bool, members: int) -> t
 def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None]) -> Scorer:
     """A scorer with shared prompts if the model accepts them, else one with plain rows.
 
-    The model is tried on two prompts: both scorers have to agree up to rounding.
+    The model is tried on a few rows. Plain rows have to give the log-probabilities of each row by itself; shared
+    prompts have to give those of plain rows, in scoring and in decoding, or plain rows are used. How such a model is
+    decoded is found here too (`src.inference.plain_choice`).
 
     Args:
         model: the language model; shared attention stays installed in it if it is accepted.
@@ -187,36 +197,48 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
 
     Returns:
         The scorer.
+
+    Raises:
+        RunError: if plain rows give other log-probabilities than rows by themselves.
     """
-    plain = Scorer(tokens, longest=0)
-    if not install(model):
-        warn(f"{type(model).__name__} does not use torch's attention: {SLOWER}")
-        return plain
-    window = getattr(model.config, "sliding_window", None)
-    shared = Scorer(tokens, longest=window or 2**62, packed=model.device.type == "cpu")
-    generator = torch.Generator().manual_seed(0)
-    top = min(model.config.get_text_config().vocab_size, 1000)
-    prompts, *answers = (
-        [tuple(torch.randint(top, (length,), generator=generator).tolist()) for length in lengths]
-        for lengths in ((5, 9), (4, 3), (7, 1))
-    )
-    responses = list(zip(*answers, strict=True))
-    coarse = model.dtype in (torch.bfloat16, torch.float16)
+    name, plain = type(model).__name__, Scorer(tokens, longest=0)
+    installed = install(model)
+    window, switch = shortest_window(model), rope_switch(model.config)
+    trial = trial_of(model, window)
+    trial.require(model, lambda: plain.member_logps(model, 1, trial.prompts, trial.responses)[0])
+    slow = choose(model, trial) is UNCACHED
+    if installed:
+        longest = min(window or 2**62, switch.tokens if switch else 2**62)
+        shared = Scorer(tokens, longest, packed=model.device.type == "cpu")
+        within = trial.within(longest)
+        if within.prompts and _shares(model, shared, plain, within):
+            return shared
+        uninstall(model)
+    why = "gives other log-probabilities if responses share a prompt" if installed else "does not use torch's attention"
+    warn(f"{name} {why}: {SLOWER}")
+    if slow:
+        warn(f"{name} cannot be sampled with a cache: every token computes its whole row again")
+    return plain
+
+
+def _shares(model: PreTrainedModel, shared: Scorer, plain: Scorer, trial: Trial) -> bool:
+    """Whether a model with shared attention installed scores and decodes shared prompts as plain rows."""
 
     def agrees() -> bool:
-        with torch.no_grad():
-            ours, expected = (scorer.logps(model, prompts, responses) for scorer in (shared, plain))
-        return torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3)
+        try:
+            with torch.no_grad():
+                ours, expected = (scorer.logps(model, trial.prompts, trial.responses) for scorer in (shared, plain))
+            return same(ours, expected, trial.coarse) and decodes(SharedDecoder, model, trial)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # a model may have no decoder below a linear head, or layers that read other masks
+            return False
 
     if shared.packed and last_layer.shorten(model):
         if agrees():
-            return shared
+            return True
         last_layer.restore(model)
-    if agrees():
-        return shared
-    uninstall(model)
-    warn(f"{type(model).__name__} gives other log-probabilities if responses share a prompt: {SLOWER}")
-    return plain
+    return agrees()
 
 
 SLOWER = "each prompt is encoded again for every response, which nearly doubles the time of a step"

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from src.inference.shared_cache import current_cache
+from src.inference.windows import note, recording_mask
 
 NAME = "shared_prompt"
 
@@ -52,6 +52,7 @@ def attend(
     Returns:
         (B, L, heads, d), and None in place of attention weights.
     """
+    note(kwargs.get("sliding_window"))
     if (cache := current_cache()) is not None:
         return cache.attend(query, scaling), None
     if attention_mask is not None and attention_mask.dtype == torch.long and attention_mask.dim() == 4:
@@ -115,7 +116,7 @@ def _response_mask(lengths: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionMaskInterface.register(NAME, recording_mask)
 
 
 def install(model: PreTrainedModel) -> bool:

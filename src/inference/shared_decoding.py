@@ -12,6 +12,7 @@ from src.inference.lm_head import Head
 from src.inference.row_layout import packed_layout, shared_layout
 from src.inference.shared_cache import SharedCache
 from src.inference.transposed_linear import transposed_linear, transposed_products
+from src.models.decoder import decoder_of
 from src.records import Ids
 
 
@@ -59,7 +60,7 @@ class SharedDecoder:
 
     def _states(self, ids: Tensor, positions: Tensor, mask: Tensor, **read: Tensor) -> Tensor:
         """Hidden states of the last layer, (rows, L, d), for ids and positions (rows, L); of the read rows only."""
-        states: Tensor = self.model.base_model(
+        states: Tensor = decoder_of(self.model)(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,

@@ -15,12 +15,14 @@ from src.data.tokenized import tokenize
 from src.inference.scorer import scorer_for
 from src.learning.finetune import finetune
 from src.learning.keyed_folders import KeyedFolders
+from src.models.context import require_room
 from src.models.fingerprint import model_fingerprint
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.scratch import make_base
 from src.models.spec import ModelSpec, SftSpec
 from src.models.template import Template, template_of
+from src.models.vocabulary import require_embeddings
 from src.records import Prompt, Row
 from src.runtime import processes
 from src.runtime.errors import RunError
@@ -172,14 +174,11 @@ class SftCache:
 
     def _load(self, path: str, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer = load_tokenizer(path)
-        Template(tokenizer, self.spec.template)  # raises before gigabytes are read
+        template = Template(tokenizer, self.spec.template)  # raises before gigabytes are read
         model = load_model(path, getattr(torch, dtype))
-        longest, limit = self.max_prompt_tokens + self.max_new_tokens, model.config.max_position_embeddings
-        if longest > limit:
-            raise RunError(
-                f"task.max_prompt_tokens={self.max_prompt_tokens} and task.max_new_tokens={self.max_new_tokens} make "
-                f"{longest} tokens, and the model {path} reads at most {limit}; lower them"
-            )
+        around = [*template.prompt_ids("a"), *template.response_ids("b"), *template.end_ids]
+        require_embeddings(tokenizer, model, path, around)
+        require_room(model, path, self.max_prompt_tokens, self.max_new_tokens)
         with advising("model.dtype=bfloat16 takes half of what float32 takes, model.path= a smaller model"):
             model.to(self.device)  # type: ignore[arg-type]
         return model, tokenizer

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from src.models.peft_experts import taken_for_experts
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
@@ -44,6 +45,41 @@ class LoraLinear(nn.Module):
         self.scale = spec.alpha / spec.rank
         self.dropout = nn.Dropout(spec.dropout)
         self.active = False
+
+    # Some layers are read, not called: Mamba multiplies by the weight itself, others ask for dimensions or the dtype.
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight that the layer multiplies by: the frozen one, and the update of a single active member.
+
+        Raises:
+            RunError: if several members are active, which have different weights.
+        """
+        if not self.active:
+            return self.base.weight
+        if len(self.A) > 1:
+            raise RunError(
+                "a layer of this model multiplies by its weight itself, and the members of an ensemble have different "
+                "weights; expected ensemble=1, or model.lora.targets without this layer"
+            )
+        update = self.scale * (self.B[0] @ self.A[0])
+        update = update.T if isinstance(self.base, Conv1D) else update
+        return self.base.weight + update.to(self.base.weight.dtype)
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """The frozen layer's bias."""
+        return self.base.bias
+
+    @property
+    def in_features(self) -> int:
+        """Width of the input."""
+        return self.A.shape[2]
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return self.B.shape[1]
 
     def initialize(self, generator: torch.Generator) -> None:
         """Initializes as PEFT does: A uniform within 1 / sqrt(in), the bound of a linear layer; B zero."""
@@ -95,17 +131,24 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
         The new layers, by the name of the layer they replace.
 
     Raises:
-        RunError: if the model lacks a target.
+        RunError: if the model lacks a target, or PEFT could not load an adapter on it.
     """
     model.requires_grad_(False)
     head = model.get_output_embeddings()
+    # A subclass with a forward pass of its own, such as a router or a layer of quantized weights, is no W x + b.
     linear = {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+        if type(layer).forward in (nn.Linear.forward, Conv1D.forward) and layer is not head
     }
-    kinds = {name.rsplit(".", 1)[-1] for name in linear}
+    named = {name.rsplit(".", 1)[-1] for name in linear}
+    kinds = named - taken_for_experts(model, named)
     wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
+    if of_experts := wanted & (named - kinds):
+        raise RunError(
+            f"model.lora.targets: PEFT takes {sorted(of_experts)} for the experts of this model and would not load "
+            f"adapters on linear layers of that name; expected names among {sorted(kinds)}"
+        )
     if not wanted or wanted - kinds:
         raise RunError(
             f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}"

@@ -3,10 +3,13 @@
 Code that comes with a model is never run.
 """
 
+from pathlib import Path
+
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from src.models.loading import as_run_error
+from src.models.padding import load_with_sound_pad
 from src.runtime.errors import RunError, error_summary
 
 
@@ -34,10 +37,30 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
         dtype: of the weights.
 
     Raises:
-        RunError: if the model cannot be loaded.
+        RunError: if the model cannot be loaded, or an adapter lies in its folder.
     """
+    require_no_adapter(path)
     with as_run_error(lambda error: _message(path, error)):
-        return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
+        model: PreTrainedModel = load_with_sound_pad(AutoModelForCausalLM, path, dtype)
+    require_no_adapter(path, model)
+    return model
+
+
+def require_no_adapter(path: str, model: PreTrainedModel | None = None) -> None:
+    """Refuses a model with an adapter in its folder: transformers would put the adapter into the model.
+
+    Args:
+        path: a folder or a hub name.
+        model: the model loaded from there, which tells of an adapter on the hub.
+
+    Raises:
+        RunError: if there is an adapter.
+    """
+    if (Path(path) / "adapter_config.json").is_file() or getattr(model, "_hf_peft_config_loaded", False):
+        raise RunError(
+            f"{path} holds an adapter (adapter_config.json), which would be put into the model there; expected a model "
+            "alone: move adapter_config.json out of the folder, or merge the adapter and save the whole model"
+        )
 
 
 def _message(path: str, error: Exception) -> str:

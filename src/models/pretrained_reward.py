@@ -1,5 +1,7 @@
 """Loading reward models from a folder or the hub, and new ones with a fresh head on a pretrained model."""
 
+from contextlib import suppress
+
 import torch
 import transformers
 from tokenizers import processors
@@ -7,6 +9,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from src.models.loading import as_run_error
+from src.models.padding import load_with_sound_pad
+from src.models.pretrained import require_no_adapter
+from src.models.vocabulary import require_embeddings
 from src.runtime.errors import RunError, error_summary
 
 
@@ -38,6 +43,7 @@ def load_reward_model(path: str, device: torch.device) -> tuple[PreTrainedModel,
         tokenizer, model, missing = _from_pretrained(path, dtype)
     if missing:
         raise RunError(f"{path} is no trained reward model: it has no weights for {', '.join(sorted(missing)[:3])}")
+    _require_embeddings(tokenizer, model, path)
     if dtype == torch.bfloat16:
         keep_head_exact(model)
     return model.to(device).eval(), tokenizer  # type: ignore[arg-type]
@@ -67,7 +73,9 @@ def new_reward_model(path: str, device: torch.device, seed: int) -> tuple[PreTra
     with as_run_error(message), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer, model, _ = _from_pretrained(path, torch.float32, num_labels=1)
-    if tokenizer.pad_token_id is None:
+    _require_embeddings(tokenizer, model, path)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         if tokenizer.eos_token_id is None:
             raise RunError(f"the tokenizer of {path} has no padding and no end-of-sequence token; set pad_token in it")
         tokenizer.pad_token = tokenizer.eos_token
@@ -105,6 +113,7 @@ def label_problem(path: str, config: transformers.PretrainedConfig) -> str | Non
 
 def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tokenizer, PreTrainedModel, set[str]]:
     """The tokenizer, the model, and the names of weights that the files lack."""
+    require_no_adapter(path)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ValueError("its tokenizer has no tokenizer.json")
@@ -112,9 +121,20 @@ def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tok
     verbosity = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=dtype, output_loading_info=True, trust_remote_code=False, **changes
+        model, info = load_with_sound_pad(
+            AutoModelForSequenceClassification, path, dtype, output_loading_info=True, **changes
         )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)
+    require_no_adapter(path, model)
     return tokenizer, model, set(info["missing_keys"])
+
+
+def _require_embeddings(tokenizer: Tokenizer, model: PreTrainedModel, path: str) -> None:
+    """Refuses a tokenizer that gives the model tokens beyond its embeddings, with or without a chat template."""
+    produced = [*tokenizer("a", "b").input_ids]
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    with suppress(Exception):  # `src.models.reward_model` says that a template is missing or fails where it is needed
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+        produced += tokenizer(text, add_special_tokens=False).input_ids
+    require_embeddings(tokenizer, model, path, produced)

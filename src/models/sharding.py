@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from src.models.decoder import decoder_of
 from src.runtime import process_group, processes
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def idle(model: "PreTrainedModel", rows: int = 1) -> "Tensor | None":
     import torch
 
     ids = torch.zeros(rows, 1, dtype=torch.long, device=model.device)
-    states = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).last_hidden_state
+    states = decoder_of(model)(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).last_hidden_state
     return states.sum() * 0.0
 
 

@@ -8,7 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
+from src.models.pretrained_reward import new_reward_model
+from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
 from tests.families import save_family
 
@@ -76,3 +79,17 @@ def test_a_tokenizer_without_an_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "special_tokens_map.json").unlink(missing_ok=True)
     with pytest.raises(RunError, match="no end-of-sequence token"):
         load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_adapter_in_a_models_folder_is_refused(tmp_path: Path, whole: bool) -> None:
+    """Transformers would load it into the model, or fail at its missing file."""
+    base = save_family("llama", tmp_path)
+    policy = Policy(load_model(base, torch.float32), load_tokenizer(base), base, LoraSpec(2, 4.0, 0.0, ["q_proj"]))
+    policy.save_mean(tmp_path)
+    if not whole:
+        (tmp_path / "adapter_model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"holds an adapter \(adapter_config.json\).*expected a model alone: move"):
+        load_model(base, torch.float32)
+    with pytest.raises(RunError, match="holds an adapter"):
+        new_reward_model(base, torch.device("cpu"), 0)
