@@ -28,6 +28,7 @@ from src.runtime.report import Report
 from src.samplers.base import ResponseSampler, SamplerSite
 from src.samplers.hf import LocalSampler
 from src.storage.files import local_path
+from src.storage.kept_hashes import keep_hashes_in
 
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
@@ -138,6 +139,7 @@ def quiet_libraries() -> None:
 
 def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCache:
     """The cache of SFT policies for a configuration's model and data."""
+    keep_hashes_in(local_path(config.cache))
     return SftCache(
         folder=local_path(config.cache),
         spec=config.model,

@@ -30,6 +30,8 @@ from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report, percent
 from src.runtime.signals import Stopped, listening
+from src.storage.files import local_path
+from src.storage.kept_hashes import keep_hashes_in
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -73,6 +75,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     if config is None or problems:
         raise ConfigError(problems)
     report = Report()
+    keep_hashes_in(local_path(config.cache))
     folder = build_folder(config, plain, choices, path)
     # Hydra's launchers may run a job in a process of its own, which has to hear the signals too.
     with listening(), run_lock(path) if processes.is_main() else nullcontext():

@@ -7,6 +7,7 @@ from typing import Any
 from src.cli.read_fields import read_fields
 from src.config import RunConfig
 from src.learning.schedule import resolve_rounds
+from src.oracles.gold import GoldOracle
 from src.oracles.proxy import ProxyOracle
 from src.runtime.device import device_problems
 
@@ -67,10 +68,10 @@ def _across(parts: dict[str, Any]) -> list[str]:
     if data is not None and task is not None:
         problems += data.problems(task.name)
         for group in oracles:
-            if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
+            if parts.get(group) is not None and isinstance(parts[group], GoldOracle) and not data.has_gold_score:
                 problems.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
         oracle = None if given else parts.get("oracle")
-        if isinstance(oracle, ProxyOracle) and oracle.annotator.name == "gold" and not data.has_gold_score:
+        if isinstance(oracle, ProxyOracle) and isinstance(oracle.annotator, GoldOracle) and not data.has_gold_score:
             problems.append(
                 "oracle=proxy: the gold score labels the proxy's pairs, and only the embedded data has one; "
                 "use data=embedded"
