@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.storage.files import local_path
+from src.storage.files import files_below, local_path
 from src.storage.kept_hashes import whole_hash
 from src.storage.signed import read_signed
 
@@ -50,20 +49,11 @@ def _names(folder: Path) -> set[str]:
         return set(made["files"])
     files = set(folder.iterdir()) | set((folder / TEMPLATES).glob("*"))
     if (folder / "modules.json").is_file():
-        files |= set(_below(folder))
+        files |= set(files_below(folder))
     names = {str(file.relative_to(folder)) for file in files}
     for index in folder.glob("*.index.json"):
         names |= _shards(index)
     return {name for name in names if _is_of_model(Path(name))}
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """All files below a folder; a link to a folder is followed unless it leads back."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        seen.add(os.path.realpath(place))
-        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
-        yield from (Path(place, name) for name in names)
 
 
 def _is_of_model(name: Path) -> bool:
