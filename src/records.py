@@ -95,6 +95,7 @@ class Tally:
         passed_over: prompts left without two different responses.
         oracle_ties: annotated pairs without a preference.
         oracle_invalid: annotated pairs whose answer could not be used.
+        fallback_rounds: rounds that were made uniformly instead of by the run's allocation.
     """
 
     annotated_pairs: int = 0
@@ -103,6 +104,7 @@ class Tally:
     passed_over: int = 0
     oracle_ties: int = 0
     oracle_invalid: int = 0
+    fallback_rounds: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})

@@ -85,12 +85,13 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             report.say(f"{path} is finished (win rate {percent(row['win_rate'])}); force=true runs it again")
             return
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
-        from src.build import build_experiment, quiet_libraries
+        from src.build import build_experiment, check_rows, quiet_libraries
         from src.reward_fitting.proxy import with_fitted_proxy
 
         quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
         splits = config.data.load(config.task.name)
+        check_rows(config, splits)
         folder = folder.made_from(splits.fingerprint())
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")

@@ -12,13 +12,13 @@ from typing import IO, Any
 
 # What reading a damaged or foreign file raises, whichever way it is packed.
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-_OPEN: dict[str, Callable[[Path], Any]] = {
-    ".gz": lambda file: gzip.open(file, "rb"),
-    ".bz2": lambda file: bz2.open(file, "rb"),
-    ".xz": lambda file: lzma.open(file, "rb"),
-    ".lzma": lambda file: lzma.open(file, "rb"),
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.GzipFile,
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".lzma": lzma.LZMAFile,
 }
-PACKED = (*_OPEN, ".zip")
+PACKED = (*_READERS, ".zip")
 
 
 def unpacked_name(name: str) -> str:
@@ -48,5 +48,5 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
             with member:
                 yield member
     else:
-        with _OPEN.get(suffix, lambda file: file.open("rb"))(file) as content:
+        with _READERS.get(suffix, lambda file: file.open("rb"))(file) as content:
             yield content

@@ -83,7 +83,7 @@ def load_round(folder: Path, number: int, prompts: list[Prompt]) -> tuple[list[C
     facts = read_rows(summary)[0]
     by_id = {prompt.id: prompt for prompt in prompts}
     comparisons = [_comparison(row, by_id) for row in read_rows(pairs)]
-    return comparisons, facts["drawn"], Tally(**{field.name: facts[field.name] for field in fields(Tally)})
+    return comparisons, facts["drawn"], Tally(**{field.name: facts.get(field.name, 0) for field in fields(Tally)})
 
 
 def round_files(folder: Path) -> dict[int, Path]:

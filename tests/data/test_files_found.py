@@ -50,7 +50,9 @@ def test_a_path_is_no_pattern(tmp_path: Path, name: str) -> None:
         assert {row.prompt for row in source.load("tldr").train} == {"here 1", "here 2"}
 
 
-@pytest.mark.parametrize("name", ["train[1].jsonl", "train*.jsonl", "train-{a}.jsonl", "train 1::2.jsonl", "train\n.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["train[1].jsonl", "train*.jsonl", "train-{a}.jsonl", "train 1::2.jsonl", "train\n.jsonl"]
+)
 def test_a_files_name_is_no_pattern(tmp_path: Path, name: str) -> None:
     write(tmp_path, "here")
     (tmp_path / "train.jsonl").rename(tmp_path / name)
