@@ -110,9 +110,8 @@ class RunFolder:
         if not config.is_file() or config.read_bytes() != config_yaml.encode():
             write_text(config, config_yaml)
         if saved is None:
-            write_text(
-                self.path / "identity.json", json.dumps(signed({**self.identity, REFERENCE: self.reference})) + "\n"
-            )
+            gold = {REFERENCE: self.reference} if self.reference else {}
+            write_text(self.path / "identity.json", json.dumps(signed({**self.identity, **gold})) + "\n")
 
     def _saved_identity(self) -> dict[str, Any] | None:
         """The contents of identity.json; None if it is missing or damaged.
