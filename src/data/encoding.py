@@ -38,7 +38,9 @@ def encoding_of(head: bytes) -> tuple[str, int]:
 
 
 def text_lines(file: IO[bytes]) -> Iterator[str | ValueError]:
-    """The lines of a text with their ends, which are LF, CRLF or CR; no other character ends a line.
+    """The lines of a text with their ends, which are LF or CRLF, or CR where the first line ends in it.
+
+    No other character ends a line. Where lines end in LF, a lone CR is part of a text.
 
     Yields:
         A line, or the error that says which byte is no text; lines after it follow where they can be found (in UTF-8).
@@ -46,22 +48,24 @@ def text_lines(file: IO[bytes]) -> Iterator[str | ValueError]:
     content = io.BufferedReader(file) if not hasattr(file, "peek") else file  # type: ignore[arg-type]
     encoding, mark = encoding_of(content.peek(4)[:4])
     content.read(mark)
-    if encoding != "utf-8":
-        yield from _wide_lines(content, encoding)
-        return
+    by_cr: bool | None = None
+    for line in _narrow_lines(content) if encoding == "utf-8" else _wide_lines(content, encoding):
+        if by_cr is None:
+            by_cr = isinstance(line, str) and "\r" in line[:-2] + line[-2:].removesuffix("\r\n")
+        yield from io.StringIO(line, newline="") if by_cr and isinstance(line, str) else (line,)
+
+
+def _narrow_lines(content: IO[bytes]) -> Iterator[str | ValueError]:
     for line in content:
         try:
-            text = line.decode("utf-8")
+            yield line.decode("utf-8")
         except UnicodeDecodeError as error:
             yield ValueError(f"{error}; {EXPECTED}")
-        else:
-            # Split at a lone CR too, as csv.reader wants it.
-            yield from io.StringIO(text, newline="") if "\r" in text[:-2] else (text,)
 
 
 def _wide_lines(content: IO[bytes], encoding: str) -> Iterator[str | ValueError]:
     """The lines of an encoding whose line ends cannot be found before it is decoded."""
-    with io.TextIOWrapper(content, encoding, newline="") as lines:
+    with io.TextIOWrapper(content, encoding, newline="\n") as lines:
         try:
             yield from lines
         except UnicodeDecodeError as error:

@@ -112,11 +112,15 @@ def _csv_rows(content: IO[bytes], separator: str) -> Iterator[Record]:
     header = next(rows, [])
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise ValueError(f"the header has {', '.join(map(repr, twice))} twice")
-    for number, fields in enumerate((row for row in rows if row), 1):
-        if len(fields) == len(header):
-            yield f"row {number}", dict(zip(header, fields, strict=True))
-        else:
-            yield f"row {number}", ValueError(f"{len(fields)} fields, and the header has {len(header)}")
+    number = 0
+    try:
+        for number, fields in enumerate((row for row in rows if row), 1):
+            if len(fields) == len(header):
+                yield f"row {number}", dict(zip(header, fields, strict=True))
+            else:
+                yield f"row {number}", ValueError(f"{len(fields)} fields, and the header has {len(header)}")
+    except csv.Error as error:
+        raise ValueError(f"row {number + 1}: {error}") from error
 
 
 def _json_rows(content: IO[bytes], document: bool) -> Iterator[Record]:

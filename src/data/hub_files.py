@@ -3,6 +3,7 @@
 import logging
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from src.data.formats import FORMATS, format_of
 from src.data.packing import PACKED
 from src.runtime.errors import ConfigError, error_summary
 from src.storage.files import files_below
+
+# What `datasets` leaves in a folder beside the data.
+NOT_DATA = ("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 
 
 def download(path: str, revision: str | None, data_dir: str | None) -> Path:
@@ -68,25 +72,33 @@ def split_files(folder: Path, data_dir: str | None) -> dict[str, list[Path]]:
     base = folder / data_dir if data_dir else folder
     with _quiet("datasets"), tempfile.TemporaryDirectory() as place:
         try:
-            shown = _plain_copy(base, Path(place).resolve())
             # A README's own list of files counts for the whole data set only.
-            if not data_dir and (folder / "README.md").is_file():
-                (Path(place) / "README.md").write_bytes((folder / "README.md").read_bytes())
+            readme = b"" if data_dir or not (folder / "README.md").is_file() else (folder / "README.md").read_bytes()
+            listed = b"configs:" in readme
+            (Path(place) / "README.md").write_bytes(readme if listed else b"")
+            shown = _plain_copy(base, Path(place).resolve(), None if listed else ".jsonl")
             files = load_dataset_builder(str(Path(place).resolve())).config.data_files or {}
         except (OSError, ValueError, DatasetsError) as error:
             raise ConfigError([f"{base}: no data set there ({error_summary(error)})"]) from error
-    splits = {str(split): [shown[str(file)] for file in names] for split, names in files.items()}
+    splits = {str(split): _of_one_format([shown[str(file)] for file in names]) for split, names in files.items()}
     if problems := _left_out(splits, shown, base):
         raise ConfigError(problems)
     return splits
 
 
-def _plain_copy(base: Path, place: Path) -> dict[str, Path]:
+def _of_one_format(files: list[Path]) -> list[Path]:
+    """The files of the most frequent format."""
+    most = Counter(map(format_of, files)).most_common(1)
+    return [file for file in files if most and format_of(file) == most[0][0]]
+
+
+def _plain_copy(base: Path, place: Path, named: str | None) -> dict[str, Path]:
     """Makes an empty file of a plain name for each data file.
 
     Args:
         base: the folder of the data files.
         place: the folder of the empty files.
+        named: the suffix of all of them, since `datasets` wants one format in all splits; None: their own.
 
     Returns:
         Path of the empty file -> the data file.
@@ -94,11 +106,11 @@ def _plain_copy(base: Path, place: Path) -> dict[str, Path]:
     shown: dict[str, Path] = {}
     for file in sorted(files_below(base)):
         name, suffix = file.relative_to(base), format_of(file)
-        if suffix is None or any(part.startswith(".") for part in name.parts):
+        if suffix is None or name.name in NOT_DATA or any(part.startswith(".") for part in name.parts):
             continue
         suffix += packed if (packed := file.suffix.lower()) in PACKED else ""
         *parts, stem = (re.sub(r"[^\w.-]", "_", part) for part in (*name.parts[:-1], name.name[: -len(suffix)]))
-        suffix = suffix.removesuffix(".zip")  # which `datasets` would open
+        suffix = named or suffix.removesuffix(".zip")  # which `datasets` would open
         copy, number = place.joinpath(*parts, f"{stem}{suffix}"), 0
         while copy.exists():
             number += 1
