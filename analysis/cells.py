@@ -44,9 +44,9 @@ class Dropped:
 def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
     """Places runs in a grid.
 
-    Two configurations may be the same run: evaluations at other steps change nothing, nor does the reference at F=1,
-    where the behavior policy is the SFT policy. Of such runs, which have equal results, the one with most evaluations
-    is kept.
+    A run may be there twice: in two folders, or in two configurations that are the same run, since evaluations at other
+    steps change nothing, nor does the reference at F=1, where the behavior policy is the SFT policy. Of such runs,
+    which have equal results, the one with most evaluations is kept.
 
     Returns:
         The runs by cell; notes for the user; and problems: cells with two runs of different results.
@@ -59,7 +59,7 @@ def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
     for cell, same in places.items():
         same.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
         results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")) for run in same}
-        if len(same) > 1 and len(results) == 1 and len({run.row["config_hash"] for run in same}) == len(same):
+        if len(same) > 1 and len(results) == 1:
             again += same[1:]
         elif len(same) > 1:
             rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in same)
@@ -71,8 +71,8 @@ def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
     if again:
         named = ", ".join(run.where for run in again[:3]) + (", ..." if len(again) > 3 else "")
         notes.append(
-            f"{len(again)} runs are there twice, with evaluations at other steps or, at F=1, with another reference, "
-            f"and the same results; left out: {named}"
+            f"{len(again)} runs are there twice, in another folder, with evaluations at other steps or, at F=1, with "
+            f"another reference, and the same results; left out: {named}"
         )
     return {cell: same[0] for cell, same in places.items()}, notes, problems
 

@@ -91,19 +91,31 @@ def differences(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> lis
     Args:
         chosen: key -> values of --where; a key chosen with several values may differ between tasks.
     """
+    together: dict[tuple[tuple[int, ...], ...], list[str]] = defaultdict(list)
+    for key, there in conflicts(runs, chosen):
+        together[tuple(sorted(map(tuple, there.values())))].append(key)
+    settings = with_own_policies(runs, [settings_of(run) for run in runs])
+    return [_line(runs, settings, keys) for keys in together.values()]
+
+
+def conflicts(
+    runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]
+) -> list[tuple[str, Mapping[str, Sequence[int]]]]:
+    """The settings in which runs are not comparable: the key, and value -> the runs that have it, by their numbers.
+
+    A key is there once for every scope in which runs differ (`differences`).
+    """
     settings = with_own_policies(runs, [settings_of(run) for run in runs])
     keys = sorted({key for known in settings for key in known}, key=lambda key: (key not in OF_ROW, len(key), key))
-    together: dict[tuple[tuple[int, ...], ...], list[str]] = defaultdict(list)
+    found: list[tuple[str, Mapping[str, Sequence[int]]]] = []
     for key in keys:
         values: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, (run, known) in enumerate(zip(runs, settings, strict=True)):
             if key == FINGERPRINT and key not in known:
                 continue
             values[_scope(key, run, chosen)][_text(known.get(key))].append(number)
-        for there in values.values():
-            if len(there) > 1:
-                together[tuple(sorted(map(tuple, there.values())))].append(key)
-    return [_line(runs, settings, keys) for keys in together.values()]
+        found += [(key, there) for there in values.values() if len(there) > 1]
+    return found
 
 
 def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any, ...]:

@@ -30,7 +30,8 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
 
     `behind` is the best mean minus this method's mean, with its paired t interval `behind_low` to `behind_high`; empty
     for the best method. `best` is true for the best method if every such interval excludes 0. `lowest` and `highest`
-    are bounds of the win rate, whatever the missing judgements are.
+    are bounds of the win rate, whatever the missing judgements are. `fallback` is the share of rounds that were made
+    uniformly instead of by the method's allocation.
     """
     rows = []
     for pair in pairs_of(grid):
@@ -55,13 +56,21 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
                     "behind": gap.point if gap else None, "behind_low": gap.low if gap else None,
                     "behind_high": gap.high if gap else None, "n_invalid": round(len(values) * mean("n_invalid")),
                     "lowest": mean("win_rate_lowest"), "highest": mean("win_rate_highest"),
+                    "fallback": _fallback(cells, method),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def _fallback(cells: Grid, method: Method) -> float:
+    """The share of a method's rounds that were made uniformly instead of by its allocation."""
+    rows = [run.row for cell, run in cells.items() if cell.method == method]
+    # Rows of earlier versions do not say.
+    return sum(row.get("fallback_rounds", 0) for row in rows) / sum(row["F"] for row in rows)
+
+
 def text(table: pd.DataFrame, metric: Metric) -> Text:
-    """The table as text; gold scores and bounds have a column only where there are some."""
+    """The table as text; gold scores, bounds and uniform rounds have a column only where there are some."""
     columns = {"task": [TASKS.get(task, task) for task in table["task"]]}
     columns["loss"] = [LOSSES.get(loss, loss) for loss in table["loss"]]
     columns["method"] = list(table["method"])
@@ -74,6 +83,8 @@ def text(table: pd.DataFrame, metric: Metric) -> Text:
         ]
     if metric != GOLD and table["gold_score"].notna().any():
         columns[GOLD.name] = ["-" if np.isnan(score) else GOLD.show(score) for score in table["gold_score"]]
+    if table["fallback"].any():
+        columns["rounds made uniformly"] = [f"{share:.0%}" if share else "-" for share in table["fallback"]]
     columns["tokens a response"] = [f"{tokens:.1f}" for tokens in table["tokens"]]
     return Text(list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)])
 

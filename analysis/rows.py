@@ -11,6 +11,7 @@ TEXTS = (
 # Keys that a row may lack.
 OPTIONAL_TEXTS = ("data_fingerprint", "sft_fingerprint")
 OPTIONAL_NUMBERS = ("proxy_score_mean",)
+OPTIONAL_COUNTS = ("fallback_rounds",)
 COUNTS = (
     "F", "T", "batch_size", "ensemble", "seed", "step", "n_prompts", "samples", "wins", "ties", "losses", "n_invalid",
     "annotated_pairs",
@@ -58,6 +59,11 @@ def _wrong_values(row: Mapping[str, Any]) -> list[str]:
     """The keys of a row that are missing or impossible, each with its value."""
     wrong = [f"{key} is {row.get(key)!r}" for key in TEXTS if type(row.get(key)) is not str]
     wrong += [f"{key} is {row.get(key)!r}" for key in COUNTS if type(row.get(key)) is not int or row[key] < 0]
+    wrong += [
+        f"{key} is {row[key]!r}"
+        for key in OPTIONAL_COUNTS
+        if key in row and (type(row[key]) is not int or row[key] < 0)
+    ]
     wrong += [f"{key} is {row.get(key)!r}" for key in NUMBERS if not _is_finite(row.get(key))]
     wrong += [f"{key} is {row.get(key)!r}" for key in NULLABLE if not _is_finite_or_null(row, key)]
     wrong += [f"{key} is {row[key]!r}" for key in OPTIONAL_TEXTS if key in row and type(row[key]) is not str]

@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from analysis import remarks, results_table, traces
 from analysis.cells import Grid, make_grid, methods_of, subgrid
-from analysis.comparability import differences, read_where, selected
+from analysis.comparability import read_where, selected
+from analysis.comparable_group import largest_group, notes_on, with_short_names
 from analysis.drawn import Drawn, as_csv, drawn, paragraph, read_table
 from analysis.errors import AnalysisError, printable
 from analysis.figures import facts
@@ -26,7 +27,10 @@ from analysis.parts import Part, choose_parts
 from analysis.progress import bar
 from analysis.runs import Run, Skipped, read_folders
 from analysis.sft_seeds import unpaired
+from analysis.single_runs import notes_on_single_runs, table_of_single_runs, without_single_runs
 from analysis.whole_files import write_whole
+
+Compared = tuple[list[Part], Part | None, dict[str, str]]
 
 
 def analyse(arguments: argparse.Namespace) -> None:
@@ -42,21 +46,27 @@ def analyse(arguments: argparse.Namespace) -> None:
         console.print(f"[yellow]skipped[/] {escape(printable(run.where))}: {escape(printable(run.why))}")
     if not runs:
         raise AnalysisError([remarks.nothing_found(arguments.wandb, arguments.folders, skipped)])
-    runs = selected(runs, wanted)
+    runs = selected(with_short_names(runs), wanted)
     if without := remarks.all_without(runs, arguments.metric):
         raise AnalysisError([without])
-    if problems := differences(runs, wanted):
-        raise AnalysisError(problems)
+    runs, left_out = largest_group(runs, wanted)
     grid, notes, problems = make_grid(runs)
+    alone: Grid = {}
+    if not arguments.figures:
+        grid, alone = without_single_runs(grid)
+    notes = notes_on(left_out, len(runs)) + notes_on_single_runs(alone) + notes
     notes += remarks.commits(runs) + remarks.unknown_settings(runs) + remarks.invalid(runs)
     notes += unpaired(runs) + remarks.some_without(runs, arguments.metric)
     if problems:
         raise AnalysisError(problems)
-    parts, table, lacking = choose_parts(grid, arguments.figures, arguments.allow_incomplete)
-    scored = subgrid(grid, lambda cell: grid[cell].row[arguments.metric] is not None)
-    if len(scored) < len(grid):
-        parts, table, lacking = _without_unscored(scored, arguments, notes)
-        grid = scored
+    compared: Compared = ([], None, {})
+    if grid:
+        compared = choose_parts(grid, arguments.figures, arguments.allow_incomplete)
+        scored = subgrid(grid, lambda cell: grid[cell].row[arguments.metric] is not None)
+        if len(scored) < len(grid):
+            compared = _without_unscored(scored, arguments, notes)
+            grid = scored
+    parts, table, lacking = compared
     for note in notes:
         console.print(f"[yellow]note[/] {escape(printable(note))}")
     for name, reason in lacking.items():
@@ -76,11 +86,16 @@ def analyse(arguments: argparse.Namespace) -> None:
                 figures.append(figure)
             progress.done()
         progress.part("table")
-        results = results_table.numbers(table.grid, study)
+        results = results_table.numbers(table.grid, study) if table else None
         progress.done()
-    _write(arguments, study, figures, results, table, grid, [*notes, *remarks.skipped_in_short(skipped)])
-    console.print(f"{len(grid)} runs, {len(figures)} figures, in {escape(str(arguments.out))}: report.html, "
-                  "figures/, tables/")  # fmt: skip
+    shown = {**grid, **alone}
+    main = None if table is None or results is None else (table, results)
+    _write(arguments, study, figures, main, shown, alone, [*notes, *remarks.skipped_in_short(skipped)])
+    made = "report.html, figures/, tables/" if main else "report.html"
+    console.print(
+        f"{facts.counted(len(shown), 'run')}, {facts.counted(len(figures), 'figure')}, in "
+        f"{escape(str(arguments.out))}: {made}"
+    )
 
 
 def _without_unscored(
@@ -105,34 +120,53 @@ def _write(
     arguments: argparse.Namespace,
     study: Study,
     figures: Sequence[Drawn],
-    results: pd.DataFrame,
-    table: Part,
+    main: tuple[Part, pd.DataFrame] | None,
     grid: Grid,
+    alone: Grid,
     notes: Sequence[str],
 ) -> None:
-    """Writes tables, figures, captions and the page."""
+    """Writes tables, figures, captions and the page.
+
+    Args:
+        main: the runs and the numbers of the main table; None where no method has two seeds.
+        grid: all runs of the page.
+        alone: those of them that are shown and not compared.
+    """
     out, metric = arguments.out, study.metric
-    shown = results_table.text(results, metric)
     title = metric.label[0].upper() + metric.label[1:]
-    table_caption = results_table.caption(results)
-    caption = paragraph(f"{title}.", table_caption, str(table.dropped), facts.basis(table.grid))
+    tables = [*table_of_single_runs(alone)]
+    if main is not None:
+        table, results = main
+        shown = results_table.text(results, metric)
+        table_caption = results_table.caption(results)
+        caption = paragraph(f"{title}.", table_caption, str(table.dropped), facts.basis(table.grid))
+        tables.insert(0, PageTable("results", title, shown.header, shown.rows, caption))
     page = Page(
-        title="Runs compared",
+        title="Runs compared" if main else "Runs",
         summary=[*_in_words(figures, study), facts.basis(grid), *notes],
         figures=[
             PageFigure(figure.kind.name, figure.kind.title, figure.files["svg"].decode(), figure.caption)
             for figure in figures
         ],
-        tables=[PageTable("results", title, shown.header, shown.rows, caption)],
+        tables=tables,
         curves=traces.curves(grid),
         samples=traces.sample_sets(grid, arguments.samples),
         colors={method.name: method.color for method in methods_of(grid)},
     )
     if wrong := page_problems(page):
         raise AnalysisError(wrong)
+    if main is not None:
+        _write_files(arguments, figures, as_csv(results), shown, caption)
+    write_page(page, out / "report.html")
+
+
+def _write_files(
+    arguments: argparse.Namespace, figures: Sequence[Drawn], results: str, shown: results_table.Text, caption: str
+) -> None:
+    out = arguments.out
     for figure in figures:
         write_whole(out / "tables" / f"{figure.kind.name}.csv", figure.csv)
-    write_whole(out / "tables" / "results.csv", as_csv(results))
+    write_whole(out / "tables" / "results.csv", results)
     write_whole(out / "tables" / "results.md", results_table.markdown(shown, caption))
     write_whole(out / "tables" / "results.tex", results_table.latex(shown, caption))
     for figure in figures:
@@ -140,7 +174,6 @@ def _write(
             write_whole(out / "figures" / f"{figure.kind.name}.{format}", figure.files[format])
     captions = "\n\n".join(f"**{figure.kind.title}** (`{figure.kind.name}`). {figure.caption}" for figure in figures)
     write_whole(out / "figures" / "captions.md", captions + "\n")
-    write_page(page, out / "report.html")
 
 
 def _in_words(figures: Sequence[Drawn], study: Study) -> list[str]:

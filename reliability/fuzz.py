@@ -5,7 +5,8 @@
 
 A case is right if the input is accepted, or refused with an error of the project's own. It is wrong if it raises any
 other exception, takes longer than `PATIENCE`, prints a character that steers a terminal, or leaves a file outside the
-case's folder. The same seed and number make the same case.
+case's folder; of kind=files also if it is refused, or read as something else than what was written. The same seed and
+number make the same case.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from reliability import fuzz_cases
+from reliability import fuzz_cases, fuzz_files
 from src.cli.arguments import own_arguments, whole_number
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import steers
@@ -64,6 +65,7 @@ def kinds(example: Path) -> dict[str, Case]:
         "settings": fuzz_cases.settings,
         "data": fuzz_cases.data,
         "analysis": lambda rng, folder: fuzz_cases.analysis(rng, folder, example),
+        "files": fuzz_files.files,
         "runs": lambda rng, folder: fuzz_cases.runs(rng, folder, example),
     }
 
@@ -85,6 +87,7 @@ def tried(kind: str, make: Case, seed: int, number: int, home: Path) -> Failure 
             make(Random(f"{kind} {seed} {number}"), folder)
     except Refused as error:
         said = str(error)
+        wrong = f"refused: {said}" if make is fuzz_files.files else ""
     except Exception:
         wrong = traceback.format_exc(limit=-4)
     seconds = time.process_time() - started

@@ -1,4 +1,4 @@
-"""The five kinds of fuzzed input, each read as the project's commands read it.
+"""Kinds of fuzzed input that may be refused, each read as the project's commands read it.
 
 A function draws one case, writes it below the given folder, and reads it. It returns if the input is accepted; every
 refusal is an exception.
@@ -87,7 +87,7 @@ def data(rng: Random, folder: Path) -> None:
         text = "\n".join(json.dumps(row, ensure_ascii=rng.random() < 0.5) for row in rows)
         raw = text.encode("utf-8", "surrogatepass")
         (folder / f"{name}.jsonl").write_bytes(torn(rng, raw) if name == damaged else raw)
-    source = FilesData(str(folder), "prompt", "label", None, None, rng.choice(("drop", "refuse")))
+    source = FilesData(str(folder), None, "prompt", "label", None, None, rng.choice(("drop", "refuse")))
     if problems := source.problems("tldr"):
         raise ConfigError(problems)
     splits = source.load("tldr")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import transformers
 
+from src.allocation.base import uniform_instead
 from src.collection.base import Collector
 from src.collection.round import CollectionRound
 from src.config import RunConfig
@@ -14,6 +15,7 @@ from src.evaluation.kept_responses import KeptResponses
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for
 from src.learning.learner import Learner
+from src.learning.schedule import round_sizes
 from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
@@ -29,12 +31,12 @@ from src.runtime.report import Report
 from src.samplers.base import ResponseSampler, SamplerSite
 from src.samplers.hf import LocalSampler
 from src.storage.files import local_path
+from src.storage.kept_hashes import keep_hashes_in
 
 
 def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, report: Report) -> Experiment:
     """Makes (or finds) the SFT policy and puts the parts of a run together."""
-    if problems := shared_prompts(splits):
-        raise ConfigError(problems)
+    check_rows(config, splits)
     task, model, oracle = config.task, config.model, config.oracle
     judge = oracle if config.judge == oracle else config.judge
     for asked in (judge,) if config.collect.from_data else (oracle, judge):
@@ -104,6 +106,20 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
     )
 
 
+def check_rows(config: RunConfig, splits: Splits) -> None:
+    """Checks what is known of a run only when its rows are read.
+
+    Raises:
+        ConfigError: if splits share prompts, or there are too few prompts for the allocation.
+    """
+    problems = shared_prompts(splits)
+    largest = max(round_sizes(config.T, config.rounds)) * config.batch_size
+    if reason := config.allocation.too_small(largest, len(splits.train)):
+        problems.append(f"allocation: {uniform_instead(reason)}")
+    if problems:
+        raise ConfigError(problems)
+
+
 def build_proxy(config: RunConfig, splits: Splits, folder: RunFolder) -> Comparer | None:
     """What scores the evaluation's responses beside the judge: the oracle, if it scores texts and is another model."""
     asked = not config.collect.from_data and not folder.identity["judge_is_oracle"]
@@ -141,6 +157,7 @@ def quiet_libraries() -> None:
 
 def build_sft_cache(config: RunConfig, splits: Splits, report: Report) -> SftCache:
     """The cache of SFT policies for a configuration's model and data."""
+    keep_hashes_in(local_path(config.cache))
     return SftCache(
         folder=local_path(config.cache),
         spec=config.model,

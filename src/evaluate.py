@@ -6,8 +6,8 @@
 policy=PATH      a run's folder (its configuration supplies the defaults of all keys below), its policy/, a PEFT adapter
                  or a model folder; `sft` is the SFT policy of the configuration
 base=DIR         the base model of an adapter, if the folder that the adapter names is gone
-responses=FILE   instead of a policy: .txt, one response a line in the order of the split's rows, or .jsonl,
-                 {"response": ..} a line, with "prompt" if the order is another
+responses=FILE   instead of a policy: .txt, one response a line in the order of the split's rows, or JSON, CSV or
+                 Parquet with a column "response", and "prompt" if the order is another
 against=FILE     the opponent's responses, in the same formats; the labels by default
 split=NAME       validation or test; by default the split of a run's final evaluation
 results=FILE     appends a row like those of a run's results.jsonl

@@ -96,6 +96,7 @@ class Tally:
         oracle_ties: annotated pairs without a preference.
         oracle_invalid: annotated pairs whose answer could not be used.
         empty_pairs: annotated pairs in which a response has no text.
+        fallback_rounds: rounds that were made uniformly instead of by the run's allocation.
     """
 
     annotated_pairs: int = 0
@@ -105,6 +106,7 @@ class Tally:
     oracle_ties: int = 0
     oracle_invalid: int = 0
     empty_pairs: int = 0
+    fallback_rounds: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})

@@ -34,6 +34,7 @@ from src.runtime.errors import ConfigError, RunError
 from src.runtime.report import Report, percent
 from src.runtime.signals import Stopped, ignore_received, listening
 from src.storage.files import local_path
+from src.storage.kept_hashes import keep_hashes_in
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -83,6 +84,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
     if config is None or problems:
         raise ConfigError(problems)
     report = Report()
+    keep_hashes_in(local_path(config.cache))
     folder = build_folder(config, plain, choices, path)
     # Hydra's launchers may run a job in a process of its own, which has to hear the signals too.
     with listening(), run_lock(path) if processes.is_main() else nullcontext():
@@ -92,12 +94,13 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             report.say(f"{path} is finished (win rate {percent(row['win_rate'])}); force=true runs it again")
             return
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
-        from src.build import build_experiment, quiet_libraries
+        from src.build import build_experiment, check_rows, quiet_libraries
         from src.reward_fitting.proxy import with_fitted_proxy
 
         quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
         splits = config.data.load(config.task.name)
+        check_rows(config, splits)
         folder = folder.made_from(splits.fingerprint())
         folder.open(config_yaml(plain), config.force)
         report.say(f"{path.name} in {path}")

@@ -1,14 +1,22 @@
-"""Responses of any system from a file: .txt, one a line in the order of a split, or .jsonl."""
+"""Responses of any system from a file: .txt, one a line in the order of a split, or any format of data files."""
 
-import json
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.data.encoding import read_lines
+from src.data.formats import KINDS, format_of, records
+from src.data.packing import UNREADABLE, opened, unpacked_name
+from src.data.rows import checked_text
 from src.records import Row
+from src.runtime.errors import error_summary
 
 # Most damaged lines that a message names.
 SHOWN = 3
+
+# A response, and its prompt where the file has prompts.
+Pairs = list[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,8 @@ def read_responses(path: Path) -> tuple[Responses | None, list[str]]:
     """Reads a file of responses.
 
     A `.txt` file has one response a line. Only LF and CRLF end a line, so a separator within a text (U+2028, a form
-    feed) does not. A `.jsonl` file has {"response": ..} a line, and "prompt" too if responses are to be matched by
-    prompt. Other fields are ignored, so the samples.jsonl of an evaluation can be read as well.
+    feed) does not. A file of any format of `src.data.formats` has a column `response`, and `prompt` too if responses
+    are to be matched by prompt. Other fields are ignored, so the samples.jsonl of an evaluation can be read as well.
 
     Args:
         path: of the file; the suffix decides the format.
@@ -39,22 +47,15 @@ def read_responses(path: Path) -> tuple[Responses | None, list[str]]:
     Returns:
         The responses, or None; and the problems, a line each.
     """
-    if path.suffix not in (".txt", ".jsonl"):
-        return None, [f"{path}: expected a .txt file (one response a line) or a .jsonl file"]
+    lines = Path(unpacked_name(path.name)).suffix == ".txt"
+    if not lines and format_of(path) is None:
+        return None, [f"{path}: expected a .txt file (one response a line), or {KINDS}"]
     if not path.is_file():
         return None, [f"{path}: no such file"]
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return None, [f"{path}: cannot be read as UTF-8 text ({error})"]
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    if lines[-1] == "":
-        lines.pop()
-    if path.suffix == ".txt":
-        pairs: list[tuple[str, str | None]] = [(line.strip(), None) for line in lines]
-        problems: list[str] = []
-    else:
-        pairs, problems = _json_lines(path, lines)
+        pairs, problems = (_lines(path), []) if lines else _rows(path)
+    except (*UNREADABLE, csv.Error) as error:
+        return None, [f"{path}: cannot be read ({error_summary(error)})"]
     if problems:
         return None, problems
     if not pairs:
@@ -65,19 +66,26 @@ def read_responses(path: Path) -> tuple[Responses | None, list[str]]:
     return Responses(path, [text for text, _ in pairs], prompts or None), []
 
 
-def _json_lines(path: Path, lines: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
-    """The response and the prompt of every line that is not blank; and the problems, the first few of them."""
-    pairs, problems = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+def _lines(path: Path) -> Pairs:
+    """The lines of a file, each a response."""
+    with opened(path) as content:
+        lines = [line.removesuffix("\r") for line in "".join(read_lines(content)).split("\n")]
+    return [(line.strip(), None) for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+def _rows(path: Path) -> tuple[Pairs, list[str]]:
+    """The response and the prompt of every record; and the problems, the first few of them."""
+    pairs: Pairs = []
+    problems = []
+    for place, row in records(path):
         try:
-            row = json.loads(line)
+            if isinstance(row, ValueError):
+                raise row
             if not isinstance(row, dict):
                 raise ValueError(f"expected a JSON object, got {type(row).__name__}")
             pairs.append((_text(row, "response"), _text(row, "prompt") if "prompt" in row else None))
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{path}, line {number}: {error}")
+        except ValueError as error:
+            problems.append(f"{path}, {place}: {error}")
     more = len(problems) - SHOWN
     return pairs, problems[:SHOWN] + ([f"{path}: {more} more rows like these"] if more > 0 else [])
 
@@ -85,14 +93,7 @@ def _json_lines(path: Path, lines: Sequence[str]) -> tuple[list[tuple[str, str |
 def _text(row: dict[str, object], name: str) -> str:
     if name not in row:
         raise ValueError(f"no field {name!r}, only {', '.join(map(repr, row)) or 'an empty object'}")
-    value = row[name]
-    if not isinstance(value, str):
-        raise ValueError(f"{name!r} is {type(value).__name__}, expected text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{name!r} has half of a surrogate pair, which is no text") from None
-    return value.strip()
+    return checked_text(row[name], repr(name)).strip()
 
 
 def by_prompt(

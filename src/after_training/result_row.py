@@ -11,6 +11,7 @@ from filelock import FileLock
 from src.after_training.evaluate_request import EvaluateRequest
 from src.data.splits import Splits
 from src.oracles.answers import Ledger
+from src.oracles.model_name import is_same_oracle
 from src.records import Prompt, Tally
 from src.run_folder.folder import SCHEMA_VERSION
 from src.run_folder.identity import build_folder, git_sha
@@ -142,7 +143,7 @@ def _identity(request: EvaluateRequest, splits: Splits) -> dict[str, Any]:
             **known,
             "config_hash": config_hash(request.plain),
             "data": request.choices.get("data", facts.get("data")),
-            "judge_is_oracle": config.judge.name == facts.get("oracle"),
+            "judge_is_oracle": is_same_oracle(config.judge.name, facts.get("oracle")),
             "temperature": config.evaluate.temperature,
         }
     spent = [*vars(Tally()), *(f"{role}_{name}" for role in ("oracle", "judge") for name in Ledger().totals())]

@@ -12,6 +12,7 @@ from src.allocation.embedder import embedder_problems
 from src.allocation.pool import Breadth, Pool
 from src.allocation.ranking import MODES, Ranking, rank_annotated, rank_by_lines, rank_with_pilot
 from src.allocation.represent import by_gradient
+from src.allocation.round_size import too_small
 from src.allocation.rules import rule_checks
 from src.allocation.spend import spend
 from src.runtime.errors import require
@@ -61,6 +62,9 @@ class Balanced:
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
+
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        return too_small(Breadth.of(self), budget, prompts, self.pair_clusters, with_vectors=True)
 
     def allocate(self, offer: Offer) -> Allocated:
         def rank(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:

@@ -71,6 +71,18 @@ class Allocated:
     plan: Plan
 
 
+def uniform_instead(reason: str) -> str:
+    """The problem of a run whose rounds are all too small, with what to change.
+
+    Args:
+        reason: from `Allocation.too_small`.
+    """
+    return (
+        f"every round would be made uniformly instead ({reason}), so the run would be allocation=uniform under another "
+        "name; F= and batch_size= make larger rounds, allocation.min_pool= and pair_clusters= ask for less"
+    )
+
+
 class Allocation(Protocol):
     """Spends a round's share of the budget on prompts."""
 
@@ -81,6 +93,15 @@ class Allocation(Protocol):
 
     def problems(self) -> list[str]:
         """Why it cannot be used, a line each."""
+        ...
+
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        """Why a round would be made uniformly instead: it has too few pairs or prompts. None if it has enough.
+
+        Args:
+            budget: pairs of the round.
+            prompts: of the train split.
+        """
         ...
 
     def allocate(self, offer: Offer) -> Allocated:

@@ -7,6 +7,7 @@ from src.allocation.embedder import embedder_problems
 from src.allocation.pool import Breadth
 from src.allocation.ranking import rank_by_lines
 from src.allocation.represent import by_embedding
+from src.allocation.round_size import too_small
 from src.allocation.rules import rule_checks
 from src.allocation.spend import spend
 from src.runtime.errors import require
@@ -40,6 +41,9 @@ class EmbeddingDepth:
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
+
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        return too_small(Breadth.of(self), budget, prompts, self.pair_clusters, with_vectors=True)
 
     def allocate(self, offer: Offer) -> Allocated:
         return spend(

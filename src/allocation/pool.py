@@ -77,11 +77,6 @@ class Breadth:
         """How many prompts are kept for a budget."""
         return math.ceil(budget / self.mean_depth)
 
-    def too_small(self, offer: Offer) -> str | None:
-        """Why a round has too few prompts to choose from; None where it has enough."""
-        pool = min(offer.budget, len(offer.stream.prompts))
-        return f"a pool of {pool} prompts, and min_pool={self.min_pool}" if pool < self.min_pool else None
-
 
 @dataclass(frozen=True)
 class Pool:

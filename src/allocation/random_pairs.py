@@ -8,6 +8,7 @@ from src.allocation.base import Allocated, Offer
 from src.allocation.embedder import embedder_problems
 from src.allocation.pool import Breadth, Pool
 from src.allocation.ranking import Ranking, rank_at_random
+from src.allocation.round_size import too_small
 from src.allocation.spend import spend
 from src.runtime.errors import require
 
@@ -34,6 +35,9 @@ class RandomPairs:
 
     def problems(self) -> list[str]:
         return embedder_problems(self.embedder, self.embedder_path)
+
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        return too_small(Breadth.of(self), budget, prompts, None, with_vectors=False)
 
     def allocate(self, offer: Offer) -> Allocated:
         def rank(pool: Pool, clusters: int, rng: np.random.Generator) -> Ranking:

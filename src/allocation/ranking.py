@@ -110,11 +110,3 @@ def principal(features: np.ndarray) -> np.ndarray:
     along = centered @ vectors[:, ::-1][:, :2]  # fewer columns where d < 2
     largest = along[np.abs(along).argmax(0), range(along.shape[1])]
     return np.pad(along * np.where(largest < 0, -1, 1), ((0, 0), (0, 2 - along.shape[1])))
-
-
-def pair_clusters(prompts: int) -> int:
-    """Default number of pair clusters for a number of kept prompts: sqrt(prompts) / 2, 2 to 16.
-
-    With many clusters, isolated pairs would get centers of their own.
-    """
-    return int(np.clip(round(prompts**0.5 / 2), 2, 16))

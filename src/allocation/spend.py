@@ -9,7 +9,8 @@ import numpy as np
 from src.allocation.base import Allocated, Offer
 from src.allocation.plan import Plan
 from src.allocation.pool import Breadth, Pool, Represent, gather_pool
-from src.allocation.ranking import Ranking, pair_clusters
+from src.allocation.ranking import Ranking
+from src.allocation.round_size import pair_clusters, too_small
 from src.allocation.rules import choose_by_prompt, choose_pairs
 from src.allocation.uniform import Uniform
 from src.runtime.seeding import numpy_stream
@@ -37,10 +38,8 @@ def spend(
         said: `allocation`, `mode` and `rule` of the plan. Any other rule than "prompts" is "pairs".
     """
     position = offer.stream.position
+    reason = too_small(breadth, offer.budget, len(offer.stream.prompts), clusters, represent is not None)
     clusters = clusters or pair_clusters(breadth.kept(offer.budget))
-    reason = breadth.too_small(offer)
-    if reason is None and represent is not None and offer.budget < 2 * clusters:
-        reason = f"a budget of {offer.budget} pairs, fewer than two for each of {clusters} clusters"
     if reason is None:
         pool = gather_pool(offer, breadth, represent)
         if not len(pool.owners):
@@ -48,6 +47,7 @@ def spend(
             reason = "no prompt has two responses that differ in what tells them apart"
     if reason is not None:
         offer.warn(f"allocation={said['allocation']} made this round uniformly: {reason}")
+        offer.tally.fallback_rounds += 1
         allocated = Uniform(1).allocate(offer)
         return replace(allocated, plan=replace(allocated.plan, fallback=reason, **said))  # type: ignore[arg-type]
 

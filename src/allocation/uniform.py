@@ -32,6 +32,9 @@ class Uniform:
     def problems(self) -> list[str]:
         return []
 
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        return None
+
     def allocate(self, offer: Offer) -> Allocated:
         started = time.perf_counter()
         candidates, duplicates = self._candidates(offer)

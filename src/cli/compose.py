@@ -129,6 +129,9 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             ]
             options = [override for override in options if override not in sources]
             tree, choices = _before_values(options, taken)
+        if no_set := _no_set(options, tree):
+            # All keys of the set are missing, and those that were typed are unknown, for this one cause.
+            return Job(tuple(job), None, {}, (*problems, no_set))
         values, unknown = _known(values, tree, taken)
         problems += unknown
         if taken.saved is not None:
@@ -201,6 +204,18 @@ def _of_options(name: str, options: tuple[str, ...], sources: tuple[str, ...]) -
         sources: the folders of yaml files that are composed from.
     """
     return compose(name, overrides=list(options))
+
+
+def _no_set(options: Sequence[Override], tree: DictConfig) -> str:
+    """The problem if the hub's set for a task is not known; empty otherwise."""
+    if OmegaConf.select(tree, "data._target_") != HUB or OmegaConf.select(tree, "data.path", default="") != "":
+        return ""
+    task = next((override.value() for override in options if override.key_or_group == "task"), "")
+    sets = ", ".join(GlobalHydra.instance().config_loader().get_group_options("source"))
+    return (
+        f"data=hub: it has no set for task={task}, that is, no source/hub_{task}.yaml; add source=NAME, one of {sets}, "
+        f"and the data. keys that differ, or write that yaml in a folder of your own (--config-dir=DIR)"
+    )
 
 
 def _known(values: Sequence[Override], tree: DictConfig, taken: Taken) -> tuple[list[Override], list[str]]:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from src.allocation.base import uniform_instead
 from src.cli.read_fields import read_fields
 from src.config import RunConfig
-from src.learning.schedule import resolve_rounds
+from src.data.embedded import EmbeddedData
+from src.learning.schedule import resolve_rounds, round_sizes
+from src.oracles.gold import GoldOracle
 from src.oracles.proxy import ProxyOracle
 from src.runtime.device import device_problems
 
@@ -60,6 +63,7 @@ def _across(parts: dict[str, Any]) -> list[str]:
     for group in ("reference", *oracles, "allocation", "sampler"):
         if parts.get(group) is not None:
             problems += [f"{group}: {line}" for line in parts[group].problems()]
+    problems += _uniform_instead(parts)
     if parts.get("judge") is not None and parts["judge"].temperature:
         problems.append(f"judge.temperature={parts['judge'].temperature}: a judge compares exactly; expected 0")
     if parts.get("judge") is not None and parts["judge"].flip:
@@ -67,15 +71,27 @@ def _across(parts: dict[str, Any]) -> list[str]:
     if data is not None and task is not None:
         problems += data.problems(task.name)
         for group in oracles:
-            if parts.get(group) is not None and parts[group].name == "gold" and not data.has_gold_score:
+            if parts.get(group) is not None and isinstance(parts[group], GoldOracle) and not data.has_gold_score:
                 problems.append(f"{group}=gold: only the embedded data has a gold score; use {group}=embedding")
         oracle = None if given else parts.get("oracle")
-        if isinstance(oracle, ProxyOracle) and oracle.annotator.name == "gold" and not data.has_gold_score:
+        if isinstance(oracle, ProxyOracle) and isinstance(oracle.annotator, GoldOracle) and not data.has_gold_score:
             problems.append(
                 "oracle=proxy: the gold score labels the proxy's pairs, and only the embedded data has one; "
                 "use data=embedded"
             )
     return problems
+
+
+def _uniform_instead(parts: dict[str, Any]) -> list[str]:
+    """The problem, in a list, if every round would be too small for the allocation and made uniformly instead."""
+    T, F, batch_size = (parts.get(name) for name in ("T", "F", "batch_size"))
+    if parts.get("allocation") is None or not T or not batch_size or F is None or _caught(lambda: resolve_rounds(F, T)):
+        return []
+    budget = max(round_sizes(T, resolve_rounds(F, T)), default=0) * batch_size
+    # How many prompts the data have is not known before they are read, but for the generated ones.
+    prompts = parts["data"].train if isinstance(parts.get("data"), EmbeddedData) else budget
+    reason = parts["allocation"].too_small(budget, prompts)
+    return [f"allocation: {uniform_instead(reason)}"] if reason else []
 
 
 def _caught(check: Callable[[], object]) -> list[str]:

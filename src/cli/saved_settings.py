@@ -70,6 +70,8 @@ def _as_now(group: str, node: Any, run: Mapping[str, Any]) -> Any:
     files = [*sorted((CONF / group).glob("*.yaml")), *sorted((CONF / "oracle").glob("*.yaml"))]
     for file in files if isinstance(node, dict) and "_target_" in node else ():
         default = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if isinstance(default, dict) and "_target_" not in default:
+            default = default.get(group)  # a yaml that sets other groups too
         if isinstance(default, dict) and default.get("_target_") == node["_target_"]:
             links = {key: text for key, text in default.items() if isinstance(text, str) and "${" in text}
             same = {key: text for key, text in links.items() if key in node and node[key] == _meant(text, run)}

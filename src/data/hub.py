@@ -1,4 +1,4 @@
-"""`data=hub`: data sets of the Hugging Face hub, and local copies in Parquet, JSON lines or CSV."""
+"""`data=hub`: data sets of the Hugging Face hub, and local copies in Parquet, JSON or CSV."""
 
 import re
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from src.data.cut import cut_splits
 from src.data.dialogue import DialogueColumns
-from src.data.formats import FORMATS, format_of, read_files
+from src.data.formats import KINDS, format_of, read_files
 from src.data.hub_files import download, split_files
 from src.data.rows import Columns, check_preference_columns
 from src.data.splits import Splits, disjoint
 from src.records import Row
 from src.runtime.errors import ConfigError, require
-from src.storage.files import is_local, local_path
+from src.storage.files import files_below, is_local, local_path
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class HubData:
         if not folder.is_dir():
             hint = "; data.data_dir=null reads data.path itself" if self.data_dir else ""
             return [f"data.path={self.path}: no such folder: {folder}{hint}"]
-        if not any(format_of(file) for file in folder.rglob("*")):
-            return [f"data.path={self.path}: no data files in {folder}; expected one of {', '.join(FORMATS)}"]
+        if not any(format_of(file) for file in files_below(folder)):
+            return [f"data.path={self.path}: no data files in {folder}; expected {KINDS}"]
         return []
 
     def load(self, task: str) -> Splits:

@@ -1,10 +1,9 @@
 """Rows from the records of a source, one at a time, by the same rules for every source and format."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from src.records import Row
 from src.runtime.errors import require
@@ -110,16 +109,6 @@ def checked_text(content: object, name: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{name} has half of a surrogate pair, which is no text") from None
     return content
-
-
-def json_lines(file: IO[bytes]) -> Iterator[Record]:
-    """The records of a file of JSON lines; blank lines are skipped."""
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            try:
-                yield f"line {number}", json.loads(line.decode("utf-8"))
-            except (ValueError, RecursionError) as error:
-                yield f"line {number}", ValueError(str(error))
 
 
 def read_rows_of(

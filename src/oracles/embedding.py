@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.data.world import World
 from src.models.sentence_encoder import encoder_problems, load_encoder
 from src.oracles.base import noise_in_range
+from src.oracles.model_name import model_name
 from src.records import Prompt
 from src.runtime.errors import require
 
@@ -44,10 +44,10 @@ class EmbeddingOracle:
             (self.batch_size >= 1, f"batch_size={self.batch_size}: expected at least 1"),
         )
 
-    @property
+    @cached_property
     def name(self) -> str:
         penalty = f"-{self.length_penalty}/word" if self.length_penalty else ""
-        return f"embedding:{Path(self.path).name}{penalty}"
+        return f"embedding:{model_name(self.path)}{penalty}"
 
     def problems(self) -> list[str]:
         return encoder_problems("path", self.path)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.data.world import World
-from src.models.fingerprint import model_fingerprint
 from src.models.reward_input import INPUTS
 from src.oracles.base import noise_in_range
+from src.oracles.model_name import model_name
 from src.records import Prompt
 from src.runtime.device import choose_device, device_problems
 from src.runtime.errors import error_summary, require
@@ -62,9 +62,7 @@ class RewardModelOracle:
 
     @cached_property
     def name(self) -> str:
-        """The folder's name with a hash of its files, since two folders may have one name; or the hub name's end."""
-        files = f"-{model_fingerprint(self.path)[:8]}" if Path(self.path).is_dir() else ""
-        return f"reward_model:{Path(self.path).name}{files}"
+        return f"reward_model:{model_name(self.path)}"
 
     def problems(self) -> list[str]:
         problems = device_problems(self.device)

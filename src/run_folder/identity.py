@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from src.models.fingerprint import model_fingerprint
+from src.oracles.model_name import is_same_oracle
+from src.references.gold import Gold
 from src.run_folder.folder import RunFolder
 from src.storage.run_name import config_hash
 
@@ -40,11 +43,12 @@ def build_folder(config: "RunConfig", plain: Mapping[str, Any], choices: Mapping
         "allocation": choices["allocation"],
         "oracle": oracle,
         "judge": config.judge.name,
-        "judge_is_oracle": config.judge.name == oracle,
+        "judge_is_oracle": is_same_oracle(config.judge.name, oracle),
         "temperature": config.evaluate.temperature,
         "seed": config.seed,
     }
-    return RunFolder(path, identity)
+    gold = model_fingerprint(str(config.reference.folder)) if isinstance(config.reference, Gold) else None
+    return RunFolder(path, identity, reference=gold)
 
 
 def config_yaml(plain: Mapping[str, Any]) -> str:

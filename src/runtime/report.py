@@ -114,7 +114,7 @@ class Report:
         scores = ["gold score (label)"] * gold
         for name in ("policy", "win rate", "length-controlled", *scores, "tokens (label)", "KL to SFT"):
             table.add_column(name, justify="left" if name == "policy" else "right")
-        trained = f"{final['loss']}, reference {final['reference']}, F={final['F']}"
+        trained = f"{final['loss']}, reference {final['reference']}, F={final['F']}{_allocated(final)}"
         for name, row in (("SFT", sft), (trained, final)):
             table.add_row(
                 name,
@@ -153,6 +153,14 @@ def with_error(share: float | None, error: float | None) -> str:
     return f"{100 * share:.1f} ± {100 * error:.1f} %"
 
 
+def _allocated(row: Mapping[str, Any]) -> str:
+    """The allocation of a run for its label, with the rounds that were made by it; empty for uniform."""
+    if row.get("allocation", "uniform") == "uniform":
+        return ""
+    fallback = row.get("fallback_rounds", 0)
+    return f", {row['allocation']}" + (f" in {row['F'] - fallback} of {row['F']} rounds" if fallback else "")
+
+
 def caveats(row: Mapping[str, Any]) -> list[str]:
     """What a reader of a result row's win rates has to know, a line each."""
     lines = []
@@ -161,6 +169,11 @@ def caveats(row: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{row['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid); whatever "
             f"they had been, the win rate is {bounds}"
+        )
+    if row.get("fallback_rounds"):
+        lines.append(
+            f"allocation={row['allocation']}: {row['fallback_rounds']} of {row['F']} rounds were made uniformly "
+            "instead (fallback_rounds; pairs/plan_*.json say why)"
         )
     if row["length_controlled_why"]:
         lines.append(f"no length-controlled win rate: {row['length_controlled_why']}")

@@ -66,6 +66,15 @@ def is_local(path: str) -> bool:
     return path.startswith(("/", ".", "~")) or Path(path).exists()
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder; a link to a folder is followed unless it leads back."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
+        yield from (file for name in names if (file := Path(place, name)).is_file())
+
+
 def sync(path: Path) -> None:
     """Waits until the content of a file, or the entries of a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)

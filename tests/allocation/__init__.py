@@ -11,4 +11,5 @@ pool: test_spend.py
 random_pairs: test_spend.py
 ranking: test_spend.py
 represent: test_spend.py, test_runs.py
+round_size: test_spend.py, test_runs.py
 """

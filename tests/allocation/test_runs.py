@@ -24,9 +24,10 @@ from src.oracles.base import SECOND
 from src.oracles.comparer import Comparer
 from src.records import Prompt
 from src.reward_fitting.collect import sample_preferences
+from src.runtime.errors import ConfigError
 from src.runtime.report import Report
-from src.storage.rows import read_rows
-from tests.experiments import left_behind
+from src.storage.rows import dump_row, read_rows
+from tests.experiments import built, left_behind
 from tests.tiny import tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -122,19 +123,41 @@ def test_uniform_leaves_everything_as_without_a_strategy(experiment: Build) -> N
     assert found[0]["pairs"] != found[2]["pairs"]
 
 
-@pytest.mark.slow
-def test_rounds_of_a_step_fall_back_to_what_uniform_does(experiment: Build) -> None:
-    uniform = experiment("F=T", "evaluate.every=0")
-    balanced = experiment("F=T", "allocation=balanced", "evaluate.every=0")
-    for run in (uniform, balanced):
-        run.run()
-    one, other = (
-        {name: text for name, text in left_behind(run.folder.path)["pairs"].items() if not name.startswith("plan_")}
-        for run in (uniform, balanced)
+def test_a_round_that_is_too_small_is_counted_in_the_rows(
+    experiment: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = experiment("F=2", "T=3", "allocation=balanced", "evaluate.every=1", "allocation.min_pool=6")
+    run.run()
+    rows = read_rows(run.folder.path / "results.jsonl")
+    assert {row["step"]: row["fallback_rounds"] for row in rows} == {0: 0, 1: 0, 2: 0, 3: 1}
+    plans = [read_rows(run.folder.pairs / f"plan_{number:03d}.json")[0]["fallback"] for number in (0, 1)]
+    assert plans == [None, "a pool of 4 prompts, and min_pool=6"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 2 rounds were made uniformly instead" in said
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=" ".join)
+def test_a_run_of_rounds_that_are_all_too_small_is_refused(kind: tuple[str, ...]) -> None:
+    [problem] = problems_of(["experiment=smoke", *kind, "F=T"])
+    assert problem.startswith(
+        "allocation: every round would be made uniformly instead (a pool of 4 prompts, and min_pool"
     )
-    assert one == other and len(one) == 8
-    plan = read_rows(balanced.folder.pairs / "plan_002.json")[0]
-    assert plan["allocation"] == "balanced" and "min_pool=64" in plan["fallback"]
+    assert problems_of(["experiment=smoke", *kind, "F=T", "allocation.min_pool=4"]) == []
+
+
+def test_fewer_pairs_than_clusters_need_are_refused() -> None:
+    [problem] = problems_of(["experiment=smoke", "allocation=balanced", *SMALL, "allocation.pair_clusters=5"])
+    assert "(a budget of 8 pairs, fewer than two for each of 5 clusters)" in problem
+
+
+def test_data_with_too_few_prompts_are_refused_before_a_policy_is_made(tmp_path: Path) -> None:
+    for name, count in (("train", 8), ("validation", 4)):
+        rows = [{"prompt": f"{name} {number}", "label": "a label"} for number in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(map(dump_row, rows)))
+    files = ("data=files", f"data.path={tmp_path}", "oracle.path=owner/name", "judge.path=owner/name")
+    with pytest.raises(ConfigError, match="a pool of 8 prompts, and min_pool=10"):
+        built(tmp_path / "run", tmp_path / "cache", *files, "F=1", "allocation=balanced", "allocation.min_pool=10")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_figures_stand_in_the_first_row_of_a_round(experiment: Build) -> None:

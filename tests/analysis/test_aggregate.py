@@ -172,14 +172,16 @@ def test_a_judge_that_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "more").exists()
 
 
-def test_how_an_endpoint_was_asked_may_differ(tmp_path: Path) -> None:
+def test_how_an_endpoint_was_asked_may_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = make_sweep(tmp_path / "runs", seeds=range(2), methods=["offline"], tasks=["tldr"])
     for number, folder in enumerate(sorted(runs.iterdir())):
         config = (folder / "config.yaml").read_text()
         (folder / "config.yaml").write_text(f"{config}judge:\n  concurrency: {number}\n  max_tokens: 5\n")
     main([str(runs), "--out", str(tmp_path / "out"), *FAST])
     (folder / "config.yaml").write_text(f"{config}judge:\n  concurrency: 1\n  max_tokens: 6\n")
-    assert "judge.max_tokens is" in refused(str(runs), "--out", str(tmp_path / "more"), *FAST)
+    capsys.readouterr()
+    main([str(runs), "--out", str(tmp_path / "more"), *FAST])
+    assert "1 run with judge.max_tokens=6 instead of 5" in capsys.readouterr().out
 
 
 def test_a_hole_is_refused_with_its_cell_and_command_and_nothing_is_written(sweep: Path, tmp_path: Path) -> None:
@@ -227,19 +229,20 @@ def test_the_command_for_a_hole_is_one_the_program_takes(sweep: Path, tmp_path: 
         assert problems_of(flags_first(command.split())) == []
 
 
-def test_one_seed_is_refused(tmp_path: Path) -> None:
-    make_sweep(tmp_path / "runs", seeds=[0])
-    assert "-m seed=1,2,3,4" in refused(str(tmp_path / "runs"), *FAST)
-    assert "missing" in refused(str(tmp_path / "runs"), "--allow-incomplete", *FAST)
-
-
-def test_runs_that_are_not_comparable_are_refused_and_can_be_chosen(sweep: Path, tmp_path: Path) -> None:
+def test_of_runs_that_are_not_comparable_the_most_are_taken_and_the_others_named(
+    sweep: Path, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(sweep, tmp_path / "runs")
     make_sweep(tmp_path / "runs" / "short", T=32, methods=("offline", "bpo2"))
-    message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST)
-    assert "T is 32 in 20" in message and "64 in 40" in message and "--where T=32" in message
-    main([str(tmp_path / "runs"), "--where", "T=64", "--out", str(tmp_path / "out"), *ONE_FIGURE])
-    assert "40 runs" in (tmp_path / "out" / "figures" / "captions.md").read_text()
+    make_run(tmp_path / "runs" / "smoke", T=4)
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *ONE_FIGURE])
+    said = capsys.readouterr().out
+    assert "not compared with the other 40 runs: 20 runs with T=32 instead of 64 (" in said and "--where T=32" in said
+    assert "1 run with T=4 instead of 64 (smoke)" in said and str(tmp_path) not in said.partition("runs, ")[0]
+    assert (tmp_path / "out" / "tables" / "fig1.csv").read_bytes() == (written / "tables" / "fig1.csv").read_bytes()
+    assert "20 runs with T=32" in (tmp_path / "out" / "report.html").read_text()
+    main([str(tmp_path / "runs"), "--where", "T=32", "--out", str(tmp_path / "out"), *ONE_FIGURE])
+    assert "20 runs" in (tmp_path / "out" / "figures" / "captions.md").read_text()
 
 
 def test_allocations_are_methods_of_one_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,16 +259,17 @@ def test_allocations_are_methods_of_one_study(tmp_path: Path, capsys: pytest.Cap
     assert 'id="figure-allocation"' in page and 'id="figure-clusters"' in page and "balanced (pilot)" in page
     assert "data:image/png" in page and "8 runs: 4 methods" in page
     shutil.rmtree(tmp_path / "runs" / "pilot,tldr,dpo,1")
-    message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "more"), *FAST)
-    assert "missing: tldr, dpo, BPO F=2, balanced (pilot), seed 1; run: " in message
-    assert "allocation=balanced" in message and "allocation.mode=pilot" in message
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "more"), *FAST])
+    said = capsys.readouterr().out
+    assert "1 run with one seed, shown and not compared (pilot,tldr,dpo,0); more seeds: python -m src.train" in said
+    assert "allocation=balanced" in said and "allocation.mode=pilot" in said
 
 
-def test_two_runs_with_one_identity_are_refused(sweep: Path, tmp_path: Path) -> None:
+def test_two_runs_with_one_identity_and_other_results_are_refused(sweep: Path, tmp_path: Path) -> None:
     shutil.copytree(sweep, tmp_path / "runs")
-    shutil.copytree(sweep / "bpo2,tldr,dpo,1", tmp_path / "runs" / "copy")
+    make_run(tmp_path / "runs" / "another", wins=3, seed=1)
     message = refused(str(tmp_path / "runs"), *FAST)
-    assert "2 runs with one identity" in message and "copy" in message and "bpo2,tldr,dpo,1" in message
+    assert "2 runs with one identity" in message and "another" in message and "bpo2,tldr,dpo,1" in message
 
 
 def test_bad_runs_are_named_and_the_others_stand(

@@ -143,9 +143,15 @@ def twin(run: Run, where: str, evaluations: int = 0, **changes: object) -> Run:
     return Run(where, {**run.row, "config_hash": where, **changes}, (run.row,) * evaluations, {}, None)
 
 
-def test_two_runs_of_one_identity_are_refused_by_name() -> None:
+def test_a_run_in_two_folders_is_one_and_said_so() -> None:
     runs = made()
-    _, _, problems = make_grid([*runs, Run("elsewhere", runs[0].row, (), {}, None)])
+    grid, notes, problems = make_grid([*runs, Run("elsewhere", runs[0].row, (), {}, None)])
+    assert problems == [] and len(grid) == len(runs) and "1 runs are there twice, in another folder" in notes[0]
+
+
+def test_two_runs_of_one_identity_and_other_results_are_refused_by_name() -> None:
+    runs = made()
+    _, _, problems = make_grid([*runs, Run("elsewhere", {**runs[0].row, "kl_sft": 9.0}, (), {}, None)])
     assert len(problems) == 1 and "elsewhere" in problems[0] and runs[0].where in problems[0]
 
 

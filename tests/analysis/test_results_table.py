@@ -50,6 +50,18 @@ def test_ties_and_single_methods_are_never_bold() -> None:
     assert bold(table(offline=[150, 151])) == []
 
 
+def test_rounds_made_uniformly_have_a_column() -> None:
+    methods = {"offline": {"F": 1}, "balanced": {"F": 4, "allocation": "balanced", "fallback_rounds": 1}}
+    runs = [
+        Run(f"{name} {seed}", row(100 + seed, **given, seed=seed), (), {}, None)
+        for name, given in methods.items()
+        for seed in (0, 1)
+    ]
+    shown = text(numbers(make_grid(runs)[0], STUDY), METRICS["win_rate"])
+    place = shown.header.index("rounds made uniformly")
+    assert [cells[place] for cells in shown.rows] == ["-", "25%"]
+
+
 def test_hand_worked_cells() -> None:
     # Wins 100, 110, 120 of 200: 55 %, standard deviation over seeds sqrt((25 + 0 + 25) / 2) = 5 points.
     made = table(offline=[100, 110, 120], bpo=[160, 160, 160])

@@ -8,6 +8,7 @@ import pytest
 
 from src import sft, train
 from src.cli.compose import compose_jobs, problems_of
+from src.cli.conf import CONF
 from src.cli.overrides import flags_first
 from tests.commands import command
 from tests.forked import Forked
@@ -117,6 +118,18 @@ def test_what_there_is_stands_once_in_a_hint() -> None:
 )
 def test_good_commands_have_no_problem(arguments: str) -> None:
     assert problems_of(flags_first(arguments.split())) == []
+
+
+@pytest.mark.parametrize("values", [(), ("data.path=DIR", "data.train=5")])
+def test_a_task_without_a_set_of_the_hub_has_one_problem_that_says_so(tmp_path: Path, values: tuple[str, ...]) -> None:
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "mine.yaml").write_text((CONF / "task" / "tldr.yaml").read_text().replace("tldr", "mine"))
+    command = [f"--config-dir={tmp_path}", "task=mine", "data=hub", *values]
+    [problem] = problems_of(command)
+    assert problem.startswith(
+        "data=hub: it has no set for task=mine, that is, no source/hub_mine.yaml; add source=NAME"
+    )
+    assert problems_of([*command, "source=hub_tldr", f"data.path={tmp_path}/none"])[0].startswith("data.path=")
 
 
 def test_one_problem_where_a_source_has_no_part() -> None:

@@ -195,7 +195,7 @@ def test_a_sampled_run_on_a_hub_set_and_what_its_rows_know_of_them(
     assert (rows[-1]["data"], rows[-1]["annotated_pairs"], rows[-1]["oracle"]) == (
         "hub",
         16,
-        "embedding:all-MiniLM-L6-v2",
+        "embedding:sentence-transformers/all-MiniLM-L6-v2",
     )
     # A finished run is answered without its data.
     monkeypatch.setattr(type(config.data), "load", lambda self, task: pytest.fail("the data was loaded"))

@@ -29,7 +29,7 @@ def write(folder: Path, **splits: list) -> FilesData:
 
 def data(folder: Path | None, shared_prompts: str = "drop", **columns: str | None) -> FilesData:
     none = {"chosen_column": None, "rejected_column": None}
-    names = {"prompt_column": "prompt", "label_column": "label"} | none | columns
+    names = {"prompt_column": "prompt", "label_column": "label", "split": None} | none | columns
     return FilesData(path=None if folder is None else str(folder), shared_prompts=shared_prompts, **names)
 
 
@@ -210,9 +210,9 @@ def test_rows_are_those_of_the_files(tmp_path: Path) -> None:
     for name, prompts in (("train", "aab"), ("validation", "bcc"), ("test", "cdd")):
         lines = [json.dumps({"prompt": prompt, "label": str(place)}) for place, prompt in enumerate(prompts)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
-    data = FilesData(str(tmp_path), "prompt", "label", None, None, "drop")
-    lying = data.rows("tldr").named()
+    files = data(tmp_path)
+    lying = files.rows("tldr").named()
     assert {name: "".join(row.prompt for row in rows) for name, rows in lying.items()} == {
         "train": "aab", "validation": "bcc", "test": "cdd"
     }  # fmt: skip
-    assert [row.prompt for row in data.load("tldr").validation] == ["b"]
+    assert [row.prompt for row in files.load("tldr").validation] == ["b"]

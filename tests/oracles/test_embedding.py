@@ -66,10 +66,20 @@ def test_the_scores_do_not_depend_on_what_else_is_asked():
     )
 
 
-@pytest.mark.parametrize("path", ["/models/model-name", "someone/model-name", "model-name"])
-def test_the_name_has_the_models_folder_and_the_penalty(path):
-    assert oracle(path)[0].name == "embedding:model-name"
-    assert "model-name" in oracle(path, 0.02)[0].name and "0.02" in oracle(path, 0.02)[0].name
+@pytest.mark.parametrize("path", ["someone/model-name", "model-name"])
+def test_the_name_has_the_models_name_and_the_penalty(path):
+    assert oracle(path)[0].name == f"embedding:{path}"
+    assert oracle(path, 0.02)[0].name == f"embedding:{path}-0.02/word"
+
+
+def test_the_name_tells_folders_of_one_name_apart(tmp_path):
+    names = []
+    for place, content in (("a", "{}"), ("b", "{} ")):
+        folder = tmp_path / place / "model-name"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(content)
+        names.append(oracle(str(folder))[0].name)
+    assert names[0] != names[1] and all(name.startswith("embedding:model-name-") for name in names)
 
 
 def test_a_missing_folder_is_a_problem(tmp_path):

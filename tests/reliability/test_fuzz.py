@@ -20,7 +20,7 @@ from src.runtime.printable import printable, steers
 from tests.experiments import configured
 from tests.properties import quick
 
-CASES = {"command": 25, "settings": 300, "data": 200, "analysis": 100, "runs": 40}
+CASES = {"command": 25, "settings": 300, "data": 200, "files": 120, "analysis": 100, "runs": 40}
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -123,5 +123,5 @@ def test_any_bytes_are_rows_or_named_by_line(tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("rows")
     for name in ("train", "validation"):
         (folder / f"{name}.jsonl").write_bytes(b"\n".join(lines))
-    problems = FilesData(str(folder), "prompt", "label", None, None, "drop").problems("tldr")
+    problems = FilesData(str(folder), None, "prompt", "label", None, None, "drop").problems("tldr")
     assert problems and all(str(folder) in line for line in problems)

@@ -1,5 +1,6 @@
 """A run's folder that is opened again: by the same run, by another one, after damage."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from src.runtime.errors import RunError
 from src.storage.rows import read_rows
 
 IDENTITY = {"run_id": "a", "config_hash": "c1", "task": "tldr", "data_fingerprint": "d1"}
+IDENTITY |= {"oracle": "reward_model:a-1", "judge": "reward_model:a-1"}
 STEP = {"round": 0, "step": 0, "loss": 0.7}
 RESULT = {"step": 2, "win_rate": 0.5, "split": "test"}
 
@@ -41,6 +43,11 @@ def sealed(path: Path) -> RunFolder:
     [
         ({"config_hash": "c2"}, "holds a run of another configuration .*; force=true overwrites it"),
         ({"data_fingerprint": "d2"}, r"on other rows \(their fingerprint is d1, .* now is d2\); force=true overwrites"),
+        (
+            {"oracle": "reward_model:a-2"},
+            "begun with oracle=reward_model:a-1, .* now is reward_model:a-2; .* force=true",
+        ),
+        ({"judge": "reward_model:a-2"}, "begun with judge=reward_model:a-1, .* now is reward_model:a-2"),
     ],
 )
 def test_the_folder_of_another_run_is_refused_and_left_alone(
@@ -54,6 +61,13 @@ def test_the_folder_of_another_run_is_refused_and_left_alone(
     folder(tmp_path, **changes).open("F: 2\n", force=True)
     assert (tmp_path / "run" / "config.yaml").read_text() == "F: 2\n"
     opened(tmp_path, **changes)
+
+
+def test_a_run_whose_gold_reference_was_overwritten_is_refused(tmp_path: Path) -> None:
+    replace(folder(tmp_path), reference="r1").open("F: 1\n", force=False)
+    with pytest.raises(RunError, match="begun with reference_fingerprint=r1, and what its folder holds now is r2"):
+        replace(folder(tmp_path), reference="r2").open("F: 1\n", force=False)
+    replace(folder(tmp_path), reference="r1").open("F: 1\n", force=False)
 
 
 def test_a_damaged_identity_is_written_again(tmp_path: Path) -> None:

@@ -82,6 +82,16 @@ def test_the_table_of_results_and_what_is_said_below_it() -> None:
     assert "The judge is the oracle's model" in said and "run/samples.jsonl" in said
 
 
+def test_rounds_that_were_made_uniformly_are_in_the_table_and_below_it() -> None:
+    report, out = reporting()
+    report.result(SFT, SFT | {"allocation": "balanced", "fallback_rounds": 3}, Path("run"))
+    assert "balanced" in (said := out.getvalue()) and "in 1 of 4" in " ".join(said.replace("│", " ").split())
+    assert "warning: allocation=balanced: 3 of 4 rounds were made uniformly instead" in out.getvalue()
+    report, out = reporting()
+    report.result(SFT, SFT | {"allocation": "balanced", "fallback_rounds": 0}, Path("run"))
+    assert "balanced " in out.getvalue() and "uniformly" not in out.getvalue()
+
+
 def test_the_gold_score_and_the_number_of_responses_are_in_the_table() -> None:
     report, out = reporting()
     exact = SFT | {"gold_score_mean": 3.214, "label_gold_score_mean": 3.7, "samples": 4}
