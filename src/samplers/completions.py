@@ -52,6 +52,11 @@ def check_models(body: str, base: str, longest: int, start: str) -> None:
         )
 
 
+def loaded_adapters(body: str) -> list[str]:
+    """The names of the adapters in a server's answer to /v1/models, which `check_models` has accepted."""
+    return [str(card["id"]) for card in json.loads(body)["data"] if card.get("parent")]
+
+
 def _same_folder(first: str, second: str) -> bool:
     return Path(first).is_dir() and Path(first).resolve() == Path(second).resolve()
 

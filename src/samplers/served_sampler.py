@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,11 @@ from src.oracles.failures import Trouble
 from src.records import Ids
 from src.runtime import processes, signals
 from src.runtime.errors import error_summary
-from src.samplers.completions import SamplingRequest, check_models, read_completion
+from src.samplers.completions import SamplingRequest, check_models, loaded_adapters, read_completion
 from src.samplers.dispatch import answers_of
 from src.samplers.servers import Servers
 from src.storage.files import local_path, new_folder
+from src.storage.signed import checksum
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -65,6 +67,7 @@ class ServedSampler:
     folder: Path
     warn: Callable[[str], None]
     _servers: Servers = field(init=False, repr=False)
+    _round: str = field(default="", init=False)
     _name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -84,25 +87,28 @@ class ServedSampler:
 
     @contextmanager
     def serving(self, number: int) -> Iterator[None]:
-        """Hands the policy's current mean to the servers, as an adapter named by the run and the round.
+        """Hands the policy's current mean to the servers, as an adapter named by the run, the round and its weights.
+
+        vLLM keeps the keys and values of prompts by the adapter's name: under a name that other weights had before, a
+        round made again would sample from a mixture of both.
 
         Raises:
             RunError: if a server cannot load the adapter, or no server is left.
         """
-        run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
-        self._name = f"bpo-{run}-round-{number}"
+        self._round = f"{self._run}-round-{number}"
         here = self._place(self.spec.folder)
         try:
             processes.from_main(lambda: self._hand_over(here))
             yield
         finally:
             if processes.is_main():
-                self._servers.say(self._unload, GOOD_BYE)
+                self._servers.say(partial(self._unload, name=self._name), GOOD_BYE)
                 shutil.rmtree(here, ignore_errors=True)
 
     def _hand_over(self, here: Path) -> None:
-        with new_folder(here) as partial:
-            self.policy.save_mean(partial)
+        with new_folder(here) as unfinished:
+            self.policy.save_mean(unfinished)
+        self._name = f"{self._round}-{checksum(here / 'adapter_model.safetensors')[:12]}"
         with signals.at_once():
             self._servers.make_ready(self._load)
 
@@ -170,12 +176,19 @@ class ServedSampler:
             "extra_body": extra,
         }
 
+    @property
+    def _run(self) -> str:
+        """What the names of all adapters of this run begin with."""
+        run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
+        return f"bpo-{run}"
+
     def _place(self, folder: str | None) -> Path:
         """Where the adapter is below a folder."""
         # Hidden, so that it gets no checksum: it is not part of the result.
-        return local_path(folder).absolute() / self._name if folder else self.folder.absolute() / ".adapter"
+        return local_path(folder).absolute() / self._round if folder else self.folder.absolute() / ".adapter"
 
-    async def _can_serve(self, client: "AsyncOpenAI") -> None:
+    async def _can_serve(self, client: "AsyncOpenAI") -> list[str]:
+        """The adapters that the server has loaded."""
         import openai
 
         try:
@@ -191,13 +204,14 @@ class ServedSampler:
         except openai.APIStatusError as error:
             if error.status_code not in (400, 422):
                 raise
+        return loaded_adapters(raw.http_response.text)
 
     async def _load(self, client: "AsyncOpenAI") -> None:
         import openai
 
-        await self._can_serve(client)
-        # A killed attempt may have left the adapter loaded.
-        await self._unload(client)
+        for name in await self._can_serve(client):
+            if name.startswith(f"{self._run}-"):  # left by a killed attempt
+                await self._unload(client, name)
         theirs = self._place(self.spec.server_folder or self.spec.folder)
         try:
             await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
@@ -209,11 +223,11 @@ class ServedSampler:
                 again=False,
             ) from None
 
-    async def _unload(self, client: "AsyncOpenAI") -> None:
+    async def _unload(self, client: "AsyncOpenAI", name: str) -> None:
         import openai
 
         try:
-            await self._call(client, "unload", {"lora_name": self._name})
+            await self._call(client, "unload", {"lora_name": name})
         except (openai.NotFoundError, openai.BadRequestError):
             return  # no such adapter was loaded
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from src.oracles.failures import FIRST_WAIT, LONGEST_WAIT, Trouble
 from src.runtime.errors import RunError, error_summary
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
-Ready = Callable[["AsyncOpenAI"], Awaitable[None]]
+Ready = Callable[["AsyncOpenAI"], Awaitable[Any]]
 # Statuses after which another try may help. 404 is among them: a server that was started anew knows no adapter yet.
 AGAIN = (404, 408, 409, 425, 429)
 

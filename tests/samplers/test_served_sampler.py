@@ -1,11 +1,13 @@
 """Sampling at servers agrees with sampling in this process."""
 
+import re
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from scipy.stats import chi2_contingency
 
 from src.models.policy import Policy
@@ -68,7 +70,7 @@ def test_what_is_sent_says_all_that_shapes_a_response(policy: Policy, base: str,
         "ignore_eos": True, "stop_token_ids": [1, 5], "return_token_ids": True,
     }  # fmt: skip
     [name] = {body["model"] for body in bodies}
-    assert name.endswith("-round-3") and server.loaded == [name]
+    assert re.fullmatch(r"bpo-[0-9a-f]{12}-round-3-[0-9a-f]{12}", name) and server.loaded == [name]
 
 
 @pytest.mark.slow
@@ -95,10 +97,26 @@ def test_a_round_leaves_nothing_behind(policy: Policy, base: str, tmp_path: Path
         # A killed attempt leaves its adapter there; the next one puts its own in the place.
         with one.serving(1):
             pass
-        server.adapters[one._name] = server.adapters.get("x")
+        server.adapters[one._name] = server.adapters[f"{one._run}-round-0-of-other-weights"] = server.adapters.get("x")
+        server.adapters["of-another-run"] = None
         with one.serving(1):
             assert server.adapters[one._name] is not None
-        assert server.adapters == {} and list(tmp_path.iterdir()) == []
+        assert list(server.adapters) == ["of-another-run"] and list(tmp_path.iterdir()) == []
+
+
+def test_a_round_made_again_with_other_weights_samples_from_these(policy: Policy, base: str, tmp_path: Path) -> None:
+    """`force=true` into the same folder, while the servers stay and remember what they have read."""
+    with served(StandIn(base)) as server:
+        one = sampler(policy, tmp_path, server, temperature=0.0)
+        for _ in range(2):
+            with one.serving(0):
+                theirs = drawn(one, k=1)
+            with policy.using(policy.mean()) as model:
+                ours = one.settings.sample_scored(model, PROMPTS, keys(len(PROMPTS), 1), ENDS)
+            for (ids, logp), (expected, other) in zip(sum(theirs, []), sum(ours, []), strict=True):
+                assert ids == expected and logp == pytest.approx(other, abs=1e-4)
+            with torch.no_grad():  # other weights; the second time, those of before again
+                next(iter(policy.trainable().values())).neg_()
 
 
 def test_the_adapter_goes_where_the_servers_read(policy: Policy, base: str, tmp_path: Path) -> None:
@@ -108,9 +126,9 @@ def test_the_adapter_goes_where_the_servers_read(policy: Policy, base: str, tmp_
         places = {"folder": str(tmp_path / "here"), "server_folder": str(tmp_path / "there")}
         one = sampler(policy, tmp_path / "run", server, **places)
         with one.serving(0):
-            assert [path.name for path in (tmp_path / "here").iterdir()] == [one._name]
+            assert [path.name for path in (tmp_path / "here").iterdir()] == [one._round]
         [path] = [body["lora_path"] for _, body in server.requests if body.get("lora_path")]
-        assert path == str(tmp_path / "there" / one._name)
+        assert path == str(tmp_path / "there" / one._round)
         assert list((tmp_path / "here").iterdir()) == []
         other = sampler(policy, tmp_path, server, **places | {"server_folder": "/nowhere"})
         with pytest.raises(RunError, match=r"sampler\.folder, sampler\.server_folder"), other.serving(0):

@@ -42,6 +42,8 @@ class StandIn:
         requests: path and body of every request.
         adapters: those loaded now.
         loaded: names of all that were ever loaded.
+        cached: (adapter's name, prompt) -> the weights that have read the prompt under this name. As in vLLM 0.32, the
+            keys and values of a prompt stay when the adapter is unloaded, and serve whatever is loaded under its name.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class StandIn:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.adapters: dict[str, PreTrainedModel] = {}
         self.loaded: list[str] = []
+        self.cached: dict[tuple[str, tuple[int, ...]], PreTrainedModel] = {}
         self.released = threading.Event()
         self.port = 0
         self._asked = 0
@@ -117,6 +120,7 @@ class StandIn:
         if model is None:
             return 404, {"error": {"message": f"The model `{body['model']}` does not exist."}}
         prompt = body["prompt"]
+        model = self.cached.setdefault((body["model"], tuple(prompt)), model)
         choices = []
         for index in range(body["n"]):
             ids, logps = self._sample(model, body, body["seed"] + index)
