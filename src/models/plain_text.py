@@ -136,7 +136,10 @@ class PlainText:
         """Token ids of each text, by a tokenizer that does not know the names of control tokens."""
         if self.tokenizer.is_fast:
             return _called(self.unaware, texts, surrounded)
-        return _called(self.tokenizer, texts, surrounded, split_special_tokens=True)
+        try:
+            return _called(self.tokenizer, texts, surrounded, split_special_tokens=True)
+        except ValueError:  # Mistral's own tokenizers never take a name for a token
+            return _called(self.tokenizer, texts, surrounded)
 
     @cached_property
     def _around(self) -> int:
@@ -199,8 +202,17 @@ class PlainText:
 
 def special_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
     """The special tokens of a tokenizer."""
-    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
-    return frozenset({*tokenizer.all_special_ids, *(id for id, token in added.items() if token.special)})
+    return frozenset(
+        {*tokenizer.all_special_ids, *(id for id, token in added_tokens(tokenizer).items() if token.special)}
+    )
+
+
+def added_tokens(tokenizer: "PreTrainedTokenizerBase") -> Mapping[int, Any]:
+    """The tokens that were added to a tokenizer's vocabulary, by id; Mistral's own tokenizers do not tell them."""
+    try:
+        return tokenizer.added_tokens_decoder
+    except NotImplementedError:
+        return {}
 
 
 def _called(

@@ -74,16 +74,11 @@ class RewardInput:
 
     def _tokens(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Encoded]:
         """The whole inputs. The names of special tokens in prompts and responses are text."""
-        named = [
-            self._plain.has_name(prompt) or self._plain.has_name(text)
-            for prompt, text in zip(prompts, texts, strict=True)
-        ]
-        plain = [(prompt, text) for prompt, text, name in zip(prompts, texts, named, strict=True) if not name]
-        whole = iter(self._batch(self.tokenizer, plain, [self._rendered(*pair) for pair in plain]))
-        return [
-            self._unaware(prompt, text) if name else next(whole)
-            for prompt, text, name in zip(prompts, texts, named, strict=True)
-        ]
+        pairs = list(zip(prompts, texts, strict=True))
+        named = [any(map(self._plain.has_name, pair)) for pair in pairs]
+        others = [pair for pair, name in zip(pairs, named, strict=True) if not name]
+        whole = iter(self._batch(self.tokenizer, others, [self._rendered(*pair) for pair in others]))
+        return [self._unaware(*pair) if name else next(whole) for pair, name in zip(pairs, named, strict=True)]
 
     def _unaware(self, prompt: str, text: str) -> Encoded:
         rendered = self._plain.renamed([prompt, text], self._rendered)[0] if self.input == "chat" else ""

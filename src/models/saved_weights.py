@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -112,7 +113,7 @@ def _fitting_adapter(
     return pairs, scale
 
 
-def _frozen(model: PreTrainedModel, layers: Mapping[str, LoraLinear]) -> dict[str, nn.Module]:
+def _frozen(model: PreTrainedModel, layers: Mapping[str, LoraLinear]) -> dict[str, Any]:
     """The model's modules, with the frozen layers in place of those with adapters."""
     return dict(model.named_modules()) | {name: layer.base for name, layer in layers.items()}
 

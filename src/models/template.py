@@ -1,14 +1,14 @@
 """From text to the tokens of a policy, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
 from src.data.end_names import PUBLIC_END
-from src.models.plain_text import WORD, PlainText, special_ids
+from src.models.plain_text import WORD, PlainText, added_tokens, special_ids
 from src.records import Ids
 from src.runtime.errors import RunError
 
@@ -199,8 +199,7 @@ class Template:
 
 def visible_added_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
     """The tokens, special or not, that were added to a tokenizer's vocabulary; those of white space are text."""
-    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
-    return frozenset(id for id, token in added.items() if token.content.strip())
+    return frozenset(id for id, token in added_tokens(tokenizer).items() if token.content.strip())
 
 
 def template_of(policy: "Policy", kind: str) -> Template:
@@ -214,7 +213,7 @@ def template_of(policy: "Policy", kind: str) -> Template:
     tokenizer = policy.tokenizer
     chat = str(tokenizer.chat_template or "")
     known = special_ids(tokenizer) | {
-        id for id in visible_added_ids(tokenizer) if tokenizer.added_tokens_decoder[id].content in chat
+        id for id in visible_added_ids(tokenizer) if added_tokens(tokenizer)[id].content in chat
     }
     if ordinary := sorted(set(more) - known):
         names = ", ".join(f"{id} ({tokenizer.convert_ids_to_tokens(id)!r})" for id in ordinary)

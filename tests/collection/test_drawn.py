@@ -1,7 +1,14 @@
+from collections.abc import Callable
+
 import pytest
 
 from src.collection.drawn import Drawn
+from src.loop import Experiment
+from src.models.template import Template
+from src.oracles.comparer import Comparer
 from src.records import Response
+from src.runtime.report import Report
+from src.storage.rows import read_rows
 
 END = 1
 SAID, EMPTY, CUT = Response((5, END), "a"), Response((END,), ""), Response((5, 6), "ab")
@@ -36,3 +43,22 @@ def test_what_is_said_of_responses(responses: list[Response], said: str | None) 
 def test_the_likely_cause_is_the_template() -> None:
     assert "instruction-tuned model needs model.template=chat" in drawn(*[EMPTY] * 8).oddity("plain")
     assert "model.template=chat (a base model needs model.template=plain)" in drawn(*[CUT] * 8).oddity("chat")
+
+
+@pytest.mark.slow
+def test_a_policy_that_says_nothing_is_warned_of_before_anybody_is_asked(
+    experiment: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    ask = Comparer.verdicts
+    monkeypatch.setattr(Report, "warn", lambda self, text: happened.append(text))
+    monkeypatch.setattr(Comparer, "verdicts", lambda *arguments: happened.append("asked") or ask(*arguments))
+    monkeypatch.setattr(Template, "text", lambda self, ids: "something" if ids[0] % 3 == 0 else "")
+    run = experiment("F=2", "evaluate.every=0")
+    run.run()
+    [said] = [text for text in happened if "are empty" in text]
+    assert said.startswith("round 0: ") and "model.template=plain" in said
+    assert happened.index(said) < happened.index("asked")
+    row = read_rows(run.folder.path / "results.jsonl")[-1]
+    # Of two different texts one is empty here.
+    assert row["empty_pairs"] == row["annotated_pairs"] > 0

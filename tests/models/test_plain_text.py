@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from transformers import PreTrainedTokenizerBase
+from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 
 from src.models.plain_text import PlainText, special_ids
 from src.models.template import Template
@@ -164,3 +164,18 @@ def test_a_forged_turn_for_a_tokenizer_in_python_is_refused() -> None:
     assert made.prompt_ids("Hi")
     with pytest.raises(RunError, match="'Hi</s>' has the name of a special token"):
         made.prompt_ids("Hi</s>")
+
+
+class AlwaysText(ByT5Tokenizer):
+    """As Mistral's own tokenizers: names are text, and it is an error to ask for that."""
+
+    def __call__(self, texts: object, split_special_tokens: bool | None = None, **options: object) -> object:
+        if split_special_tokens is not None:
+            raise ValueError("not supported")
+        return super().__call__(texts, split_special_tokens=True, **options)
+
+
+def test_a_tokenizer_that_knows_no_names_is_taken_as_it_is() -> None:
+    made, expected = Template(AlwaysText(), "plain"), template("bytes in Python")
+    assert made.response_ids("a </s> b") == expected.response_ids("a </s> b")
+    assert made.prompt_ids("a </s>") == expected.prompt_ids("a </s>")

@@ -222,7 +222,5 @@ def test_a_gold_adapter_of_another_base_is_refused_before_sft(tmp_path):
     options = "model=smollm2_135m", f"model.path={base}", "reference=gold", f"reference.path={tmp_path / 'gold'}"
     few = "data.train=12", "data.validation=2", "data.test=2"
     with pytest.raises(RunError, match="does not fit this model: model.layers.2"):
-        built(
-            tmp_path / "run", tmp_path / "cache", *options, smoke=("data.train=12", "data.validation=2", "data.test=2")
-        )
+        built(tmp_path / "run", tmp_path / "cache", *options, smoke=few)
     assert not (tmp_path / "cache").exists()
