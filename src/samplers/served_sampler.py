@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 GOOD_BYE = 5.0
 # vLLM numbers the seeds of the n responses to a prompt from the request's seed on, within 63 bits.
 SEEDS = 2**62
-# What vLLM's --max-lora-rank takes.
+# What vLLM's --max-lora-rank takes; the last one is `src.samplers.vllm.MOST_RANK`.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -242,8 +242,8 @@ class ServedSampler:
 
     def _start(self) -> str:
         """The command that starts a server."""
-        base, rank = self.spec.model or self.policy.base, self._rank()
-        most = next((allowed for allowed in RANKS if allowed >= rank), rank)
+        base = self.spec.model or self.policy.base
+        most = next(allowed for allowed in RANKS if allowed >= self._rank())
         return (
             f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} --enable-lora "
             f"--max-lora-rank {most} --max-model-len {self.longest}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where a server wants no key, the client wants one all the same. Not the key of another service from the environment.
 NO_KEY = "no-key-given"
+# The largest that vLLM's --max-lora-rank takes.
+MOST_RANK = 512
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class VllmSpec:
             problems.append(
                 "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or "
                 "another model with adapters, or sampler=hf"
+            )
+        elif model is not None and (rank := model.lora.rank * (parts.get("ensemble") or 1)) > MOST_RANK:
+            problems.append(
+                f"sampler=vllm hands the mean of {parts['ensemble']} members over as one adapter of rank {rank} "
+                f"(ensemble times model.lora.rank), and vLLM takes at most {MOST_RANK}; lower one of them, or use "
+                "sampler=hf"
             )
         if collect is not None and collect.from_data:
             problems.append("sampler=vllm: collect=dataset samples nothing; expected sampler=hf")

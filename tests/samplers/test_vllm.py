@@ -42,6 +42,9 @@ def test_the_settings_are_checked() -> None:
     url = "sampler.urls=[http://h:1/v1]"
     assert any("model.lora is null" in line for line in problems_of(["sampler=vllm", url]))
     assert problems_of(["sampler=vllm", url, "model=tiny_lora", "ensemble=3"]) == []
+    [line] = problems_of(["sampler=vllm", url, "model=tiny_lora", "model.lora.rank=103", "ensemble=5"])
+    assert "one adapter of rank 515" in line and "at most 512" in line
+    assert problems_of(["sampler=vllm", url, "model=tiny_lora", "model.lora.rank=256", "ensemble=2"]) == []
     [line] = problems_of(
         ["sampler=vllm", url, "model=tiny_lora", "F=1", "collect=dataset", "data=hub", "task=helpfulness"]
     )
