@@ -128,6 +128,10 @@ class Costing(Comparing, Protocol):
         """Does the same as `compare`, and notes every answer in the ledger as it arrives."""
         ...
 
+    def said(self, prompt: Prompt, first: str, second: str) -> list[str]:
+        """The answers about a pair that was asked about, as they came."""
+        ...
+
 
 def noise_in_range(temperature: float, flip: float) -> tuple[tuple[bool, str], tuple[bool, str]]:
     """The checks of an oracle's `temperature` and `flip`, for `src.runtime.errors.require`."""

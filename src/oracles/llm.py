@@ -126,6 +126,13 @@ class LlmOracle:
         verdicts = {key: parse_verdict(answer.text) for key, answer in answers.items()}
         return [combine_orders(*(verdicts[key] for key in both)) if both else TIE for both in keys]
 
+    def said(self, prompt: Prompt, first: str, second: str) -> list[str]:
+        template, endpoint = self.prompts[self.task], self._endpoint()
+        orders = [(first, second), (second, first)]
+        requests = [self._request(template.messages(prompt.row.prompt, *texts)) for texts in orders]
+        answers = [endpoint.cache.find(endpoint.key_of(request)) for request in requests]
+        return [answer.text for answer in answers if answer is not None]
+
     def _request(self, messages: list[dict[str, str]]) -> ChatRequest:
         heat = {} if self.sampling_temperature is None else {"temperature": self.sampling_temperature}
         return {"model": self.model, "messages": messages, self.max_tokens_key: self.max_tokens} | heat

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from src.collection.annotate import annotate, label
+from src.collection.annotate import FEWEST, annotate, label
 from src.oracles.base import INVALID, SECOND, TIE
 from src.oracles.comparer import Comparer
 from src.records import Candidate, Comparison, Response, Tally
@@ -122,3 +122,32 @@ def test_pairs_with_a_response_without_text_are_counted():
     tally = Tally()
     label(Comparer(Scripted(SCORES), None), [replace(candidate, chosen=0) for candidate in asked], fresh(), tally)
     assert tally.empty_pairs == 2
+
+
+class Silent:
+    """Compares, and gives no usable answer but to the first `usable` pairs."""
+
+    name, temperature, flip = "silent", 0.0, 0.0
+
+    def __init__(self, usable: int) -> None:
+        self.usable = usable
+
+    def compare(self, prompts, first, second):
+        return [SECOND if i < self.usable else INVALID for i in range(len(prompts))]
+
+    def ask(self, prompts, first, second, ledger):
+        return self.compare(prompts, first, second)
+
+    def said(self, prompt, first, second):
+        return ["I would rather not say.", "Both are fine."]
+
+
+def test_an_oracle_without_one_usable_answer_ends_the_run() -> None:
+    many = candidates(*[("good", "poor")] * FEWEST)
+    with pytest.raises(RunError, match="'I would rather not say.' and 'Both are fine.'; expected a verdict"):
+        annotate(Comparer(Silent(0), None), many, fresh(), Tally())
+    # One usable answer, or few pairs, which may be bad luck.
+    assert annotate(Comparer(Silent(1), None), many, fresh(), Tally())[0].chosen == 1
+    tally = Tally()
+    annotate(Comparer(Silent(0), None), many[1:], fresh(), tally)
+    assert tally.oracle_invalid == FEWEST - 1

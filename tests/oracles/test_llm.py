@@ -157,3 +157,12 @@ def test_oracle_and_judge_count_apart(make: Callable[..., LlmOracle]) -> None:
     assert judge.spent("judge") == {
         "judge_calls": 0, "judge_cached": 6, "judge_tokens": 0, "judge_completion_tokens": 0
     }  # fmt: skip
+
+
+def test_what_it_said_about_a_pair_is_known_afterwards(make: Callable[..., LlmOracle]) -> None:
+    with served(lambda *_: Reply("I cannot say.")) as server:
+        oracle = make(server)
+        prompts, first, second = pairs(1)
+        oracle.compare(prompts, first, second)
+        assert oracle.said(prompts[0], first[0], second[0]) == ["I cannot say."] * 2
+        assert oracle.said(prompts[0], first[0], "another response") == []
