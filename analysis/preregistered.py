@@ -143,16 +143,7 @@ def _holes(grid: Grid, method: Method) -> Iterator[tuple[str, str]]:
 
 def claims_table(found: Sequence[Finding]) -> str:
     """A line per claim and task."""
-    header = [
-        "claim",
-        "task",
-        "difference, points [95 %]",
-        "Holm's p",
-        "90 % interval",
-        "gold score",
-        "tokens",
-        "found",
-    ]
+    header = ["claim", "task", "paper", "difference, points [95 %]", "Holm's p", "90 %", "gold", "tokens", "found"]
     rows = []
     for finding in found:
         wide, narrow = finding.points.interval(), finding.points.interval(0.9)
@@ -218,7 +209,9 @@ def _means(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: range) -> str:
     rule = ["---:" if column in numbers else ":---" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+    lines = (header, rule, *rows)
+    assert {len(cells) for cells in lines} == {len(header)}
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _signed(value: float, digits: int = 1) -> str:

@@ -62,7 +62,10 @@ def test_the_difference_is_to_uniform_of_the_same_rounds_and_reference() -> None
     own = table[table["how"] != "uniform"]
     assert (own["over_low"] <= own["over_uniform"]).all() and (own["over_uniform"] <= own["over_high"]).all()
     assert set(table["group"]) == {"BPO F=2", "On-policy (F=T, sft)"}
-    assert "equal numbers of pairs annotated (within 5 %) and of responses generated" in caption and "never run" not in caption
+    assert (
+        "equal numbers of pairs annotated (within 5 %) and of responses generated" in caption
+        and "never run" not in caption
+    )
     assert "too narrow" in caption
 
 
