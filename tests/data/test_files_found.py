@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.data.files import FilesData, split_by_prompt
+from src.data.files import FilesData, divided_by_prompt
 from src.records import Row
 from src.runtime.errors import ConfigError
 from tests.data.hub_data import configured
@@ -128,9 +128,9 @@ def test_one_file_is_split_by_shares(tmp_path: Path) -> None:
 
 def test_the_split_of_a_row_depends_on_its_prompt_alone() -> None:
     rows = [Row(f"prompt {number}", "a") for number in range(300)]
-    split_of = {row.prompt: name for name, part in split_by_prompt(rows, [0.6, 0.2, 0.2]).items() for row in part}
+    split_of = {row.prompt: name for name, part in divided_by_prompt(rows, [0.6, 0.2, 0.2]).items() for row in part}
     shuffled = random.Random(0).sample(rows[:200], 200) + [Row(f"new {number}", "b") for number in range(500)]
-    for name, part in split_by_prompt(shuffled, [0.6, 0.2, 0.2]).items():
+    for name, part in divided_by_prompt(shuffled, [0.6, 0.2, 0.2]).items():
         assert all(split_of.get(row.prompt, name) == name for row in part)
 
 
