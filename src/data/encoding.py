@@ -45,7 +45,7 @@ def text_lines(file: IO[bytes]) -> Iterator[str | ValueError]:
     Yields:
         A line, or the error that says which byte is no text; lines after it follow where they can be found (in UTF-8).
     """
-    content: Any = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
+    content: Any = file if hasattr(file, "peek") else io.BufferedReader(file)
     encoding, mark = encoding_of(content.peek(4)[:4])
     content.read(mark)
     by_cr: bool | None = None

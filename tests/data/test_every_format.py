@@ -120,6 +120,7 @@ def test_every_encoding_gives_the_same_rows(tmp_path: Path, kind: str, encoding:
         ("train.json", b'[{"prompt": "a", "label": 3},\n{"prompt": "a"}, 4]', "row 1: 'label' is int, expected text"),
         ("train.json", b"[]", "no rows"),
         ("train.csv", b"prompt,label,label\na,b,c\n", "the header has 'label' twice"),
+        ("train.csv", b"prompt,label\na,b\nc\rd,e\n", "row 2: new-line character seen in unquoted field"),
         ("train.tsv", b"prompt\tlabel\na\n", "row 1: 1 fields, and the header has 2"),
     ],
 )
