@@ -84,6 +84,9 @@ class InOrder:
     def problems(self) -> list[str]:
         return []
 
+    def too_small(self, budget: int, prompts: int) -> str | None:
+        return None
+
     def allocate(self, offer: Any) -> Allocated:
         batch = self.batches[offer.stream.position // offer.budget]
         return Uniform(depth=1).allocate(replace(offer, stream=FixedStream(list(batch))))

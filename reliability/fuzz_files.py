@@ -136,9 +136,9 @@ def _as_text(rng: Random, suffix: str, rows: Rows) -> str:
     if suffix in (".csv", ".tsv"):
         text = io.StringIO(newline="")
         end = rng.choice(("\r\n", "\n"))
-        writer = csv.DictWriter(
-            text, list(rows[0]), delimiter="," if suffix == ".csv" else "\t", lineterminator=end, quoting=csv.QUOTE_ALL
-        )
+        separator = "," if suffix == ".csv" else "\t"
+        # Quoted, or a lone CR would be another row for some readers.
+        writer = csv.DictWriter(text, list(rows[0]), delimiter=separator, lineterminator=end, quoting=csv.QUOTE_ALL)
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()

@@ -3,7 +3,7 @@
 import codecs
 import io
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 # Longer marks first: that of UTF-32 begins like that of UTF-16.
 MARKS = {
@@ -45,7 +45,7 @@ def text_lines(file: IO[bytes]) -> Iterator[str | ValueError]:
     Yields:
         A line, or the error that says which byte is no text; lines after it follow where they can be found (in UTF-8).
     """
-    content = io.BufferedReader(file) if not hasattr(file, "peek") else file  # type: ignore[arg-type]
+    content: Any = file if hasattr(file, "peek") else io.BufferedReader(file)
     encoding, mark = encoding_of(content.peek(4)[:4])
     content.read(mark)
     by_cr: bool | None = None

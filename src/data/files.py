@@ -103,7 +103,7 @@ class FilesData:
             if not read[name] and not faulty:
                 problems.append(f"{file}: no rows")
         if self.split is not None and not problems:
-            read = split_by_prompt(read["train"], self.split)
+            read = divided_by_prompt(read["train"], self.split)
             problems = [
                 f"data.split={self.split} leaves no prompt of {self.path} for {name}: give {name} a larger share, or "
                 "a file of its own"
@@ -158,7 +158,7 @@ def _files_of_splits(folder: Path, there: Sequence[Path]) -> tuple[dict[str, Pat
     return files, problems
 
 
-def split_by_prompt(rows: Sequence[Row], shares: Sequence[float]) -> dict[str, list[Row]]:
+def divided_by_prompt(rows: Sequence[Row], shares: Sequence[float]) -> dict[str, list[Row]]:
     """Splits rows by their prompts, so that rows with one prompt are in one split.
 
     The split is drawn by a hash of the prompt: rows that are added, removed or moved leave all others where they are.

@@ -129,7 +129,7 @@ def _json_rows(content: IO[bytes], document: bool) -> Iterator[Record]:
     Args:
         document: whether the file's name promises one document, for the message where it is neither.
     """
-    lines = enumerate(text_lines(content), 1)
+    lines: Iterator[tuple[int, str | ValueError]] = enumerate(text_lines(content), 1)
     blank = []
     for number, line in lines:
         if isinstance(line, str) and not line.strip():

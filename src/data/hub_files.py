@@ -75,7 +75,8 @@ def split_files(folder: Path, data_dir: str | None) -> dict[str, list[Path]]:
             # A README's own list of files counts for the whole data set only.
             readme = b"" if data_dir or not (folder / "README.md").is_file() else (folder / "README.md").read_bytes()
             listed = b"configs:" in readme
-            (Path(place) / "README.md").write_bytes(readme if listed else b"")
+            if listed:
+                (Path(place) / "README.md").write_bytes(readme)
             shown = _plain_copy(base, Path(place).resolve(), None if listed else ".jsonl")
             files = load_dataset_builder(str(Path(place).resolve())).config.data_files or {}
         except (OSError, ValueError, DatasetsError) as error:

@@ -52,4 +52,9 @@ def keys_of(group: str, facts: dict[str, Any], out: Path) -> str:
         path = "'" + path.replace("'", "\\'") + "'"
     values = {"path": path, "input": facts["input"], "max_length": facts["max_length"]}
     keys = [f"{group}=reward_model", *(f"{group}.{key}={value}" for key, value in values.items())]
-    return " ".join(map(shlex.quote, keys))
+    return " ".join(map(_for_a_shell, keys))
+
+
+def _for_a_shell(key: str) -> str:
+    """A key quoted for a shell; in double quotes where Hydra's are single ones, which shlex would write as five."""
+    return f'"{key}"' if "'" in key and not set(key) & set('"$`\\!') else shlex.quote(key)

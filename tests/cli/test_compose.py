@@ -199,3 +199,11 @@ def test_sft_command(tmp_path: Path) -> None:
     wrong = Forked(sft.main, tmp_path, "experimnt=smoke")
     said = wrong.communicate()[0]
     assert wrong.returncode == 1 and "did you mean experiment?" in said and "Traceback" not in said
+
+
+def test_a_run_of_files_that_an_earlier_version_made_has_the_default_of_a_new_key(tmp_path: Path) -> None:
+    from src.cli.saved_settings import _as_now
+
+    saved = {"_target_": "src.data.files.FilesData", "path": "x", "prompt_column": "post"}
+    now = _as_now("data", saved, {})
+    assert (now["split"], now["path"], now["prompt_column"]) == (None, "x", "post")

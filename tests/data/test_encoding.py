@@ -45,3 +45,8 @@ def test_half_a_character_of_utf_16_is_named() -> None:
     content = codecs.BOM_UTF16_LE + "a\nb".encode("utf-16-le") + b"\x00"
     with pytest.raises(ValueError, match="line .*utf-16-le.*truncated"):
         read_lines(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_lone_cr_is_text_where_lines_end_in_lf(encoding: str) -> None:
+    assert read_lines(io.BytesIO("a,b\n1\r2,3\r\n4,5\n".encode(encoding))) == ["a,b\n", "1\r2,3\r\n", "4,5\n"]

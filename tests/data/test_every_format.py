@@ -20,6 +20,8 @@ from tests.data.hub_data import configured
 from tests.data.packed import pack
 
 Texts = Sequence[tuple[str, str]]
+# Also read with data=hub, which takes longer.
+FROM_HUB = ("jsonl", "jsonl.gz", "json", "ndjson.xz", "csv.bz2", "tsv", "tsv.zip", "parquet", "parquet.gz")
 TRAIN: Texts = [("2020-01-01", "007"), ('ü, 漢 🎉, "a"', "NA"), ("two\nlines", "a\tb\u2028c"), ("null", "1e3")]
 VALIDATION: Texts = [("held out", "a label")]
 
@@ -80,8 +82,9 @@ def check(folder: Path, suffix: str, write: Callable[[list[dict[str, str]]], byt
     pack(folder / f"validation.{suffix}", write(named(VALIDATION)))
     splits = files_data(folder).load("tldr")
     assert splits.train == [Row(*texts) for texts in TRAIN] and splits.validation == [Row(*VALIDATION[0])]
-    hub = configured("hub_tldr", folder, test_split=None, test=None, label_column="label")
-    assert sorted(row.label for row in hub.load("tldr").train) == sorted(label for _, label in TRAIN)
+    if suffix in FROM_HUB:
+        hub = configured("hub_tldr", folder, test_split=None, test=None, label_column="label")
+        assert sorted(row.label for row in hub.load("tldr").train) == sorted(label for _, label in TRAIN)
     responses, problems = read_responses(pack(folder / f"out.{suffix}", write(named(TRAIN, "response"))))
     assert responses is not None, problems
     assert (responses.texts, responses.prompts) == ([label for _, label in TRAIN], [prompt for prompt, _ in TRAIN])
@@ -95,7 +98,7 @@ def test_every_format_packed_or_not_gives_the_same_rows(tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize("kind", ["lines.jsonl", "array on many lines.json", "comma.csv", "tab.tsv"])
 def test_every_encoding_gives_the_same_rows(tmp_path: Path, kind: str, encoding: str, end: str) -> None:
     def write(rows: list[dict[str, str]]) -> bytes:
@@ -117,6 +120,7 @@ def test_every_encoding_gives_the_same_rows(tmp_path: Path, kind: str, encoding:
         ("train.json", b'[{"prompt": "a", "label": 3},\n{"prompt": "a"}, 4]', "row 1: 'label' is int, expected text"),
         ("train.json", b"[]", "no rows"),
         ("train.csv", b"prompt,label,label\na,b,c\n", "the header has 'label' twice"),
+        ("train.csv", b"prompt,label\na,b\nc\rd,e\n", "row 2: new-line character seen in unquoted field"),
         ("train.tsv", b"prompt\tlabel\na\n", "row 1: 1 fields, and the header has 2"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.data.files import FilesData, split_by_prompt
+from src.data.files import FilesData, divided_by_prompt
 from src.records import Row
 from src.runtime.errors import ConfigError
 from tests.data.hub_data import configured
@@ -44,6 +44,8 @@ def test_a_path_is_no_pattern(tmp_path: Path, name: str) -> None:
     for other in ("set1", "set2", "abc", "star", "string", "b", "a", "A", "x", "50"):
         write(tmp_path / other, "elsewhere")
     assert {row.prompt for row in data(folder).load("tldr").train} == {"here 1", "here 2"}
+    if not set(name) & set("[*?{:\n"):
+        return  # nothing to `datasets`, which takes seconds
     hub = configured("hub_tldr", folder, test_split=None, test=None, label_column="label")
     for source in (hub, replace(hub, path=str(tmp_path), data_dir=name)):
         assert source.problems("tldr") == []
@@ -85,7 +87,7 @@ def test_two_files_of_one_split_are_refused_by_name(tmp_path: Path) -> None:
     [problem] = data(tmp_path).problems("tldr")
     assert problem == f"{tmp_path}: train.csv and train.jsonl are all of the split train; expected one file of it"
     hub = configured("hub_tldr", tmp_path, test_split=None, test=None, label_column="label")
-    with pytest.raises(ConfigError, match="train.csv and train.jsonl are both of the split train"):
+    with pytest.raises(ConfigError, match=r"train\.\w+ and train\.\w+ are both of the split train"):
         hub.load("tldr")
 
 
@@ -126,9 +128,9 @@ def test_one_file_is_split_by_shares(tmp_path: Path) -> None:
 
 def test_the_split_of_a_row_depends_on_its_prompt_alone() -> None:
     rows = [Row(f"prompt {number}", "a") for number in range(300)]
-    split_of = {row.prompt: name for name, part in split_by_prompt(rows, [0.6, 0.2, 0.2]).items() for row in part}
+    split_of = {row.prompt: name for name, part in divided_by_prompt(rows, [0.6, 0.2, 0.2]).items() for row in part}
     shuffled = random.Random(0).sample(rows[:200], 200) + [Row(f"new {number}", "b") for number in range(500)]
-    for name, part in split_by_prompt(shuffled, [0.6, 0.2, 0.2]).items():
+    for name, part in divided_by_prompt(shuffled, [0.6, 0.2, 0.2]).items():
         assert all(split_of.get(row.prompt, name) == name for row in part)
 
 

@@ -18,3 +18,8 @@ def test_what_is_said_to_be_typed_can_be(name: str, tmp_path: Path) -> None:
     assert not problems and not jobs[0].problems
     oracle = jobs[0].plain["oracle"]
     assert (oracle["path"], oracle["input"], oracle["max_length"]) == (str(folder), "pair", 96)
+
+
+def test_a_path_with_a_space_is_quoted_so_that_a_person_can_read_it() -> None:
+    keys = keys_of("oracle", {"input": "text", "max_length": 5}, Path("/my models/rm"))
+    assert keys == "oracle=reward_model \"oracle.path='/my models/rm'\" oracle.input=text oracle.max_length=5"
