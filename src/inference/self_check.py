@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.decoding import Decoder
-from src.models.context import position_limit, rope_switch
+from src.models.context import length_switch, position_limit
 from src.records import Ids
 from src.runtime.errors import RunError, error_summary
 
 # Tokens of a prompt, and of its two responses.
-LENGTHS = ((1, (2, 1)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
+LENGTHS = ((1, (2, 1)), (2, (1, 5)), (4, (4, 2)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
 BEYOND = (4, 3)
 # Rows longer than this are not tried: a window is exceeded only if it is shorter.
 MOST_TOKENS = 2100
@@ -132,8 +132,8 @@ def trial_of(model: PreTrainedModel, window: int | None) -> Trial:
 
 
 def _lengths(model: PreTrainedModel, window: int | None) -> list[tuple[int, tuple[int, int]]]:
-    """The lengths to try, within the model's limits, beyond its window, and on both sides of its rotary switch."""
-    limit, switch = position_limit(model), rope_switch(model.config)
+    """The lengths to try, within the model's limits, beyond its window, and on both sides of its length switch."""
+    limit, switch = position_limit(model), length_switch(model.config)
     found = [*LENGTHS]
     found += [(edge + 3, BEYOND) for edge in (window, switch and switch.tokens) if edge is not None]
 
@@ -142,7 +142,7 @@ def _lengths(model: PreTrainedModel, window: int | None) -> list[tuple[int, tupl
             return False
         if switch is None or prompt + new <= switch.tokens:
             return True
-        return switch.kind != "dynamic" and prompt > switch.tokens
+        return switch.kind == "longrope" and prompt > switch.tokens
 
     return [(prompt, group) for prompt, group in found if possible(prompt, max(group))]
 

@@ -10,15 +10,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.masking_utils import sdpa_mask
 
-# Sliding windows, chunks, and numbers of tokens that a layer selects, as configurations name them.
+# Sliding windows and chunks, as configurations name them.
 NAMES = (
     "sliding_window",
     "sliding_window_size",
     "attention_chunk_size",
     "attention_window_size",
-    "keep_window_size",
     "local_attention",
-    "index_topk",
 )
 
 _asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
