@@ -18,7 +18,7 @@ from src.inference.lm_head import Head, token_logps
 from src.inference.plain_choice import UNCACHED, choose, decodes
 from src.inference.plain_scoring import plain_states
 from src.inference.row_layout import Layout, packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
-from src.inference.self_check import Trial, same, trial_of
+from src.inference.self_check import Trial, equal_up_to_rounding, trial_of
 from src.inference.shared_attention import install, uninstall
 from src.inference.shared_decoding import SharedDecoder
 from src.inference.windows import shortest_window
@@ -231,7 +231,7 @@ def _shares(model: PreTrainedModel, shared: Scorer, plain: Scorer, trial: Trial)
         try:
             with torch.no_grad():
                 ours, expected = (scorer.logps(model, trial.prompts, trial.responses) for scorer in (shared, plain))
-            return same(ours, expected, trial.coarse) and decodes(SharedDecoder, model, trial)
+            return equal_up_to_rounding(ours, expected, trial.coarse) and decodes(SharedDecoder, model, trial)
         except torch.OutOfMemoryError:
             raise
         except Exception:  # a model may have no decoder below a linear head, or layers that read other masks

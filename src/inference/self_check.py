@@ -52,7 +52,7 @@ class Trial:
 
     def agrees(self, logps: Tensor) -> bool:
         """Whether log-probabilities, (B, 2), equal those of rows by themselves up to rounding."""
-        return same(logps, self.logps, self.coarse)
+        return equal_up_to_rounding(logps, self.logps, self.coarse)
 
     def require(self, model: PreTrainedModel, plain_logps: Callable[[], Tensor]) -> None:
         """Refuses a model whose padded rows are scored differently from rows by themselves.
@@ -81,7 +81,7 @@ class Trial:
             )
 
 
-def same(ours: Tensor, expected: Tensor, coarse: bool) -> bool:
+def equal_up_to_rounding(ours: Tensor, expected: Tensor, coarse: bool) -> bool:
     """Whether two tensors of log-probabilities are equal up to rounding."""
     return torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3)
 
@@ -135,7 +135,8 @@ def _lengths(model: PreTrainedModel, window: int | None) -> list[tuple[int, tupl
     """The lengths to try, within the model's limits, beyond its window, and on both sides of its length switch."""
     limit, switch = position_limit(model), length_switch(model.config)
     found = [*LENGTHS]
-    found += [(edge + 3, BEYOND) for edge in (window, switch and switch.tokens) if edge is not None]
+    edges = [window, switch.tokens if switch else None]
+    found += [(edge + 3, BEYOND) for edge in edges if edge is not None]
 
     def possible(prompt: int, new: int) -> bool:
         if prompt + new > min(limit or MOST_TOKENS, MOST_TOKENS):

@@ -29,10 +29,10 @@ def note(window: Any) -> None:
         asked.append(window)
 
 
-def recording_mask(*args: Any, local_size: int | None = None, **kwargs: Any) -> Tensor | None:
+def recording_mask(*, local_size: int | None = None, **kwargs: Any) -> Tensor | None:
     """The mask function of `src.inference.shared_attention`: torch's, which notes the window that it is given."""
     note(local_size)
-    mask: Tensor | None = sdpa_mask(*args, local_size=local_size, **kwargs)
+    mask: Tensor | None = sdpa_mask(local_size=local_size, **kwargs)
     return mask
 
 

@@ -64,5 +64,5 @@ def _same_half(one: Tensor, other: Tensor) -> bool:
     """Whether the first halves of two inputs are the same up to rounding."""
     if one.shape != other.shape or one.shape[:-1].numel() % 2:
         return False
-    halves = (tensor.reshape(2, -1, tensor.shape[-1])[0].float() for tensor in (one, other))
-    return torch.allclose(*halves, rtol=1e-2, atol=1e-2 * one.float().abs().max().item())
+    first, second = (tensor.reshape(2, -1, tensor.shape[-1])[0].float() for tensor in (one, other))
+    return torch.allclose(first, second, rtol=1e-2, atol=1e-2 * one.float().abs().max().item())

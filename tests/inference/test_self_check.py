@@ -7,7 +7,7 @@ from transformers import BertConfig, BertLMHeadModel
 from src.inference.plain_decoding import PlainDecoder
 from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for
-from src.inference.self_check import decoded_logps, same, trial_of
+from src.inference.self_check import decoded_logps, equal_up_to_rounding, trial_of
 from src.runtime.errors import RunError
 from tests.shrunk import WINDOW, tiny
 from tests.tiny import keys, tiny_gpt2, tiny_model
@@ -94,4 +94,4 @@ def test_a_model_whose_padding_matters_is_refused() -> None:
 
 def test_rounding_of_16_bits_is_no_difference() -> None:
     ours, expected = torch.tensor([[-20.5]]), torch.tensor([[-20.0]])
-    assert same(ours, expected, coarse=True) and not same(ours, expected, coarse=False)
+    assert equal_up_to_rounding(ours, expected, coarse=True) and not equal_up_to_rounding(ours, expected, coarse=False)
