@@ -78,9 +78,11 @@ ROTARY = {**MLA, "head_dim": 8}
 OWN: dict[str, dict[str, Any]] = {
     "axk1": ROTARY,
     "axk2": MLA,
+    "bailing_hybrid": MLA,
+    "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "codegen": {"n_head": 4, "n_embd": 64},
     "dbrx": {
-        "attn_config": {"kv_n_heads": 1, "rope_theta": 10000.0},
+        "attn_config": {"kv_n_heads": 1, "rope_theta": 10000.0, "clip_qkv": 8.0},
         "ffn_config": {"ffn_hidden_size": 48, "moe_num_experts": 4, "moe_top_k": 2},
     },
     "deepseek_v2": {**ROTARY, "num_experts_per_tok": 2},
@@ -96,6 +98,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
+    "kimi_linear": MLA,
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2, "num_dense_layers": 1},
     "longcat_flash": ROTARY,
     "mamba2": {"num_heads": 4, "head_dim": 16},
@@ -158,7 +161,7 @@ def _small(config: PreTrainedConfig, depth: int) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in vars(config).items():
         if isinstance(value, PreTrainedConfig):
-            values[key] = type(value)(**_small(value, depth))
+            values[key] = type(value)(**_small(value, depth) | OWN.get(value.model_type, {}))
         elif key in IDS and isinstance(value, int | list):
             values[key] = IDS[key]
         elif key == "is_decoder":
@@ -176,7 +179,10 @@ def tiny(name: str, **changes: Any) -> PreTrainedModel:
     Raises:
         ValueError: if none can be made; with the last reason.
     """
-    kinds = set(_layer_types(families()[name]()))
+    try:
+        kinds = set(_layer_types(families()[name]()))
+    except Exception as error:
+        raise ValueError(" ".join(str(error).split())[:150]) from error
     reason = "no depth has every kind of layer"
     for config in _candidates(name, changes):
         if isinstance(config, str):

@@ -43,17 +43,21 @@ def plain_decoder(model: PreTrainedModel) -> MakeDecoder:
 
 def _is_usual(model: PreTrainedModel) -> bool:
     """Whether a model that nobody has tried takes positions and keeps keys and values alone, as most models do."""
+    tables = (module for name, module in model.named_modules() if is_position_table(name, module))
+    return (
+        _keeps_keys_and_values_alone(model)
+        and "position_ids" in inspect.signature(model.forward).parameters
+        and not any(table.padding_idx is not None for table in tables)
+    )
+
+
+def _keeps_keys_and_values_alone(model: PreTrainedModel) -> bool:
+    """Whether the rows of a model's cache can be copied and removed; states of other kinds would stay as they are."""
     try:
         layers = DynamicCache(config=model.config).layers
     except Exception:  # of a configuration that has layers of other kinds
         return False
-    usual = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
-    tables = (module for name, module in model.named_modules() if is_position_table(name, module))
-    return (
-        usual
-        and "position_ids" in inspect.signature(model.forward).parameters
-        and not any(table.padding_idx is not None for table in tables)
-    )
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
 def choose(model: PreTrainedModel, trial: Trial) -> MakeDecoder:
@@ -66,7 +70,9 @@ def choose(model: PreTrainedModel, trial: Trial) -> MakeDecoder:
     Raises:
         RunError: if none agrees.
     """
-    makes: tuple[MakeDecoder, ...] = (PlainDecoder, UnpaddedDecoder, UNCACHED)
+    makes: tuple[MakeDecoder, ...] = (UnpaddedDecoder, UNCACHED)
+    if _keeps_keys_and_values_alone(model):
+        makes = (PlainDecoder, *makes)
     chosen = next((make for make in makes if decodes(make, model, trial)), None)
     if chosen is None:
         raise RunError(

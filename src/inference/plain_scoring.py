@@ -5,14 +5,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.row_layout import Layout
-from src.models.context import rope_switch
+from src.models.context import length_switch
 
 
 def plain_states(model: PreTrainedModel, layout: Layout, members: int) -> Tensor:
     """The model's own logits at the tokens that predict the responses; models may transform those of their head.
 
-    Models count positions by themselves here: some do not begin at 0. Rows on different sides of a rotary switch are
-    computed apart, so that none gets the frequencies of another.
+    Models count positions by themselves here: some do not begin at 0. Rows on different sides of a length switch are
+    computed apart, so that none gets the rotary frequencies of another.
 
     Args:
         model: the language model.
@@ -26,7 +26,7 @@ def plain_states(model: PreTrainedModel, layout: Layout, members: int) -> Tensor
         RunError: if a row is longer than what is computed alike in every batch (`src.models.context`).
     """
     lengths = layout.mask.sum(1).tolist()
-    switch = rope_switch(model.config)
+    switch = length_switch(model.config)
     beyond = [switch is not None and switch.beyond(length) for length in lengths]
     L, parts, order = layout.ids.shape[1], [], []
     for side in sorted(set(beyond)):

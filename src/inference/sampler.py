@@ -13,7 +13,7 @@ from src.inference.plain_choice import plain_decoder
 from src.inference.scorer import ignore
 from src.inference.shared_decoding import SharedDecoder
 from src.inference.uniforms import uniforms
-from src.models.context import rope_switch
+from src.models.context import length_switch
 from src.models.sharding import idle, is_sharded
 from src.records import Ids
 from src.runtime import processes, signals
@@ -97,13 +97,13 @@ class Sampler:
         return responses
 
     def _batches(self, model: PreTrainedModel, prompts: Sequence[Ids], size: int) -> list[list[int]]:
-        """Indices of the prompts of each batch, the longest first; no batch has rows on both sides of a rotary switch.
+        """Indices of the prompts of each batch, the longest first; no batch has rows on both sides of a length switch.
 
         Raises:
             RunError: if the switch would lie within a response.
         """
         switch, order = (
-            rope_switch(model.config),
+            length_switch(model.config),
             sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True),
         )
         sides = [

@@ -18,13 +18,15 @@ from src.inference.lm_head import Head, token_logps
 from src.inference.plain_choice import UNCACHED, choose, decodes
 from src.inference.plain_scoring import plain_states
 from src.inference.row_layout import Layout, packed_batches, packed_layout, padded_batches, plain_layout, shared_layout
-from src.inference.self_check import Trial, same, trial_of
+from src.inference.self_check import Trial, equal_up_to_rounding, trial_of
 from src.inference.shared_attention import install, uninstall
 from src.inference.shared_decoding import SharedDecoder
 from src.inference.windows import shortest_window
-from src.models.context import rope_switch
+from src.models.context import length_switch
 from src.models.decoder import decoder_of
+from src.models.lora import LoraLinear
 from src.models.sharding import idle
+from src.models.stacking import require_stackable
 from src.records import Ids
 from src.runtime import processes, signals
 from src.runtime.memory import naming
@@ -199,13 +201,14 @@ def scorer_for(model: PreTrainedModel, tokens: int, warn: Callable[[str], None])
         The scorer.
 
     Raises:
-        RunError: if plain rows give other log-probabilities than rows by themselves.
+        RunError: if plain rows give other log-probabilities than rows by themselves, or members cannot learn together.
     """
     name, plain = type(model).__name__, Scorer(tokens, longest=0)
     installed = install(model)
-    window, switch = shortest_window(model), rope_switch(model.config)
+    window, switch = shortest_window(model), length_switch(model.config)
     trial = trial_of(model, window)
     trial.require(model, lambda: plain.member_logps(model, 1, trial.prompts, trial.responses)[0])
+    require_stackable(model, max((len(m.A) for m in model.modules() if isinstance(m, LoraLinear)), default=1))
     slow = choose(model, trial) is UNCACHED
     if installed:
         longest = min(window or 2**62, switch.tokens if switch else 2**62)
@@ -228,7 +231,7 @@ def _shares(model: PreTrainedModel, shared: Scorer, plain: Scorer, trial: Trial)
         try:
             with torch.no_grad():
                 ours, expected = (scorer.logps(model, trial.prompts, trial.responses) for scorer in (shared, plain))
-            return same(ours, expected, trial.coarse) and decodes(SharedDecoder, model, trial)
+            return equal_up_to_rounding(ours, expected, trial.coarse) and decodes(SharedDecoder, model, trial)
         except torch.OutOfMemoryError:
             raise
         except Exception:  # a model may have no decoder below a linear head, or layers that read other masks

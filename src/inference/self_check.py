@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from src.inference.decoding import Decoder
-from src.models.context import position_limit, rope_switch
+from src.models.context import length_switch, position_limit
 from src.records import Ids
 from src.runtime.errors import RunError, error_summary
 
 # Tokens of a prompt, and of its two responses.
-LENGTHS = ((1, (2, 1)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
+LENGTHS = ((1, (2, 1)), (2, (1, 5)), (4, (4, 2)), (5, (4, 3)), (9, (7, 1)), (21, (2, 12)))
 BEYOND = (4, 3)
 # Rows longer than this are not tried: a window is exceeded only if it is shorter.
 MOST_TOKENS = 2100
@@ -52,7 +52,7 @@ class Trial:
 
     def agrees(self, logps: Tensor) -> bool:
         """Whether log-probabilities, (B, 2), equal those of rows by themselves up to rounding."""
-        return same(logps, self.logps, self.coarse)
+        return equal_up_to_rounding(logps, self.logps, self.coarse)
 
     def require(self, model: PreTrainedModel, plain_logps: Callable[[], Tensor]) -> None:
         """Refuses a model whose padded rows are scored differently from rows by themselves.
@@ -81,7 +81,7 @@ class Trial:
             )
 
 
-def same(ours: Tensor, expected: Tensor, coarse: bool) -> bool:
+def equal_up_to_rounding(ours: Tensor, expected: Tensor, coarse: bool) -> bool:
     """Whether two tensors of log-probabilities are equal up to rounding."""
     return torch.allclose(ours, expected, rtol=3e-2 if coarse else 1e-4, atol=0.2 if coarse else 1e-3)
 
@@ -132,17 +132,18 @@ def trial_of(model: PreTrainedModel, window: int | None) -> Trial:
 
 
 def _lengths(model: PreTrainedModel, window: int | None) -> list[tuple[int, tuple[int, int]]]:
-    """The lengths to try, within the model's limits, beyond its window, and on both sides of its rotary switch."""
-    limit, switch = position_limit(model), rope_switch(model.config)
+    """The lengths to try, within the model's limits, beyond its window, and on both sides of its length switch."""
+    limit, switch = position_limit(model), length_switch(model.config)
     found = [*LENGTHS]
-    found += [(edge + 3, BEYOND) for edge in (window, switch and switch.tokens) if edge is not None]
+    edges = [window, switch.tokens if switch else None]
+    found += [(edge + 3, BEYOND) for edge in edges if edge is not None]
 
     def possible(prompt: int, new: int) -> bool:
         if prompt + new > min(limit or MOST_TOKENS, MOST_TOKENS):
             return False
         if switch is None or prompt + new <= switch.tokens:
             return True
-        return switch.kind != "dynamic" and prompt > switch.tokens
+        return switch.kind == "longrope" and prompt > switch.tokens
 
     return [(prompt, group) for prompt, group in found if possible(prompt, max(group))]
 

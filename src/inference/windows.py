@@ -10,15 +10,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.masking_utils import sdpa_mask
 
-# Sliding windows, chunks, and numbers of tokens that a layer selects, as configurations name them.
+# Sliding windows and chunks, as configurations name them.
 NAMES = (
     "sliding_window",
     "sliding_window_size",
     "attention_chunk_size",
     "attention_window_size",
-    "keep_window_size",
     "local_attention",
-    "index_topk",
 )
 
 _asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
@@ -31,10 +29,10 @@ def note(window: Any) -> None:
         asked.append(window)
 
 
-def recording_mask(*args: Any, local_size: int | None = None, **kwargs: Any) -> Tensor | None:
+def recording_mask(*, local_size: int | None = None, **kwargs: Any) -> Tensor | None:
     """The mask function of `src.inference.shared_attention`: torch's, which notes the window that it is given."""
     note(local_size)
-    mask: Tensor | None = sdpa_mask(*args, local_size=local_size, **kwargs)
+    mask: Tensor | None = sdpa_mask(local_size=local_size, **kwargs)
     return mask
 
 

@@ -21,6 +21,7 @@ from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
 from src.models.scratch import make_base
 from src.models.spec import ModelSpec, SftSpec
+from src.models.stacking import require_stackable
 from src.models.template import Template, template_of
 from src.models.vocabulary import require_embeddings
 from src.records import Prompt, Row
@@ -56,6 +57,7 @@ class SftCache:
     device: torch.device
     report: Report
     _prompts: list[Prompt] = field(default_factory=list, init=False)
+    _members: list[int] = field(default_factory=lambda: [1], init=False)  # sizes of the ensembles asked for
 
     def policy(self, members: int) -> Policy:
         """The SFT policy with the given number of members; members that are missing in the cache are made.
@@ -66,6 +68,7 @@ class SftCache:
             RunError: if there is nothing to train on, or the model cannot read texts as long as the limits allow.
             OutOfMemory: if the model does not fit on the device.
         """
+        self._members.append(members)
         base = processes.from_main(self.base)
         local = processes.local_indices([1] * members)
         parts = processes.run_everywhere(lambda: {member: self.member(member, base) for member in local})
@@ -141,6 +144,7 @@ class SftCache:
         prompts = self._training_prompts(template_of(policy, self.spec.template))
         with self.report.stage(f"{title}: {spec.steps} steps of {spec.batch_size} rows", spec.steps) as tick:
             scorer = scorer_for(policy.model, self.spec.tokens, self.report.warn)
+            require_stackable(policy.model, max(self._members))  # a member learns alone here, but not in a run
             loss = finetune(policy, prompts, spec, member, scorer, lambda loss: tick(note=f"loss {loss:.3f}"))
         policy.save(folder)
         return {"what": title, "loss": loss, "rows": len(prompts), "seconds": time.perf_counter() - started}

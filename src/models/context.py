@@ -1,4 +1,4 @@
-"""How many tokens a model reads, and the length at which its rotary embeddings change."""
+"""How many tokens a model reads, and the length beyond which the batch matters."""
 
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -12,31 +12,45 @@ from src.runtime.errors import RunError
 LIMITS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_sequence_length")
 
 
+# Numbers of tokens that layers select among all of a row, as configurations name them.
+SELECTIONS = ("index_topk", "keep_window_size", "indexer_budget")
+
+WHY = {
+    "longrope": "its rotary embeddings (rope_type=longrope) change at {tokens} tokens with the longest row of a batch, "
+    "so a response that crosses this length would be sampled and scored differently",
+    "dynamic": "its rotary embeddings (rope_type=dynamic) depend, beyond {tokens} tokens, on the rows computed before",
+    "selection": "its layers attend to {tokens} selected tokens of a longer row, and the batch decides between tokens "
+    "of equal score",
+}
+
+
 @dataclass(frozen=True)
-class RopeSwitch:
-    """Rotary embeddings whose frequencies depend on the longest row of the batch.
+class LengthSwitch:
+    """A length beyond which what a model says about a row depends on the batch.
 
     Args:
-        kind: "longrope" has two sets of frequencies, one for batches within `tokens` and one for longer batches;
-            "dynamic" changes them with every length beyond `tokens`, and keeps them for the batches that follow.
-        tokens: the length of the rows that the model was first trained on.
+        kind: "longrope": rotary embeddings have two sets of frequencies, one for batches whose longest row is within
+            `tokens` and one for the others; "dynamic": they change with every length beyond `tokens`, and stay for the
+            batches that follow; "selection": layers attend to the `tokens` best tokens of a row.
+        tokens: the length.
     """
 
     kind: str
     tokens: int
 
+    @property
+    def why(self) -> str:
+        """What happens beyond this length."""
+        return WHY[self.kind].format(tokens=self.tokens)
+
     def beyond(self, length: int) -> bool:
-        """Whether a row of so many tokens is computed with the frequencies of long rows.
+        """Whether a row of so many tokens is beyond the switch.
 
         Raises:
-            RunError: if frequencies beyond the switch depend on the rows computed before ("dynamic").
+            RunError: if it is, and its numbers would depend on other rows even among rows beyond.
         """
-        if length > self.tokens and self.kind == "dynamic":
-            raise RunError(
-                f"a row of {length} tokens: the model's rotary embeddings (rope_type=dynamic) depend on the rows "
-                f"computed before for more than {self.tokens} tokens; expected at most {self.tokens}: lower "
-                "task.max_prompt_tokens or task.max_new_tokens"
-            )
+        if length > self.tokens and self.kind != "longrope":
+            raise RunError(f"a row of {length} tokens: {self._refusal}")
         return length > self.tokens
 
     def beyond_while_sampling(self, prompt: int, new: int) -> bool:
@@ -47,25 +61,26 @@ class RopeSwitch:
             new: the most tokens sampled; the last of them is not read by the model.
 
         Raises:
-            RunError: also if the frequencies would change within the response: it would be sampled with other
-                log-probabilities than those with which it is scored.
+            RunError: also if the switch would lie within the response.
         """
         last = self.beyond(prompt + new - 1)
         if last != self.beyond(prompt):
-            raise RunError(
-                f"a prompt of {prompt} tokens and a response of up to {new}: the model's rotary embeddings "
-                f"(rope_type={self.kind}) change at {self.tokens} tokens, so the response would be sampled and scored "
-                f"differently; expected at most {self.tokens} tokens together, or a longer prompt: lower "
-                "task.max_prompt_tokens or task.max_new_tokens"
-            )
+            raise RunError(f"a prompt of {prompt} tokens and a response of up to {new}: {self._refusal}")
         return last
 
+    @property
+    def _refusal(self) -> str:
+        return (
+            f"the model cannot be used for it: {self.why}; expected at most {self.tokens} tokens together: lower "
+            "task.max_prompt_tokens or task.max_new_tokens"
+        )
 
-def rope_switch(config: PreTrainedConfig) -> RopeSwitch | None:
-    """Where a model's rotary embeddings change with the length of the batch; None if they do not.
+
+def length_switch(config: PreTrainedConfig) -> LengthSwitch | None:
+    """Where what a model says about a row begins to depend on the batch; None if it never does.
 
     Args:
-        config: of the model. Layers of several types may have rotary embeddings of their own; the shortest switch
+        config: of the model. Layers of several types may have rotary embeddings of their own; the shortest length
             counts.
     """
     text: Any = config.get_text_config(decoder=True)
@@ -78,7 +93,11 @@ def rope_switch(config: PreTrainedConfig) -> RopeSwitch | None:
                 text, "original_max_position_embeddings", None
             )
             found.append((tokens or text.max_position_embeddings, "longrope" if kind == "longrope" else "dynamic"))
-    return RopeSwitch(min(found)[1], min(found)[0]) if found else None
+    selected = [getattr(text, name, None) for name in SELECTIONS]
+    blocks, size = getattr(text, "index_topk_blocks", None), getattr(text, "index_block_size", None)
+    selected.append(blocks * size if isinstance(blocks, int) and isinstance(size, int) else None)
+    found += [(tokens, "selection") for tokens in selected if isinstance(tokens, int) and tokens > 0]
+    return LengthSwitch(min(found)[1], min(found)[0]) if found else None
 
 
 def position_limit(model: PreTrainedModel) -> int | None:
@@ -117,12 +136,9 @@ def require_room(model: PreTrainedModel, path: str, prompt: int, new: int) -> No
     Raises:
         RunError: with the limit and the keys to lower.
     """
-    longest, limit, switch = prompt + new, position_limit(model), rope_switch(model.config)
+    longest, limit, switch = prompt + new, position_limit(model), length_switch(model.config)
     given = f"task.max_prompt_tokens={prompt} and task.max_new_tokens={new} make {longest} tokens, and the model {path}"
     if limit is not None and longest > limit:
         raise RunError(f"{given} reads at most {limit}; lower them")
     if switch is not None and longest > switch.tokens:
-        raise RunError(
-            f"{given} has rotary embeddings that change at {switch.tokens} (rope_type={switch.kind}): a response that "
-            f"crosses this length is sampled and scored differently; lower them to {switch.tokens} together"
-        )
+        raise RunError(f"{given} takes at most {switch.tokens}: {switch.why}; lower them to {switch.tokens} together")

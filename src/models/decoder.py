@@ -1,6 +1,6 @@
 """The decoder of a language model: what turns token ids into hidden states, without the head."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -18,8 +18,6 @@ def decoder_of(model: "PreTrainedModel") -> "PreTrainedModel":
     Returns:
         A module whose output has `last_hidden_state`; the model itself if it has no such module.
     """
-    below: PreTrainedModel = model.base_model
-    if below is not model:
-        return below
-    found: PreTrainedModel = getattr(model, "model", model)
+    below: Any = model.base_model
+    found: PreTrainedModel = below if below is not model else getattr(model, "model", model)
     return found

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from src.models.peft_experts import taken_for_experts
+from src.models.lora_targets import layers_to_adapt
 from src.models.sharding import here, own_part
 from src.models.spec import LoraSpec
 from src.runtime.errors import RunError
@@ -32,6 +32,7 @@ class LoraLinear(nn.Module):
         A: (N, r, in).
         B: (N, out, r).
         scale: factor of the update B A, alpha / r.
+        reads: how often `weight` was asked for.
         active: whether the adapters contribute. If so, a batch holds N equal parts, the first for member 0 and so on.
     """
 
@@ -45,6 +46,7 @@ class LoraLinear(nn.Module):
         self.scale = spec.alpha / spec.rank
         self.dropout = nn.Dropout(spec.dropout)
         self.active = False
+        self.reads = 0
 
     # Some layers are read, not called: Mamba multiplies by the weight itself, others ask for dimensions or the dtype.
 
@@ -55,6 +57,7 @@ class LoraLinear(nn.Module):
         Raises:
             RunError: if several members are active, which have different weights.
         """
+        self.reads += 1
         if not self.active:
             return self.base.weight
         if len(self.A) > 1:
@@ -134,29 +137,9 @@ def attach(model: PreTrainedModel, members: int, spec: LoraSpec) -> dict[str, Lo
         RunError: if the model lacks a target, or PEFT could not load an adapter on it.
     """
     model.requires_grad_(False)
-    head = model.get_output_embeddings()
-    # A subclass with a forward pass of its own, such as a router or a layer of quantized weights, is no W x + b.
-    linear = {
-        name: layer
-        for name, layer in model.named_modules()
-        if type(layer).forward in (nn.Linear.forward, Conv1D.forward) and layer is not head
-    }
-    named = {name.rsplit(".", 1)[-1] for name in linear}
-    kinds = named - taken_for_experts(model, named)
-    wanted = kinds if spec.targets == "all-linear" else set(spec.targets)
-    if of_experts := wanted & (named - kinds):
-        raise RunError(
-            f"model.lora.targets: PEFT takes {sorted(of_experts)} for the experts of this model and would not load "
-            f"adapters on linear layers of that name; expected names among {sorted(kinds)}"
-        )
-    if not wanted or wanted - kinds:
-        raise RunError(
-            f"model.lora.targets: no linear layer is called {sorted(wanted - kinds)}; there are {sorted(kinds)}"
-        )
     layers = {}
-    for name, layer in linear.items():
+    for name, layer in layers_to_adapt(model, spec.targets).items():
         parent, _, child = name.rpartition(".")
-        if child in wanted:
-            layers[name] = LoraLinear(layer, members, spec)
-            setattr(model.get_submodule(parent), child, layers[name])
+        layers[name] = LoraLinear(layer, members, spec)
+        setattr(model.get_submodule(parent), child, layers[name])
     return layers

@@ -32,7 +32,8 @@ def load_with_sound_pad(cls: Any, path: str, dtype: torch.dtype, **arguments: An
         loaded = cls.from_pretrained(path, dtype=dtype, trust_remote_code=False, config=config, **arguments)
     model: PreTrainedModel = loaded[0] if isinstance(loaded, tuple) else loaded
     if _forget(model.config):
-        model.get_input_embeddings().padding_idx = None
+        embeddings: Any = model.get_input_embeddings()
+        embeddings.padding_idx = None
     return loaded
 
 

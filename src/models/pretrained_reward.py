@@ -1,6 +1,7 @@
 """Loading reward models from a folder or the hub, and new ones with a fresh head on a pretrained model."""
 
 from contextlib import suppress
+from typing import Any
 
 import torch
 import transformers
@@ -74,7 +75,8 @@ def new_reward_model(path: str, device: torch.device, seed: int) -> tuple[PreTra
         torch.manual_seed(seed)
         tokenizer, model, _ = _from_pretrained(path, torch.float32, num_labels=1)
     _require_embeddings(tokenizer, model, path)
-    rows = model.get_input_embeddings().weight.shape[0]
+    embeddings: Any = model.get_input_embeddings()
+    rows = embeddings.weight.shape[0]
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         if tokenizer.eos_token_id is None:
             raise RunError(f"the tokenizer of {path} has no padding and no end-of-sequence token; set pad_token in it")

@@ -1,6 +1,7 @@
 """Tokens of a tokenizer that its model has no embedding for."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -22,7 +23,8 @@ def require_embeddings(
     Raises:
         RunError: with some of the tokens, and what to do.
     """
-    rows = model.get_input_embeddings().weight.shape[0]
+    embeddings: Any = model.get_input_embeddings()
+    rows = embeddings.weight.shape[0]
     special = {*tokenizer.all_special_ids}
     special |= {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     harmless = special - set(produced)

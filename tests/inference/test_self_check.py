@@ -5,11 +5,12 @@ import torch
 from transformers import BertConfig, BertLMHeadModel
 
 from src.inference.plain_decoding import PlainDecoder
+from src.inference.sampler import Sampler
 from src.inference.scorer import Scorer, scorer_for
-from src.inference.self_check import decoded_logps, same, trial_of
+from src.inference.self_check import decoded_logps, equal_up_to_rounding, trial_of
 from src.runtime.errors import RunError
 from tests.shrunk import WINDOW, tiny
-from tests.tiny import tiny_gpt2, tiny_model
+from tests.tiny import keys, tiny_gpt2, tiny_model
 
 ENCODER = {
     "vocab_size": 50, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -32,7 +33,7 @@ def test_rows_exceed_the_window_and_stay_within_the_models_positions() -> None:
     assert max(len(prompt) for prompt in trial_of(tiny_model(), 40).prompts) > 40 > longest
     assert max(len(prompt) for prompt in trial_of(tiny_model(), 62).prompts) == longest
     within = trial_of(tiny_model(), 40).within(WINDOW)
-    assert [len(prompt) for prompt in within.prompts] == [1] and within.logps.shape == (1, 2)
+    assert [len(prompt) for prompt in within.prompts] == [1, 2] and within.logps.shape == (2, 2)
 
 
 def test_a_bidirectional_encoder_is_refused() -> None:
@@ -43,11 +44,17 @@ def test_a_bidirectional_encoder_is_refused() -> None:
     assert scorer_for(decoder, 100, lambda _: None).longest == 0
 
 
-def test_a_selection_among_all_tokens_of_a_row_is_refused_though_short_rows_are_causal() -> None:
+def test_a_selection_among_all_tokens_of_a_row_is_refused_beyond_what_it_keeps() -> None:
     """Doge keeps the best tokens of a row: later tokens displace earlier ones once there are more than it keeps."""
-    model = tiny("doge", keep_window_size=40)
-    with pytest.raises(RunError, match="a row of 47 tokens depends on the tokens that follow"):
-        scorer_for(model, 100, pytest.fail)
+    model = tiny("doge", keep_window_size=24)
+    scorer, row = scorer_for(model, 100, lambda _: None), tuple(range(10, 30))
+    assert max(len(prompt) for prompt in trial_of(model, None).prompts) <= 22
+    scorer.all_logps(model, [row], [[(4, 4)]])
+    with pytest.raises(RunError, match="a row of 25 tokens: .* attend to 24 selected tokens"):
+        scorer.all_logps(model, [row], [[(4,) * 6]])
+    sampler = Sampler(1.0, 0, 1.0, max_new_tokens=6, rows=4, longest=scorer.longest)
+    with pytest.raises(RunError, match="a row of 25 tokens"):
+        sampler.sample(model, [row], keys(1, 1), {1})
 
 
 def test_a_model_that_computes_nothing_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,4 +94,4 @@ def test_a_model_whose_padding_matters_is_refused() -> None:
 
 def test_rounding_of_16_bits_is_no_difference() -> None:
     ours, expected = torch.tensor([[-20.5]]), torch.tensor([[-20.0]])
-    assert same(ours, expected, coarse=True) and not same(ours, expected, coarse=False)
+    assert equal_up_to_rounding(ours, expected, coarse=True) and not equal_up_to_rounding(ours, expected, coarse=False)

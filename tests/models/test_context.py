@@ -14,7 +14,7 @@ from transformers import (
 )
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from src.models.context import RopeSwitch, position_limit, require_room, rope_switch
+from src.models.context import LengthSwitch, length_switch, position_limit, require_room
 from src.runtime.errors import RunError
 from tests.shrunk import tiny
 from tests.tiny import tiny_gpt2, tiny_model
@@ -65,7 +65,7 @@ def test_every_kind_of_rotary_embeddings_is_known_to_switch_or_not(kind: str) ->
     given = LONGROPE | {"rope_type": kind, "original_max_position_embeddings": 16, "factor": 4.0}
     config = LlamaConfig(hidden_size=32, num_attention_heads=2, max_position_embeddings=64)
     config.rope_parameters = given
-    switch = rope_switch(config)
+    switch = length_switch(config)
     assert (switch and switch.kind) == (kind if kind in ("dynamic", "longrope") else None)
     assert switch is None or switch.tokens == 16
 
@@ -75,28 +75,43 @@ def test_a_switch_of_one_type_of_layers_counts_and_a_missing_length_is_the_model
     config = Gemma3Config()
     config.text_config.rope_parameters = text["rope_parameters"]
     config.text_config.max_position_embeddings = 40
-    assert rope_switch(config) == RopeSwitch("dynamic", 40)
-    assert rope_switch(LlamaConfig()) is None
+    assert length_switch(config) == LengthSwitch("dynamic", 40)
+    assert length_switch(LlamaConfig()) is None
 
 
 def test_a_task_beyond_the_switch_is_refused() -> None:
     model = tiny_model()
     model.config.rope_parameters = LONGROPE | {"original_max_position_embeddings": 32}
     require_room(model, "DIR", 20, 12)
-    with pytest.raises(RunError, match=r"make 33 tokens, .* change at 32 \(rope_type=longrope\).*; lower them to 32"):
+    with pytest.raises(
+        RunError, match=r"make 33 tokens, .* takes at most 32: .*rope_type=longrope.*; lower them to 32"
+    ):
         require_room(model, "DIR", 20, 13)
 
 
 def test_a_response_does_not_cross_the_switch() -> None:
-    switch = RopeSwitch("longrope", 32)
+    switch = LengthSwitch("longrope", 32)
     assert not switch.beyond_while_sampling(20, 13)  # the last token is not read
     assert switch.beyond_while_sampling(33, 8)
-    with pytest.raises(RunError, match="sampled and scored differently"):
+    with pytest.raises(
+        RunError, match="a prompt of 20 tokens and a response of up to 14: .*sampled and scored differently"
+    ):
         switch.beyond_while_sampling(20, 14)
 
 
 def test_frequencies_that_depend_on_earlier_rows_are_refused() -> None:
-    switch = RopeSwitch("dynamic", 32)
+    switch = LengthSwitch("dynamic", 32)
     assert not switch.beyond(32)
     with pytest.raises(RunError, match="a row of 33 tokens: .*rope_type=dynamic.* expected at most 32"):
         switch.beyond(33)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"), [("doge", 8), ("deepseek_v32", 8), ("minimax_m3_vl_text", 32), ("qwen4_exp_text", 8)]
+)
+def test_a_selection_of_tokens_is_a_limit(name: str, tokens: int) -> None:
+    model = tiny(name)
+    assert length_switch(model.config) == LengthSwitch("selection", tokens)
+    require_room(model, "DIR", tokens - 2, 2)
+    with pytest.raises(RunError, match=f"takes at most {tokens}: its layers attend to {tokens} selected tokens"):
+        require_room(model, "DIR", tokens - 2, 3)
