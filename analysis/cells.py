@@ -10,6 +10,7 @@ import numpy as np
 from analysis.methods import Method, method_of, overrides_of, varying
 from analysis.names import task_order
 from analysis.runs import Run
+from analysis.typed_overrides import other_overrides
 
 # The defaults of conf/train.yaml, which a suggested command leaves out.
 DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded"}
@@ -163,6 +164,10 @@ def _overrides(task: str, loss: str, method: Method, grid: Grid) -> list[str]:
     example = min(alike, key=lambda pair: (pair[0].task != task, pair[0].loss != loss))[1]
     settings = overrides_of(example) if alike[0][0].method == method else _of_method(method)
     other = [f"{key}={example.row[key]}" for key, usual in DEFAULTS.items() if example.row[key] != usual]
+    seeds = {run.row["seed"] for run in grid.values()}
+    tied = len(seeds) > 1 and all(run.settings.get("model.sft.seed") == run.row["seed"] for run in grid.values())
+    same_loss, same_task = example.row["loss"] == loss, example.row["task"] == task
+    other += other_overrides(example.settings, same_loss, same_task, tied)
     return [f"task={task}", f"loss={loss}", *settings, *other]
 
 

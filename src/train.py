@@ -21,7 +21,7 @@ from src.cli.conf import CONF, plain_config
 from src.cli.help import help_text
 from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
-from src.cli.submitted_jobs import install
+from src.cli.submitted_jobs import watch_submitted_jobs
 from src.loggers.base import Untracked
 from src.models import sharding
 from src.run_folder.identity import build_folder, config_yaml
@@ -132,7 +132,7 @@ def main() -> None:
                 return
             sys.argv[1:] = arguments
             if multirun:
-                install()
+                watch_submitted_jobs()
             job()
     except RunError as error:  # the processes did not come together
         sys.exit(f"error: {error}")

@@ -121,7 +121,8 @@ class QueuedJobs:
                 time.sleep(LOOK)
         else:
             for job in jobs:
-                job.cancel()
+                # Passed on to the run; submitit's own cancel ends its controller in a traceback.
+                job._process.terminate()
             while time.monotonic() < end and not all(job.done() for job in jobs):
                 time.sleep(LOOK)
 

@@ -1,8 +1,9 @@
 """Jobs of a multirun that submitit hands to Slurm, or to processes of this machine: submitted, watched, and ended.
 
 Hydra's plugin submits the jobs and waits for the first result; the jobs' ids, their logs and all but one error stay
-hidden, a job that fails counts as completed, and jobs go on when the launching process is stopped. `install` puts
-`launch` in the place of the plugin's method. (Hydra takes launchers from installed plugins only.)
+hidden, a job that fails counts as completed, and jobs go on when the launching process is stopped.
+`watch_submitted_jobs` puts `launch` in the place of the plugin's method. (Hydra takes launchers from installed plugins
+only.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from src.runtime import slurm
 START = 60
 
 
-def install() -> None:
+def watch_submitted_jobs() -> None:
     """Lets the submitit launchers, where they are installed, submit and watch jobs as described above."""
     try:
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher

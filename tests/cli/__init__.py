@@ -7,6 +7,7 @@ comments: test_help.py
 conf: test_conf.py
 hints: test_compose.py
 overrides: test_compose.py, reliability/test_fuzz.py
+queued_jobs: test_submitted_jobs.py
 read_config: test_conf.py, reliability/test_fuzz.py
 read_fields: test_compose.py, reliability/test_fuzz.py
 saved_settings: after_training/test_evaluate_request.py

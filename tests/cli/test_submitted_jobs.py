@@ -178,7 +178,7 @@ def test_failed_jobs_are_named_and_the_others_finish(tmp_path: Path, cache: Path
 
 @pytest.mark.nightly
 def test_jobs_end_with_the_process_that_launched_them(tmp_path: Path, cache: Path) -> None:
-    process = started(tmp_path, cache, "T=4000", "checkpoint_every=4000", "seed=0,1")
+    process = started(tmp_path, cache, "F=T", "T=4000", "checkpoint_every=4000", "seed=0,1")
     end = time.monotonic() + 300
     while len(list(tmp_path.glob("outputs/*/metrics.jsonl"))) < 2:
         assert time.monotonic() < end and process.poll() is None

@@ -20,11 +20,14 @@ pids=()
 finish() {
     squeue --noheader --format=%i 2>/dev/null | xargs --no-run-if-empty scancel 2>/dev/null
     sleep 2
+    # What a job started lives below $work, the daemons do too.
+    pgrep -f "$work" | grep -vx $$ | xargs --no-run-if-empty kill -KILL 2>/dev/null
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
     wait 2>/dev/null
     if [ "$failures" -eq 0 ] && [ -z "${KEEP:-}" ]; then rm -rf "$work"; else echo "kept: $work"; fi
 }
 trap finish EXIT
+trap 'exit 143' TERM INT
 
 cluster() {
     local user host ports
@@ -238,9 +241,9 @@ check_batch() { # The batch script of docs/cluster.md, with a smaller run.
 }
 
 check_limit() { # A time limit: a checkpoint, back in the queue, and the bits of an undisturbed run.
-    train T=2500 F=1 checkpoint_every=100000 hydra.run.dir=alone
+    train T="${LIMIT_STEPS:-1200}" F=1 batch_size=1 checkpoint_every=100000 hydra.run.dir=alone
     cp out alone.out
-    train T=2500 F=1 checkpoint_every=100000 -m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=2 \
+    train T="${LIMIT_STEPS:-1200}" F=1 batch_size=1 checkpoint_every=100000 -m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=2 \
         hydra.launcher.signal_delay_s=60 &
     # A job that is queued again waits two minutes; here it does not.
     while kill -0 $! 2>/dev/null; do
