@@ -53,7 +53,7 @@ def _usual(choices: tuple[tuple[str, str], ...]) -> tuple[dict[str, str], dict[s
     main = _read(CONF / "train.yaml")
     entries = [entry for entry in main.pop("defaults") if isinstance(entry, dict)]
     by_default = {key: value for entry in entries for key, value in entry.items() if isinstance(value, str)}
-    tree = OmegaConf.create(main)
+    tree: Any = OmegaConf.create(main)
     # In the order of the file: data come after the task, whose lengths they may set.
     order = list(by_default)
     for group, option in sorted(choices, key=lambda one: order.index(one[0]) if one[0] in order else len(order)):
