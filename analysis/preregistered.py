@@ -51,8 +51,8 @@ class Question:
 
 
 QUESTIONS = (
-    Question("Q1", "a second round of collection helps", Contrast(BPO_2, OFFLINE_METHOD, "primary"), not_worse=False),
-    Question("Q2", "F=2 close to the behavior policy is not worse than on-policy",
+    Question("Q1", "a second round helps", Contrast(BPO_2, OFFLINE_METHOD, "primary"), not_worse=False),
+    Question("Q2", "F=2 is not worse than on-policy",
              Contrast(BPO_2, ON_POLICY, "primary"), not_worse=True),
 )  # fmt: skip
 
@@ -77,11 +77,13 @@ class Finding:
     @property
     def verdict(self) -> str:
         """What the tests say of the claim."""
-        wide = self.points.interval()
+        wide, differs = self.points.interval(), self.holm < ALPHA
         if self.question.not_worse and self.points.is_not_worse(MARGIN):
-            return f"holds: a loss of {MARGIN:g} points is rejected (p {_p(self.points.p_not_below(-MARGIN))})"
-        if self.holm < ALPHA:
-            return "holds" if self.points.mean > 0 else "the opposite"
+            lower = "; it is lower all the same" if differs and self.points.mean < 0 else ""
+            return f"holds: a loss of {MARGIN:g} points is rejected (p {_p(self.points.p_not_below(-MARGIN))}){lower}"
+        if differs:
+            small = f", by less than {MARGIN:g} points" if self.points.is_equivalent(MARGIN) else ""
+            return ("holds" if self.points.mean > 0 else "the opposite") + small
         if self.points.is_equivalent(MARGIN):
             return f"no effect of {MARGIN:g} points or more, either way"
         return f"not shown; effects outside {_signed(wide.low)} to {_signed(wide.high)} are ruled out"

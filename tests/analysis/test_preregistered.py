@@ -74,6 +74,22 @@ def test_what_is_said_of_each_claim(runs: Path) -> None:
     assert helpful_2.points.mean == pytest.approx(-4.625) and helpful_2.verdict == "the opposite"
 
 
+@pytest.mark.parametrize(
+    ("number", "mean", "said"),
+    [
+        (0, 0.9, "holds, by less than 2 points"),
+        (0, -0.9, "the opposite, by less than 2 points"),
+        (2, -0.8, "holds: a loss of 2 points is rejected (p < 0.001); it is lower all the same"),
+        (2, 0.8, "holds: a loss of 2 points is rejected (p < 0.001)"),
+        (2, -2.0, "the opposite"),
+    ],
+)
+def test_a_clear_and_small_effect_is_both(runs: Path, number: int, mean: float, said: str) -> None:
+    first = findings(primary_runs([runs]))[number]
+    clear = type(first)(first.question, first.pair, Estimate(mean, 0.1, 23), 0.001, 0.0, 0.0)
+    assert clear.verdict == said
+
+
 def test_an_effect_that_is_not_seen_is_bounded(runs: Path) -> None:
     first = findings(primary_runs([runs]))[0]
     unclear = type(first)(first.question, first.pair, Estimate(1.0, 1.5, 3), 1.0, 0.0, 0.0)
@@ -85,7 +101,7 @@ def test_the_report(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(runs)])
     printed = capsys.readouterr().out
     assert printed == report(primary_runs([runs])) + "\n"
-    assert "| Q1: a second round of collection helps | TL;DR | +8.2 | +4.9 [+4.1, +5.6] |" in printed
+    assert "| Q1: a second round helps | TL;DR | +8.2 | +4.9 [+4.1, +5.6] |" in printed
     assert "| TL;DR | SFT | 46.0 (0.0) | 23.0 |" in printed
     assert "| TL;DR | BPO F=2: `F=2 reference=behavior` | 65.0 (0.4) | 32.5 |" in printed
     assert "the intervals include the choice of the SFT policy" in printed
