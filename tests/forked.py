@@ -26,7 +26,9 @@ class Forked:
 
     def __init__(self, main: Callable[[], object], folder: Path, *arguments: str, **environment: str) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
-        variables = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)} | environment
+        # The threads of the tokenizers library do not survive a fork, so a fork may not wait for them.
+        alone = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        variables = {"PATH": "/usr/bin:/bin", "HOME": str(folder)} | alone | environment
 
         def run() -> None:
             for descriptor in (1, 2):

@@ -133,12 +133,12 @@ MODULES: dict[str, Callable[[list[str]], list[str]]] = {
 
 
 def measurement(module: str, words: list[str]) -> list[str]:
-    """A command of `benchmarks`, `reliability` or `analysis`: the module is there and knows the keys."""
+    """A command of `benchmarks`, `reliability`, `analysis` or the tests: the module is there and knows the keys."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         return [f"{module}: no such module"]
     known = Path(spec.origin).read_text() + "".join(file.read_text() for file in ROOT.glob("conf/*.yaml"))
-    keys = [word.partition("=")[0] for word in words]
+    keys = [word.partition("=")[0] for word in words if not (ROOT / word).is_file()]
     return [f"{module}: no key {key}" for key in keys if not re.search(rf"\b{re.escape(key)}\b", known)]
 
 
@@ -151,7 +151,12 @@ def problems_with(words: list[str]) -> list[str]:
             return []  # named without what it needs
         case ["python", "-m", module, *rest] if module in MODULES:
             return MODULES[module](rest)
-        case ["python", "-m", module, *rest] if module.split(".")[0] in ("benchmarks", "reliability", "analysis"):
+        case ["python", "-m", module, *rest] if module.split(".")[0] in (
+            "benchmarks",
+            "reliability",
+            "analysis",
+            "tests",
+        ):
             return measurement(module, rest)
         case ["python", "analysis/aggregate.py", *rest]:
             return analyse(rest)

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 GOOD_BYE = 5.0
 # vLLM numbers the seeds of the n responses to a prompt from the request's seed on, within 63 bits.
 SEEDS = 2**62
-# What vLLM's --max-lora-rank takes; the last one is `src.samplers.vllm.MOST_RANK`.
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @dataclass
@@ -243,11 +241,9 @@ class ServedSampler:
     def _start(self) -> str:
         """The command that starts a server."""
         base = self.spec.model or self.policy.base
-        most = next(allowed for allowed in RANKS if allowed >= self._rank())
-        return (
-            f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} --enable-lora "
-            f"--max-lora-rank {most} --max-model-len {self.longest}"
-        )
+        most = self.spec.max_lora_rank(self._rank())
+        flags = f"--enable-lora --max-lora-rank {most} --max-model-len {self.longest}"
+        return f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} {flags}"
 
     @property
     def warn_above(self) -> float:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Where a server wants no key, the client wants one all the same. Not the key of another service from the environment.
 NO_KEY = "no-key-given"
-# The largest that vLLM's --max-lora-rank takes.
-MOST_RANK = 512
+# What vLLM's --max-lora-rank takes.
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class VllmSpec:
                 "sampler=vllm hands the policy over as an adapter, and model.lora is null; use model=tiny_lora or "
                 "another model with adapters, or sampler=hf"
             )
-        elif model is not None and (rank := model.lora.rank * (parts.get("ensemble") or 1)) > MOST_RANK:
+        elif model is not None and (rank := model.lora.rank * (parts.get("ensemble") or 1)) > RANKS[-1]:
             problems.append(
                 f"sampler=vllm hands the mean of {parts['ensemble']} members over as one adapter of rank {rank} "
-                f"(ensemble times model.lora.rank), and vLLM takes at most {MOST_RANK}; lower one of them, or use "
+                f"(ensemble times model.lora.rank), and vLLM takes at most {RANKS[-1]}; lower one of them, or use "
                 "sampler=hf"
             )
         if collect is not None and collect.from_data:
@@ -93,6 +93,10 @@ class VllmSpec:
                 "are computed here; expected false"
             )
         return problems
+
+    def max_lora_rank(self, rank: int) -> int:
+        """The smallest value of vLLM's --max-lora-rank for adapters of a rank."""
+        return next(allowed for allowed in RANKS if allowed >= rank)
 
     def sampler(self, local: "Sampler", site: SamplerSite) -> "ServedSampler":
         from src.samplers.served_sampler import ServedSampler

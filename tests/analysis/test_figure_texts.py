@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 from analysis.cells import Grid, methods_of
 from analysis.drawn import read_table
 from analysis.figures.figure import Kind, look
-from tests.analysis.test_figures import OF_ROWS, STUDY, grid
+from tests.analysis.made_figures import OF_ROWS, STUDY, grid
 
 pytestmark = pytest.mark.slow
 
