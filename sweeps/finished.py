@@ -19,7 +19,7 @@ class Finished:
 
     Attributes:
         run: name of its folder.
-        settings: its resolved configuration, dotted key -> value.
+        settings: its resolved configuration without caches, dotted key -> value.
         rows: all rows of its results.jsonl; the last one is the result.
     """
 
@@ -74,7 +74,9 @@ def read_finished(folder: Path) -> Finished:
         raise RunError(f"{folder}: config.yaml cannot be read ({type(error).__name__})") from None
     if not isinstance(config, dict):
         raise RunError(f"{folder}: config.yaml is no configuration")
-    return Finished(folder.name, dict(_flattened(config)), rows)
+    # Caches lie anywhere and change no result: archives, which people share, name no folder of a machine for them.
+    settings = {key: value for key, value in _flattened(config) if key.rpartition(".")[2] != "cache"}
+    return Finished(folder.name, settings, rows)
 
 
 def final_row(folder: Path) -> dict[str, Any] | None:

@@ -190,10 +190,10 @@ def test_a_hole_is_refused_with_its_cell_and_command_and_nothing_is_written(swee
         shutil.rmtree(tmp_path / "runs" / f"bpo2,tldr,dpo,{seed}")
     message = refused(str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST)
     assert "missing: tldr, dpo, BPO F=2, seed 3, 4" in message
-    assert re.search(r"python -m src.train task=tldr loss=dpo F=2 reference=behavior .*-m seed=3,4\n", message)
-    assert message.count("missing:") == 1 and message.startswith(
-        "error: 1 problem; nothing was written:\n  - missing: "
-    )
+    typed = "learning_rate=0.0003 evaluate.temperature=1.0 task.max_new_tokens=40 data.train=6000 model.name=tiny"
+    typed = f"F=2 reference=behavior {typed} model.rows=256 model.sft.steps=800 model.sft.seed=0 -m seed=3,4"
+    assert f"python -m src.train task=tldr loss=dpo {typed}\n" in message and message.count("missing:") == 1
+    assert message.startswith("error: 1 problem; nothing was written:\n  - missing: ")
     assert message.endswith("\nor leave out the methods and tasks concerned: --allow-incomplete")
     assert not (tmp_path / "out").exists()
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--allow-incomplete", *FAST])

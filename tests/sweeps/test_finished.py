@@ -18,6 +18,15 @@ def test_a_finished_run_is_its_rows_and_its_settings(tmp_path: Path) -> None:
     assert final_row(tmp_path / "a") == run.result
 
 
+def test_settings_name_no_cache_of_the_machine(tmp_path: Path) -> None:
+    folder = finish(job(folder=tmp_path / "a"))
+    with (folder / "config.yaml").open("a") as config:
+        config.write("cache: /home/me/cache\noracle:\n  cache: /home/me/answers\n  name: llm\n")
+    write_sums(folder)
+    settings = read_finished(folder).settings
+    assert settings["oracle.name"] == "llm" and "/home/me" not in str(settings)
+
+
 @pytest.mark.parametrize("name", ["results.jsonl", "config.yaml"])
 def test_a_changed_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
     folder = finish(job(folder=tmp_path / "a"))
