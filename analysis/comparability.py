@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.allocations import NO_PART
 from analysis.errors import AnalysisError
-from analysis.methods import method_of
+from analysis.methods import OF_LOSS, method_of
 from analysis.rows import TEXTS
 from analysis.runs import Run
 from analysis.sft_seeds import OWN, SFT_SEED, has_own_policy, with_own_policies
@@ -121,7 +121,7 @@ def conflicts(
 def _scope(key: str, run: Run, chosen: Mapping[str, Sequence[str]]) -> tuple[Any, ...]:
     """Runs of the same scope must agree in the key."""
     row = run.row
-    if key in ("task", "loss", "reference", "ensemble", "allocation"):
+    if key in ("task", "loss", "reference", "ensemble", "allocation", *OF_LOSS):
         return (run.where,)
     if _within(key, "loss"):
         return (row["loss"], row["task"]) if len(chosen.get(key, ())) > 1 else (row["loss"],)

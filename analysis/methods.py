@@ -15,6 +15,8 @@ from analysis.runs import Run
 OFFLINE, TEAL, INDIGO, AMBER, RUST, BROWN, PURPLE, YELLOW = (
     "#595959", "#2aa198", "#2b2580", "#e8a820", "#c4440c", "#8c6d31", "#cc79a7", "#b3a100",
 )  # fmt: skip
+# Settings of a loss that make another method, with the value of the plain loss, which is not named.
+OF_LOSS = {"loss.nll": 0, "loss.weighting": "none"}
 OF_REFERENCE = {"sft": AMBER, "gold": RUST, "ema": BROWN}
 
 
@@ -120,6 +122,10 @@ def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
         for key in sorted(varied)
         if key in known
     )
+    of_loss = [
+        f"{key.removeprefix('loss.')} {known[key]}" for key in OF_LOSS if known.get(key, OF_LOSS[key]) != OF_LOSS[key]
+    ]
+    variant = ", ".join(filter(None, (variant, *of_loss)))
     if reference == "behavior":
         place = 0 if rounds == 1 else 3 if rounds == 0 else 2
     else:
@@ -136,7 +142,8 @@ def overrides_of(run: Run) -> list[str]:
         for key, value in run.settings.items()
         if key.startswith("reference.") and not key.endswith(("._target_", ".from_sampling"))
     ]
-    return [f"F={rounds}", f"reference={row['reference']}", *reference, *allocations.overrides_of(run)]
+    of_loss = [f"{key}={run.settings[key]}" for key in OF_LOSS if run.settings.get(key, OF_LOSS[key]) != OF_LOSS[key]]
+    return [f"F={rounds}", f"reference={row['reference']}", *reference, *of_loss, *allocations.overrides_of(run)]
 
 
 def _shade(variant: str) -> float:

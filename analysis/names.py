@@ -7,7 +7,7 @@ FIGURES = (
 )  # fmt: skip
 FORMATS = ("svg", "png", "pdf")
 TASKS = {"tldr": "TL;DR", "helpfulness": "Helpfulness", "harmlessness": "Harmlessness"}
-LOSSES = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}
+LOSSES = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC", "robust": "Robust DPO", "simpo": "SimPO", "sppo": "SPPO"}
 
 
 def title_of(task: str, loss: str) -> str:

@@ -11,6 +11,8 @@ from src.data.embedded import EmbeddedData
 from src.learning.schedule import resolve_rounds, round_sizes
 from src.oracles.gold import GoldOracle
 from src.oracles.proxy import ProxyOracle
+from src.references.ema import Ema
+from src.references.gold import Gold
 from src.runtime.device import device_problems
 
 
@@ -57,6 +59,12 @@ def _across(parts: dict[str, Any]) -> list[str]:
     for group in ("collect", "sampler"):
         if parts.get(group) is not None:
             problems += parts[group].conflicts(parts)
+    loss, reference = parts.get("loss"), parts.get("reference")
+    if loss is not None and not loss.has_reference and isinstance(reference, Gold | Ema):
+        problems.append(
+            f"loss={_chosen(parts, 'loss')} has no reference policy, and reference={_chosen(parts, 'reference')} would "
+            "change nothing; expected reference=behavior or reference=sft"
+        )
     # An oracle that is not asked is not checked.
     given = parts.get("collect") is not None and parts["collect"].from_data
     oracles = ("judge",) if given else ("oracle", "judge")
@@ -80,6 +88,11 @@ def _across(parts: dict[str, Any]) -> list[str]:
                 "use data=embedded"
             )
     return problems
+
+
+def _chosen(parts: dict[str, Any], group: str) -> str:
+    """The option of a group, by its name."""
+    return str((parts.get("choices") or {}).get(group, "?"))
 
 
 def _uniform_instead(parts: dict[str, Any]) -> list[str]:

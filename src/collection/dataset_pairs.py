@@ -42,6 +42,11 @@ class DatasetPairs:
             )
         if reference is not None and reference.from_sampling:
             problems.append("reference.from_sampling=true: collect=dataset samples nothing; expected false")
+        if parts.get("loss") is not None and parts["loss"].weighting != "none":
+            problems.append(
+                f"loss.weighting={parts['loss'].weighting} divides by the policy that sampled the pairs, and "
+                "collect=dataset does not know that policy; expected none"
+            )
         return problems
 
     def collector(

@@ -10,7 +10,7 @@ from src.inference.scorer import Scorer
 from src.learning.gradients import sum_gradients
 from src.learning.metrics import METRICS, PER_PAIR, estimated_kl, pair_metrics
 from src.learning.optimizer import OptimizerSpec
-from src.losses.base import Loss, PairLogps
+from src.losses.base import Loss, PairLogps, objective
 from src.models.policy import Policy
 from src.models.sharding import idle
 from src.records import Comparison
@@ -109,8 +109,8 @@ class Learner:
                 logps = self.scorer.member_logps(
                     model, members, [prompts[i] for i in part], [responses[i] for i in part]
                 )  # (N, B, 2)
-                pair_logps = as_pair_logps([pairs[i] for i in part], logps)
-                losses = self.loss(pair_logps)  # (N B,)
+                pair_logps = as_pair_logps([pairs[i] for i in part], logps, behavior=self.loss.weighting != "none")
+                losses = objective(self.loss, pair_logps)  # (N B,)
                 (losses.sum() / len(pairs)).backward()
                 local_results.append((part, pair_metrics(self.loss, pair_logps, losses), logps.detach().cpu()))
         results = [result for some in processes.all_gather(local_results) for result in some]
@@ -146,12 +146,13 @@ class Learner:
             )
 
 
-def as_pair_logps(pairs: list[Comparison], logps: Tensor) -> PairLogps:
+def as_pair_logps(pairs: list[Comparison], logps: Tensor, behavior: bool = False) -> PairLogps:
     """Sorts log-probs into chosen and rejected, and adds those of the reference, which all members share.
 
     Args:
         pairs: B comparisons with the log-probs of "reference".
         logps: of both responses under N members, in the order of the responses; (N, B, 2).
+        behavior: whether to add the log-probs of "behavior", too.
 
     Returns:
         Tensors of shape (N B,).
@@ -159,6 +160,7 @@ def as_pair_logps(pairs: list[Comparison], logps: Tensor) -> PairLogps:
     device = logps.device
     chosen = torch.tensor([pair.chosen for pair in pairs], device=device)
     reference = torch.tensor([pair.logps["reference"] for pair in pairs], device=device)
+    sampled = torch.tensor([pair.logps["behavior"] for pair in pairs], device=device) if behavior else None
     tokens = torch.tensor([[len(response.ids) for response in pair.responses] for pair in pairs], device=device)
     rows = torch.arange(len(pairs), device=device)
 
@@ -172,4 +174,6 @@ def as_pair_logps(pairs: list[Comparison], logps: Tensor) -> PairLogps:
         reference_rejected=picked(reference, 1 - chosen),
         chosen_tokens=picked(tokens, chosen),
         rejected_tokens=picked(tokens, 1 - chosen),
+        behavior_chosen=None if sampled is None else picked(sampled, chosen),
+        behavior_rejected=None if sampled is None else picked(sampled, 1 - chosen),
     )

@@ -24,7 +24,8 @@ METRICS = (*PER_PAIR, "kl/behavior", "kl/sft")
 def pair_metrics(loss: Loss, logps: PairLogps, losses: Tensor) -> dict[str, Tensor]:
     """The metrics of each pair under each member, without gradients.
 
-    The implicit reward of a response is beta * (log pi - log pi_ref), divided by its tokens where the loss is.
+    The implicit reward of a response is beta * (log pi - log pi_ref), divided by its tokens where the loss is; of a
+    loss without a reference, beta * log pi.
 
     Args:
         loss: which beta and length normalization apply.
@@ -34,8 +35,10 @@ def pair_metrics(loss: Loss, logps: PairLogps, losses: Tensor) -> dict[str, Tens
     Returns:
         PER_PAIR -> (M,), on the CPU; log-probs in nats.
     """
-    chosen = loss.beta * (logps.chosen - logps.reference_chosen)
-    rejected = loss.beta * (logps.rejected - logps.reference_rejected)
+    chosen, rejected = logps.chosen, logps.rejected
+    if loss.has_reference:
+        chosen, rejected = chosen - logps.reference_chosen, rejected - logps.reference_rejected
+    chosen, rejected = loss.beta * chosen, loss.beta * rejected
     if loss.length_normalize:
         chosen, rejected = chosen / logps.chosen_tokens, rejected / logps.rejected_tokens
     metrics = {

@@ -10,6 +10,9 @@ from typing import Any
 LONGEST_WORD, LONGEST_VALUE, LONGEST_NAME = 20, 40, 180
 # Keys that say how a run is made, not what it computes: no part of its name or of its hash.
 HOW = ("force", "cache", "logger", "sampler")
+# Keys of groups that runs of earlier versions lack, with the value that says what those runs did: no part of the hash
+# at that value, so that a run of then and its command of today are one run.
+LATER = {"loss": {"nll": 0, "weighting": "none"}}
 
 
 def run_name(words: Sequence[str], others: Mapping[str, Any]) -> str:
@@ -82,6 +85,9 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("oracle", "judge"):
         if isinstance(values.get(group), dict):
             values[group].pop("cache", None)  # of paid answers
+    for group, as_before in LATER.items():
+        if isinstance(values.get(group), dict):
+            values[group] = {k: v for k, v in values[group].items() if k not in as_before or v != as_before[k]}
     return values
 
 

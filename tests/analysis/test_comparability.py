@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def test_allocations_and_their_settings_may_differ() -> None:
     other += [run("8", allocation="balanced", allocation_settings=BALANCED | {"responses": 8})]
     other += [run("old", allocation_settings={})]
     assert differences([*SWEEP, *other], {}) == []
+
+
+def test_a_run_from_before_a_term_of_the_loss_is_comparable_with_one_that_has_it() -> None:
+    old, new, other = run("old"), run("new"), run("other")
+    new = replace(new, settings={**new.settings, "loss.nll": 0.0, "loss.weighting": "none"})
+    other = replace(other, settings={**other.settings, "loss.nll": 1.0, "loss.weighting": "wpo"})
+    assert differences([old, new, other], {}) == []
 
 
 def test_where_an_embedding_model_lies_must_agree_for_one_allocation_and_embedder() -> None:

@@ -57,6 +57,24 @@ def test_what_varies_stands_in_the_name_and_what_does_not_does_not() -> None:
     assert varying([run(ensemble=5), run(ensemble=5, F=1)]) == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("loss", "name", "typed"),
+    [
+        ({"loss.nll": 0.0, "loss.weighting": "none"}, "sft F=2", []),
+        ({"loss.nll": 1.0, "loss.weighting": "none"}, "sft F=2, nll 1.0", ["loss.nll=1.0"]),
+        (
+            {"loss.nll": 0.5, "loss.weighting": "wpo"},
+            "sft F=2, nll 0.5, weighting wpo",
+            ["loss.nll=0.5", "loss.weighting=wpo"],
+        ),
+    ],
+)
+def test_a_term_of_the_loss_makes_another_method(loss: dict[str, Any], name: str, typed: list[str]) -> None:
+    one = run(loss, F=2, reference="sft")
+    assert method_of(one).name == name
+    assert overrides_of(one) == ["F=2", "reference=sft", *typed]
+
+
 def test_legends_put_offline_first_then_on_policy_then_bpo_by_rounds() -> None:
     of = [({"F": rounds, "reference": name}) for rounds in (64, 16, 2, 1) for name in ("gold", "behavior", "sft")]
     names = [method.name for method in sorted({method_of(run(**change)) for change in of})]

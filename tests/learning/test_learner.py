@@ -83,11 +83,26 @@ def test_a_loss_that_is_not_finite_names_its_pair_and_leaves_everything_as_it_wa
     assert all(tensor.grad is None for tensor in run.policy.trainable().values())
 
 
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "slic"])
+def test_pairs_that_the_policy_would_hardly_sample_count_less(experiment: Build) -> None:
+    taking = learner(experiment())
+    near, far = pair(0), pair(0)
+    near.logps["behavior"], far.logps["behavior"] = (-500.0, -500.0), (0.0, 0.0)  # type: ignore[index]
+    norms = []
+    start = {name: tensor.clone() for name, tensor in taking.policy.state().items()}
+    for weighting in ("none", "wpo"):
+        taking.loss = DPO(0.1, 0.0, False, weighting=weighting)
+        for one in (near, far):
+            taking.policy.load_state(start)
+            norms.append(taking.step(0, [one])["grad_norm"])
+    assert norms[0] == norms[1] == norms[2] > 0
+    assert norms[3] < 1e-3 * norms[2]
+
+
+@pytest.mark.parametrize("loss", ["dpo", "ipo", "slic", "sppo loss.weighting=wpo loss.nll=0.5"])
 def test_gradient_accumulation_never_changes_a_gradient(experiment: Build, loss: str) -> None:
     """8 micro-batches of 1 equal 1 of 8, with a tie among them."""
     grads = []
-    run = experiment(f"loss={loss}", "F=1", "T=1", "batch_size=8", "evaluate.every=0")
+    run = experiment(*f"loss={loss}".split(), "F=1", "T=1", "batch_size=8", "evaluate.every=0")
     object.__setattr__(run.collection, "oracle", Comparer(CountingOracle(tie_every=5), None))
     batch = run.collect_or_load(Round(0, 0, 1), Progress(), Stopwatch(STAGES))
     assert sum(one.chosen is None for one in batch) == 2

@@ -1,5 +1,6 @@
 """Pairs with known margins, and the values that other implementations of the same losses give."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,7 @@ def losses_at(loss: Loss, margins: list[float]) -> Tensor:
     return loss(pairs_at(margins))
 
 
-def gradients(loss: Loss, pairs: PairLogps) -> tuple[Tensor, Tensor]:
+def gradients(loss: Callable[[PairLogps], Tensor], pairs: PairLogps) -> tuple[Tensor, Tensor]:
     """d loss / d log-prob of the chosen and of the rejected response, pair by pair."""
     chosen, rejected = (tensor.clone().requires_grad_() for tensor in (pairs.chosen, pairs.rejected))
     losses = loss(
@@ -59,6 +60,8 @@ def gradients(loss: Loss, pairs: PairLogps) -> tuple[Tensor, Tensor]:
             pairs.reference_rejected,
             pairs.chosen_tokens,
             pairs.rejected_tokens,
+            pairs.behavior_chosen,
+            pairs.behavior_rejected,
         )
     )
     return torch.autograd.grad(losses.sum(), (chosen, rejected))

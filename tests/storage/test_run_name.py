@@ -107,6 +107,14 @@ def test_the_config_hash_leaves_out_what_changes_no_result():
     assert config_hash(CONFIG) != config_hash(CONFIG | {"model": {"name": "other"}})
 
 
+def test_the_config_hash_leaves_out_a_later_key_that_says_what_was_done_before():
+    loss = CONFIG["loss"]
+    assert config_hash(CONFIG | {"loss": loss | {"nll": 0.0, "weighting": "none"}}) == config_hash(CONFIG)
+    others = [{"nll": 0.5, "weighting": "none"}, {"nll": 0.0, "weighting": "wpo"}]
+    hashes = {config_hash(CONFIG | {"loss": loss | other}) for other in others}
+    assert len(hashes | {config_hash(CONFIG)}) == 3
+
+
 def test_the_config_hash_has_the_option_in_the_place_of_its_class():
     moved = CONFIG | {"loss": CONFIG["loss"] | {"_target_": "src.elsewhere.DPO"}}
     assert config_hash(moved) == config_hash(CONFIG)
