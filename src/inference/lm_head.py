@@ -2,6 +2,9 @@
 
 A batch's logits, (tokens, vocabulary) in float32, would be the largest tensor of a step by far. Here the logits of a
 few rows are computed, used and freed.
+
+Logits are in float32 also where the weights are in bfloat16, in the sampler and in the scorer alike: logits rounded to
+bfloat16 are off by up to a 256th, which is more than the differences of log-probabilities that a loss is about.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-CHUNK = 2**22  # the most logits held at a time
+# The most logits held at a time on a processor: in float32, where small chunks stay in its cache, and in bfloat16,
+# where a chunk costs a float32 copy of the head, block by block.
+CHUNK, CHUNK_BFLOAT16 = 2**22, 2**24
+# On a GPU, where every chunk reads the whole head: this share of its memory. Of all its memory, not of what is free, so
+# that the same rows go together in every run.
+GPU_SHARE = 1 / 64
+# Rows of the head that are float32 at a time on a processor.
+BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -47,20 +57,51 @@ class Head:
 
         Args:
             hidden: (n, d).
-            linear: computes h W^T + b.
+            linear: computes h W^T + b in float32, where weights and states are in float32.
 
         Returns:
             (n, vocabulary), float32.
         """
         if self.weight is None:
             return hidden.float()
-        logits = linear(hidden, self.weight, self.bias).float()
+        product = linear if self.weight.dtype == torch.float32 == hidden.dtype else float32_product
+        logits = product(hidden, self.weight, self.bias)
         return logits if self.softcap is None else logits.div_(self.softcap).tanh_().mul_(self.softcap)
 
     def chunks(self, hidden: Tensor) -> Iterator[slice]:
-        """Slices of the rows of `hidden`, (n, d), each of at most CHUNK logits."""
-        size = max(1, CHUNK // len(hidden[0] if self.weight is None else self.weight)) if len(hidden) else 1
+        """Slices of the rows of `hidden`, (n, d), each of as many logits as are held at a time."""
+        vocabulary = hidden.shape[1] if self.weight is None else len(self.weight)
+        size = max(1, logits_at_once(hidden) // vocabulary)
         return (slice(start, start + size) for start in range(0, len(hidden), size))
+
+
+def logits_at_once(hidden: Tensor) -> int:
+    """The most logits that are held at a time for states like these."""
+    if hidden.is_cuda:
+        return int(torch.cuda.get_device_properties(hidden.device).total_memory * GPU_SHARE) // 4
+    return CHUNK if hidden.dtype == torch.float32 else CHUNK_BFLOAT16
+
+
+def float32_product(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """h W^T + b in float32, of weights in lower precision and without a float32 copy of all of them.
+
+    Args:
+        hidden: (n, d).
+        weight: (vocabulary, d).
+        bias: (vocabulary,) or None.
+
+    Returns:
+        (n, vocabulary), float32: products of the rounded numbers, added up and kept in float32.
+    """
+    if hidden.is_cuda:
+        # out_dtype exists on CUDA only, for two matrices of one type.
+        out = torch.mm(hidden.to(weight.dtype), weight.T, out_dtype=torch.float32)
+    else:
+        exact = hidden.float()
+        out = torch.empty(len(hidden), len(weight))
+        for start in range(0, len(weight), BLOCK):
+            torch.mm(exact, weight[start : start + BLOCK].float().T, out=out[:, start : start + BLOCK])
+    return out if bias is None else out.add_(bias)
 
 
 def token_logps(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:

@@ -21,8 +21,10 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.fixture(params=[V, 3 * V, 1000 * V], autouse=True)
 def chunk(request, monkeypatch):
-    """One row at a time, three, all."""
+    """One row at a time, three, all; and in bfloat16 blocks that the vocabulary is no multiple of."""
     monkeypatch.setattr(lm_head, "CHUNK", request.param)
+    monkeypatch.setattr(lm_head, "CHUNK_BFLOAT16", request.param)
+    monkeypatch.setattr(lm_head, "BLOCK", 10)
 
 
 @pytest.mark.parametrize("softcap", [None, 1.5])
@@ -47,6 +49,30 @@ def test_values_and_gradients_are_those_of_a_whole_log_softmax(frozen, bias, sof
         if one is not None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert (seen[0][2] is None) == frozen
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_logits_of_bfloat16_weights_are_float32(bias):
+    hidden, weight = drawn(N, D).bfloat16(), drawn(V, D, seed=1).bfloat16()
+    b = drawn(V, seed=2).bfloat16() if bias else None
+    exact = torch.nn.functional.linear(hidden.float(), weight.float(), None if b is None else b.float())
+    logits = Head(weight, b, None).logits(hidden)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, exact, rtol=1e-6, atol=1e-6)
+    rounded = torch.nn.functional.linear(hidden, weight, b).float()
+    assert (rounded - exact).abs().max() > 1e-3  # what is gained
+    targets = torch.arange(N) * 7 % V
+    logps = token_logps(hidden, Head(weight, b, None), targets)
+    torch.testing.assert_close(logps, exact.log_softmax(-1)[torch.arange(N), targets], rtol=1e-6, atol=1e-6)
+
+
+def test_log_probs_are_those_of_torchs_own_fused_head():
+    fused = getattr(torch.nn.functional, "linear_cross_entropy", None)
+    if fused is None:
+        pytest.skip("this torch has no linear_cross_entropy")
+    hidden, weight, targets = drawn(N, D), drawn(V, D, seed=1), torch.arange(N) * 7 % V
+    theirs = -fused(hidden, weight, targets, reduction="none")
+    torch.testing.assert_close(token_logps(hidden, Head(weight, None, None), targets), theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_a_bias_alone_may_be_trained():
