@@ -49,7 +49,7 @@ class Target:
         return found <= self.value if self.at_most else found >= self.value
 
 
-# (section, name) -> what is asked there: docs/scaling.md, "On a GPU".
+# (section, name) -> what is asked there, in bfloat16 on an H100 (benchmarks/README.md).
 TARGETS = {
     ("step", "gemma_2b ensemble=5"): (
         Target("ratio_trl_precomputed", 2.5),

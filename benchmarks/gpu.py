@@ -22,8 +22,10 @@ soon as a command of the section has ended, and everything that the commands pri
 to a machine without network is collected by: sh benchmarks/wheels.sh WHEELS
 """
 
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,13 +141,12 @@ def result_of(measurement: Measurement, printed: str, out: Path) -> dict[str, An
     if measurement.json is not None:
         return dict(json.loads(measurement.json.read_text())) if measurement.json.is_file() else {}
     if measurement.section == "grid":
-        from sweeps.archive import Archive
-
+        # An archive has a line for each run; sweeps.run has closed the file, or left it as it was.
         file = out / "grid.jsonl.gz"
-        return {"runs": len(Archive(file).runs) if file.is_file() else 0}
+        return {"runs": len(gzip.decompress(file.read_bytes()).splitlines()) if file.is_file() else 0}
     last = printed.rstrip().rpartition("\n")[2]
-    counts = dict(reversed(pair.split()) for pair in last.split(" in ")[0].split(", ") if len(pair.split()) == 2)
-    return {name: int(counts.get(name, 0)) for name in ("passed", "failed", "error", "skipped")} | {"last": last}
+    counts = {name: int(count) for count, name in re.findall(r"(\d+) (passed|failed|error|skipped)", last)}
+    return {name: counts.get(name, 0) for name in ("passed", "failed", "error", "skipped")} | {"last": last}
 
 
 def run(command: Command, console: Console) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerBase
 
 from benchmarks.planning.architecture import KNOWN, Architecture
 from src.models.scratch import train_tokenizer
@@ -56,9 +56,9 @@ def write_base(folder: Path, shape: str, device: torch.device, rows: int, scale:
                 file.write(json.dumps({"prompt": f"{number} {prompt}", "label": label}) + "\n")
 
 
-def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> AutoConfig:
+def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
     it = SHAPES[shape]
-    config: AutoConfig = AutoConfig.for_model(
+    return AutoConfig.for_model(
         TYPES[shape],
         num_hidden_layers=it.layers,
         hidden_size=it.hidden,
@@ -73,7 +73,6 @@ def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> AutoConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return config
 
 
 def _syllables() -> list[str]:
