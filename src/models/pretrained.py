@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from src.models.hub_commit import pinned
 from src.models.loading import as_run_error
 from src.models.padding import load_with_sound_pad
 from src.runtime.errors import RunError, error_summary
@@ -23,7 +24,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         RunError: if the tokenizer cannot be loaded or has no end-of-sequence token.
     """
     with as_run_error(lambda error: _message(path, error)):
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **pinned(path))
     if tokenizer.eos_token_id is None:
         raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
     return tokenizer
