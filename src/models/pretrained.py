@@ -13,6 +13,9 @@ from src.models.loading import as_run_error
 from src.models.padding import load_with_sound_pad
 from src.runtime.errors import RunError, error_summary
 
+# Most weights that a message names.
+SHOWN = 3
+
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a model.
@@ -38,12 +41,19 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
         dtype: of the weights.
 
     Raises:
-        RunError: if the model cannot be loaded, or an adapter lies in its folder.
+        RunError: if the model cannot be loaded, lacks weights, or an adapter lies in its folder.
     """
     require_no_adapter(path)
+    model: PreTrainedModel
     with as_run_error(lambda error: _message(path, error)):
-        model: PreTrainedModel = load_with_sound_pad(AutoModelForCausalLM, path, dtype)
+        model, info = load_with_sound_pad(AutoModelForCausalLM, path, dtype, output_loading_info=True)
     require_no_adapter(path, model)
+    if missing := sorted(info["missing_keys"]):
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise RunError(
+            f"the files of {path} have no weights for {', '.join(missing[:SHOWN])}{more}, which its config.json asks "
+            "for, and which would be random numbers; copy the model again, whole, and give a causal language model"
+        )
     return model
 
 
