@@ -5,8 +5,8 @@
 
 A case is right if the input is accepted, or refused with an error of the project's own. It is wrong if it raises any
 other exception, takes longer than `PATIENCE`, prints a character that steers a terminal, or leaves a file outside the
-case's folder; of kind=files also if it is refused, or read as something else than what was written. The same seed and
-number make the same case.
+case's folder; of kind=files also if it is refused, or read as something else than what was written; of kind=models and
+kind=adapters if it gives other numbers than plain transformers or PEFT. The same seed and number make the same case.
 """
 
 import contextlib
@@ -22,15 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from reliability import fuzz_cases, fuzz_files
+from reliability import fuzz_cases, fuzz_files, fuzz_models
 from src.cli.arguments import own_arguments, whole_number
 from src.runtime.errors import ConfigError, RunError
 from src.runtime.printable import steers
 
 # Most seconds of processor time for a case.
 PATIENCE = 20.0
-# The errors that commands print as a message; an OSError names a file that is missing or cannot be read.
-Refused = (ConfigError, RunError, SystemExit, OSError)
+# The errors that commands print as a message; an OSError names a file that is missing or cannot be read, a
+# FloatingPointError a loss that is not finite.
+Refused = (ConfigError, RunError, SystemExit, OSError, FloatingPointError)
 # Draws a case, writes it into a folder, and reads it.
 Case = Callable[[Random, Path], None]
 
@@ -67,6 +68,8 @@ def kinds(example: Path) -> dict[str, Case]:
         "analysis": lambda rng, folder: fuzz_cases.analysis(rng, folder, example),
         "files": fuzz_files.files,
         "runs": lambda rng, folder: fuzz_cases.runs(rng, folder, example),
+        "models": fuzz_models.models,
+        "adapters": fuzz_models.adapters,
     }
 
 

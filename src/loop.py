@@ -161,7 +161,8 @@ class Experiment:
                 # A row has the round in which its last step was taken.
                 number = round.number - 1 if 0 < step == round.start else round.number
                 weights = self.policy.mean() if step else self.sft
-                self.evaluate(weights, "validation", self.evaluations.validation_prompts, 1, number, progress)
+                row = self.evaluate(weights, "validation", self.evaluations.validation_prompts, 1, number, progress)
+            self.report.validated(row)
             progress.evaluated = step
 
     def evaluate(

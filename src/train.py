@@ -14,11 +14,16 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.cli.compose import problems_of
+from src.cli.cells import show_multirun
+from src.cli.compose import checked_command
 from src.cli.conf import CONF, plain_config
+from src.cli.experiment_keys import left_out_line, without_replaced
 from src.cli.help import help_text
+from src.cli.job_name import name_beside_others, share_words
+from src.cli.next_commands import Typed, comparisons, say_what_next
 from src.cli.overrides import flags_first
 from src.cli.read_config import read_config
 from src.cli.submitted_jobs import watch_submitted_jobs
@@ -31,7 +36,8 @@ from src.runtime import process_group, processes
 from src.runtime.cpu_threads import use_processor
 from src.runtime.device import choose_device
 from src.runtime.errors import ConfigError, RunError
-from src.runtime.report import Report, percent
+from src.runtime.report import Report
+from src.runtime.result_table import percent
 from src.runtime.signals import Stopped, ignore_received, listening
 from src.storage.files import local_path
 from src.storage.kept_hashes import keep_hashes_in
@@ -46,7 +52,13 @@ def job(composed: DictConfig) -> None:
     # Here and not only in `main`: launchers start jobs in processes of their own.
     with listening():
         try:
-            run(plain_config(composed, hydra_config.runtime.choices), hydra_config.runtime.choices, Path(place))
+            fitting, left_out = without_replaced(composed, hydra_config)
+            report = Report(name=name_beside_others(hydra_config))
+            if left_out:
+                report.say(left_out_line(hydra_config, left_out))
+            plain, choices = plain_config(fitting, hydra_config.runtime.choices), hydra_config.runtime.choices
+            if run(plain, choices, Path(place), report) and hydra_config.mode != RunMode.MULTIRUN:
+                say_what_next(report, Path(place), comparisons(Typed.of(hydra_config), choices, plain))
         except Stopped as stopped:
             stuck = stopped.to_requeue and is_stuck(Path(place), local_path(composed.cache), time.monotonic() - started)
             if processes.speaks_first():
@@ -64,13 +76,17 @@ def job(composed: DictConfig) -> None:
             raise CompactHydraException(f"failed: {place}") from None
 
 
-def run(plain: dict, choices: dict, path: Path) -> None:
+def run(plain: dict, choices: dict, path: Path, report: Report | None = None) -> bool:
     """Runs a composed configuration in a folder; leaves a finished run alone.
 
     Args:
         plain: the configuration as plain dicts.
         choices: group -> the yaml chosen.
         path: the run's folder.
+        report: prints what happens; by default to standard output.
+
+    Returns:
+        Whether the run has ended now; false if it was finished before.
 
     Raises:
         ConfigError: if the configuration cannot run.
@@ -83,7 +99,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         problems += sharding.problems(config.model.lora is not None, choices["reference"], choices["allocation"])
     if config is None or problems:
         raise ConfigError(problems)
-    report = Report()
+    report = report or Report()
     keep_hashes_in(local_path(config.cache))
     folder = build_folder(config, plain, choices, path)
     # Hydra's launchers may run a job in a process of its own, which has to hear the signals too.
@@ -92,7 +108,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         if row is not None and row["config_hash"] == folder.identity["config_hash"]:
             folder.drop_checkpoint()
             report.say(f"{path} is finished (win rate {percent(row['win_rate'])}); force=true runs it again")
-            return
+            return False
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
         from src.build import build_experiment, check_rows, quiet_libraries
         from src.reward_fitting.proxy import with_fitted_proxy
@@ -103,9 +119,13 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         check_rows(config, splits)
         folder = folder.made_from(splits.fingerprint())
         folder.open(config_yaml(plain), config.force)
-        report.say(f"{path.name} in {path}")
         each = f"{processes.world_size()} processes, each with " if processes.world_size() > 1 else ""
-        report.say(each + use_processor())
+        processor = each + use_processor()
+        if report.name:  # the table of the multirun has the folders
+            report.say(f"started, {processor}")
+        else:
+            report.say(f"{path.name} in {path}")
+            report.say(processor)
         tracking = config.logger.tracking(path, folder.identity, plain, report.say)
         with report.live(), tracking if processes.is_main() else nullcontext(Untracked()) as tracker:
             tracked = replace(folder, tracker=tracker)
@@ -113,6 +133,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
             experiment = build_experiment(fitted, splits, tracked, report)
             report.start(config.T)
             experiment.run()
+    return True
 
 
 def main() -> None:
@@ -123,7 +144,8 @@ def main() -> None:
             if helps := [argument for argument in arguments if argument in ("-h", "--help")]:
                 arguments = [argument for argument in arguments if argument not in helps]
             multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(arguments)
-            problems = problems_of(arguments) + process_group.multirun_problems(multirun)
+            jobs, problems = checked_command(arguments)
+            problems += process_group.multirun_problems(multirun)
             if problems:
                 sys.exit(f"error: {ConfigError(problems)}" if processes.is_main() else 1)
             if helps:
@@ -131,9 +153,14 @@ def main() -> None:
                     sys.stdout.write(help_text(str(__doc__), arguments))
                 return
             sys.argv[1:] = arguments
-            if multirun:
-                watch_submitted_jobs()
-            job()
+            if not multirun or not jobs:
+                return job()
+            watch_submitted_jobs()
+            share_words([each.overrides for each in jobs])
+            try:
+                job()
+            finally:
+                show_multirun(jobs)
     except RunError as error:  # the processes did not come together
         sys.exit(f"error: {error}")
 

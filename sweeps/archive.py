@@ -16,10 +16,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from src.run_folder.final_row import rows_problem
 from src.runtime.errors import RunError
 from src.storage.files import sync, writing
 from src.storage.rows import dump_row
-from sweeps.finished import Finished, rows_problem
+from sweeps.finished import Finished
 
 BLOCK = 2**16
 GZIP = 16 + zlib.MAX_WBITS

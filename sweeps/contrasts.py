@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.compose import Job
+from src.run_folder.final_row import final_row
 from src.runtime.errors import ConfigError
 from src.storage.run_name import config_hash
 from sweeps.archive import Archive
-from sweeps.finished import final_row
 from sweeps.jobs import folder_of
 
 # Keys of a grid that belong to the method. Other keys but the seeds, the loss for example, are part of where methods

@@ -1,11 +1,11 @@
 """The jobs of a sweep: checked before anything starts, in which order they run, and the command of each."""
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.cli.compose import Job, compose_jobs
+from src.cli.overrides import hydra_quoted
 from src.runtime.errors import ConfigError
 
 
@@ -43,13 +43,5 @@ def folder_of(job: Job) -> Path:
 def command(job: Job, settings: Sequence[str] = ()) -> str:
     """The command that runs one job alone."""
     moved = any(word.startswith("hydra.sweep.") for word in settings)
-    folder = [f"hydra.run.dir={_as_hydra_reads(str(job.folder))}"] if moved else []
+    folder = [f"hydra.run.dir={hydra_quoted(str(job.folder))}"] if moved else []
     return shlex.join(["python", "-m", "src.train", *job.overrides, *folder])
-
-
-def _as_hydra_reads(text: str) -> str:
-    """A value in the quotes that Hydra wants around = , and other characters of its grammar."""
-    if re.fullmatch(r"[\w/.@+:-]+", text, re.ASCII):
-        return text
-    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
-    return f"'{escaped}'"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hydra.core.plugins import Plugins
 
+from src.cli.job_name import share_words
 from src.cli.submitted_jobs import watch_submitted_jobs
 from src.runtime.signals import listening
 from src.train import job
@@ -33,6 +34,7 @@ def main() -> None:
     # is typed out, so that Hydra would run it and not the default job if it ever splits arguments otherwise.
     sys.argv[1:] = ["-m", *jobs[0], *settings]
     watch_submitted_jobs()
+    share_words(jobs)
     # Jobs in a queue outlive this process: it cancels them when it is told to end. Others listen themselves.
     with listening() if any(word.startswith("hydra/launcher=submitit") for word in settings) else nullcontext():
         job()

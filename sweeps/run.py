@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from src.cli.cells import cells_of_jobs, show_cells
 from src.runtime.errors import ConfigError, RunError
 from src.storage.files import unwritable
 from sweeps.archive import Archive
@@ -115,7 +116,7 @@ def run(file: Path, overrides: list[str], options: Options) -> int:
         except KeyboardInterrupt:
             sweep.say("stopped; the same command goes on from here")
             return 130
-    return report(sweep)
+    return report(sweep, console.width)
 
 
 def list_commands(sweep: Sweep) -> None:
@@ -125,14 +126,15 @@ def list_commands(sweep: Sweep) -> None:
         sweep.say(command(job, sweep.settings) + ("  # finished" if folder_of(job) in sweep.finished else ""))
 
 
-def report(sweep: Sweep) -> int:
-    """Prints how many jobs finished and how to run the others again; returns the exit status."""
+def report(sweep: Sweep, width: int) -> int:
+    """Prints how many jobs finished, how to run the others again, and a table; returns the exit status."""
     failed = [job for job in sweep.jobs if folder_of(job) not in sweep.finished]
     sweep.say(f"{len(sweep.finished)} of {len(sweep.jobs)} finished, {len(failed)} failed")
     errors = sweep.errors()
     for job in failed:
         reason = errors.get(folder_of(job)) or f"it ended without a result; see {sweep.log}"
         sweep.say(f"failed: {job.folder}: {reason}\n  again: {command(job, sweep.settings)}")
+    show_cells(cells_of_jobs(sweep.jobs, sweep.finished), width, sweep.say)
     if sweep.archive is not None:
         sweep.say(f"{len(sweep.archive.runs)} runs in {sweep.archive.file}, {len(sweep.unkept)} not kept")
     return 1 if failed or sweep.unkept else 0

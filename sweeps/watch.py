@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from src.cli.compose import Job
+from src.run_folder.final_row import final_row
 from src.storage.checksums import SUMS
 from src.storage.run_name import config_hash
-from sweeps.finished import final_row
 from sweeps.jobs import folder_of
 
 

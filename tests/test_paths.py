@@ -1,10 +1,12 @@
 """Every path that a user types is taken as it stands, whatever characters it has."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from analysis.aggregate import main as analyse
+from src.cli.compose import compose_jobs, problems_of
 from src.storage.rows import dump_row, read_rows
 from tests.classifiers import save_classifier
 from tests.commands import command
@@ -50,3 +52,27 @@ def test_a_run_below_a_folder_of_any_name(tmp_path: Path) -> None:
     assert read_rows(home / "more.jsonl")[-1]["win_rate"] == row["win_rate"]
     analyse([str(run), "--out", str(home / "page")])
     assert (home / "page" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "model=smollm2_135m model.path='~/there'", "data=files data.path='~/there'", "cache='~/there'",
+        "judge=reward_model judge.path='~/there'", "oracle=embedding oracle.path='~/there'",
+        "reference=gold reference.path='~/there'", "sampler=vllm sampler.folder='~/there'",
+        "allocation=balanced allocation.embedder_path='~/there'",
+    ],
+)  # fmt: skip
+def test_a_path_that_begins_at_home(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    [job], problems = compose_jobs(words.split())
+    assert not problems and str(tmp_path / "there") in json.dumps(job.plain) and "~" not in json.dumps(job.plain)
+    assert not any("~" in line for line in job.problems)
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_folder_of_runs_at_home_is_refused(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra would make a folder of the name ~."""
+    monkeypatch.chdir(tmp_path)
+    assert any("write $HOME" in line for line in problems_of([f"{key}='~/runs'"]))
+    assert not list(tmp_path.iterdir())

@@ -1,11 +1,9 @@
 """What `src.evaluate` prints."""
 
-from rich.table import Table
-from rich.text import Text
-
 from src.after_training.head_to_head import HeadToHead
-from src.runtime.printable import printable
-from src.runtime.report import Report, caveats, percent, with_error
+from src.runtime.fitting_table import print_table
+from src.runtime.report import Report
+from src.runtime.result_table import caveats, percent, with_error
 
 
 def print_win_rates(comparison: HeadToHead, report: Report) -> None:
@@ -14,12 +12,9 @@ def print_win_rates(comparison: HeadToHead, report: Report) -> None:
     unit = row["length_unit"]
     size = f"{row['n_prompts']} prompts of {row['split']}" + (f" x {row['samples']}" if row["samples"] > 1 else "")
     gold = row["gold_score_mean"] is not None
-    table = Table(title=Text(printable(f"{size}, judged by {row['judge']}")))
     names = ("", "win rate", "95 % interval", "length-controlled", *["gold score"] * gold, unit, "distinct-3", "unique")
-    for name in names:
-        table.add_column(name, justify="right" if name else "left", overflow="fold")
-    table.add_row(
-        Text(printable(row["system"])),
+    system = [
+        row["system"],
         percent(row["win_rate"]),
         f"{percent(row['win_rate_low'])} to {percent(row['win_rate_high'])}",
         with_error(row["win_rate_length_controlled"], row["win_rate_length_controlled_se"]),
@@ -27,11 +22,11 @@ def print_win_rates(comparison: HeadToHead, report: Report) -> None:
         f"{row[f'response_{unit}_mean']:.1f}",
         f"{row['distinct_3']:.3f}",
         f"{row['unique_rate']:.3f}",
-    )
+    ]
     length, diversity = f"{row[f'label_{unit}_mean']:.1f}", [f"{share:.3f}" for share in comparison.opponent_diversity]
     label_gold = [f"{row['label_gold_score_mean']:.2f}"] if gold else []
-    table.add_row(Text(printable(f"against {row['against']}")), "", "", "", *label_gold, length, *diversity)
-    report.console.print(table)
+    opponent = [f"against {row['against']}", "", "", "", *label_gold, length, *diversity]
+    print_table(report.console, f"{size}, judged by {row['judge']}", names, [system, opponent])
     report.say(f"{row['wins']} wins, {row['ties']} ties, {row['losses']} losses, {row['n_invalid']} invalid")
     for line in caveats(row):
         report.say(line)

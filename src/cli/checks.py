@@ -26,6 +26,8 @@ SECRET = re.compile(r"(?i)(key|token|secret|password)$")
 
 def place_problems(place: Path) -> list[str]:
     """Why a run's folder cannot be made or written to; Hydra would end in a traceback there."""
+    if str(place).startswith("~"):
+        return [f"{place}: Hydra makes a folder of the name {place.parts[0]}; write $HOME, or the whole path"]
     there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     if not there.is_dir():
         return [f"{place}: {there} is a file; choose another folder with hydra.run.dir=DIR (hydra.sweep.dir with -m)"]

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.cli.checks import FOREIGN, foreign_classes, launcher_problem, names_code, place_problems, secrets_in
 from src.cli.conf import COMPOSING, composing, keys_in, plain_config
+from src.cli.experiment_keys import without_replaced
 from src.cli.hints import key_hint, nearest
 from src.cli.overrides import (
     ELSEWHERE,
@@ -63,16 +64,22 @@ class Job:
 
 def problems_of(arguments: Sequence[str]) -> list[str]:
     """Everything wrong with a command of src.train, a line each, each once."""
+    return checked_command(arguments)[1]
+
+
+def checked_command(arguments: Sequence[str]) -> tuple[list[Job], list[str]]:
+    """The jobs of a command of src.train, and everything wrong with it, a line each, each once."""
     flags = [argument.split("=")[0] for argument in arguments]
     if strange := [flag for flag in flags if flag in ELSEWHERE]:
-        return [f"{flag}: runs are made from conf/train.yaml; --config-dir=DIR adds yaml files" for flag in strange]
+        adds = "runs are made from conf/train.yaml; --config-dir=DIR adds yaml files"
+        return [], [f"{flag}: {adds}" for flag in strange]
     if any(flag in (*HYDRAS_OWN, "-h", "--help", "--cfg") for flag in flags):
-        return []
+        return [], []
     jobs, problems = compose_jobs(arguments)
     places = {job.folder if is_multirun(arguments) else job.alone for job in jobs} - {None}
     problems += [line for job in jobs for line in job.problems]
     problems += [line for place in sorted(map(str, places)) for line in place_problems(Path(place))]
-    return list(dict.fromkeys(problems))
+    return jobs, list(dict.fromkeys(problems))
 
 
 def compose_jobs(arguments: Sequence[str], taken: Taken = TRAIN) -> tuple[list[Job], list[str]]:
@@ -145,7 +152,7 @@ def _compose_job(job: list[str], places: list[str], taken: Taken) -> Job:
             # ${hydra:...} in a yaml is read from here.
             HydraConfig.instance().set_config(config)
             names = dict(config.hydra.runtime.choices)
-            plain = plain_config(config, names)
+            plain = plain_config(without_replaced(config, config.hydra)[0], names)
             folder, alone = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir), Path(config.hydra.run.dir)
             # Hydra makes objects of these parts.
             parts = ("callbacks", "launcher", "sweeper")
@@ -203,7 +210,9 @@ def _of_options(name: str, options: tuple[str, ...], sources: tuple[str, ...]) -
     Args:
         sources: the folders of yaml files that are composed from.
     """
-    return compose(name, overrides=list(options))
+    composed = compose(name, overrides=list(options), return_hydra_config=True)
+    config, _ = without_replaced(composed, composed.hydra)
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _no_set(options: Sequence[Override], tree: DictConfig) -> str:

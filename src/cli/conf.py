@@ -14,8 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.folder_name import chosen
+from src.storage.files import local_path
 
 CONF = Path(__file__).parents[2] / "conf"
+# Keys of paths on this machine. `sampler.server_folder` is one on the servers' machine.
+PATHS = ("path", "embedder_path", "cache", "folder", "out")
 # Whatever composing may raise on a typed text: Hydra turns most into its own errors, and lets others through.
 COMPOSING = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, RecursionError, OSError)
 # The yaml has the name of the plugin's schema so that Hydra checks its values, which Hydra calls deprecated, and does.
@@ -47,8 +50,22 @@ def plain_config(config: DictConfig, choices: Mapping[str, str | None] | None = 
     """
     names = config.hydra.runtime.choices if choices is None else choices
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "experiment")])
-    plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    plain = from_home(OmegaConf.to_container(own, resolve=True, throw_on_missing=True))
     return {**{str(key): value for key, value in plain.items()}, "choices": chosen(names)}  # type: ignore[union-attr]
+
+
+def from_home(node: Any, key: str = "") -> Any:
+    """Nested values with `~` and `~user` at the beginning of a path expanded, as a shell does it where it stands alone.
+
+    Args:
+        node: dicts, lists and values.
+        key: the last part of the node's key, which tells paths from other texts.
+    """
+    if isinstance(node, dict):
+        return {name: from_home(value, str(name)) for name, value in node.items()}
+    if isinstance(node, str) and key in PATHS and node.startswith("~"):
+        return str(local_path(node))
+    return node
 
 
 def keys_in(node: Any, path: str = "") -> list[str]:

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.composed_beside import composed_beside, config_sources
 from src.storage.run_name import HOW, run_name, shaping
 
 # Top-level keys that are no part of the values: Hydra's, and the place that the name itself is for.
@@ -48,7 +46,7 @@ def name_of(config: DictConfig, words: Sequence[str]) -> str:
     names = chosen(hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NO_VALUES])
     plain: Any = OmegaConf.to_container(own, resolve=True)
-    source = hydra.job.config_name, _sources(hydra)
+    source = hydra.job.config_name, config_sources(hydra)
     # The options that come by themselves with those at the name's beginning, and with other data, have no part.
     given = {group: names[group] for group in (*words, "experiment") if group in names}
     for groups in (["data"], [group for group in names if group not in given]):
@@ -61,11 +59,6 @@ def name_of(config: DictConfig, words: Sequence[str]) -> str:
     return run_name(begin, {**options, **{key: value for key, value in values.items() if key not in words}})
 
 
-def _sources(hydra: DictConfig) -> tuple[tuple[str, str], ...]:
-    """Where the yaml files of a composed configuration come from: provider and address each."""
-    return tuple((one.provider, f"{one.schema}://{one.path}") for one in hydra.runtime.config_sources)
-
-
 def _lines(options: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{group}={name}" for group, name in sorted(options.items()))
 
@@ -75,17 +68,9 @@ def _of_options(
     config_name: str, sources: tuple[tuple[str, str], ...], lines: tuple[str, ...]
 ) -> tuple[dict[str, str], str]:
     """What options bring along: all options chosen then, and the values, not resolved, as JSON."""
-    config = _loaded(config_name, sources, lines)
+    config = composed_beside(config_name, sources, lines)
     values = {key: node for key, node in OmegaConf.to_container(config).items() if key not in NO_VALUES}  # type: ignore[union-attr]
     return chosen(config.hydra.runtime.choices), json.dumps(values)
-
-
-def _loaded(config_name: str, sources: Sequence[tuple[str, str]], lines: Sequence[str]) -> DictConfig:
-    """Composes beside the Hydra that is at work, which a resolver must leave alone."""
-    path = ConfigSearchPathImpl()
-    for provider, address in sources:
-        path.append(provider, address)
-    return ConfigLoaderImpl(path).load_configuration(config_name, list(lines), run_mode=RunMode.RUN)
 
 
 def _as_by_itself(node: Any, plain: dict[str, Any]) -> Any:
@@ -133,7 +118,7 @@ def _run_name_with(*changes: str, _root_: DictConfig) -> str:
     hydra: Any = _root_.hydra if "hydra" in _root_ else HydraConfig.get()
     keys = {change.partition("=")[0] for change in changes}
     kept = [line for line in hydra.overrides.task if line.lstrip("+").partition("=")[0] not in keys]
-    return str(_loaded(hydra.job.config_name, _sources(hydra), [*kept, *changes]).hydra.sweep.subdir)
+    return str(composed_beside(hydra.job.config_name, config_sources(hydra), [*kept, *changes]).hydra.sweep.subdir)
 
 
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)

@@ -1,6 +1,7 @@
 """The words of a command: flags and overrides, as Hydra reads them."""
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -98,3 +99,11 @@ def split_jobs(overrides: Sequence[Override]) -> list[list[str]]:
     if any(override.key_or_group == "hydra/sweeper" for override in overrides):
         return [[as_typed(override) for override in ours if not override.is_sweep_override()]]
     return [job for batch in BasicSweeper.split_arguments(ours, max_batch_size=None) for job in batch]
+
+
+def hydra_quoted(text: str) -> str:
+    """A value in the quotes that Hydra wants around = , and other characters of its grammar."""
+    if re.fullmatch(r"[\w/.@+:-]+", text, re.ASCII):
+        return text
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
+    return f"'{escaped}'"

@@ -17,8 +17,9 @@ from hydra.errors import CompactHydraException
 from src.cli.queued_jobs import QueuedJobs
 from src.runtime import slurm
 
-# A run takes some seconds to listen to signals, and Slurm may send its signal a minute early.
-START = 60
+# Seconds before which no signal may come: Slurm may send its signal a minute early, and a job takes up to another one
+# to listen to signals; one that comes sooner kills it.
+START = 120
 
 
 def watch_submitted_jobs() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.models.hub_commit import hub_commit
 from src.storage.files import files_below, local_path
 from src.storage.kept_hashes import whole_hash
 from src.storage.signed import read_signed
@@ -20,17 +21,19 @@ MADE, TEMPLATES = "made.json", "additional_chat_templates"
 
 
 def model_fingerprint(path: str) -> str:
-    """A hash of a local model, or the hub name itself.
+    """A hash of a local model, or the hub name with its commit.
 
     Args:
         path: a folder or a hub name.
 
     Returns:
-        16 hexadecimal digits from the names and the whole contents of the model's files; `path` if it is no folder.
+        16 hexadecimal digits from the names and the whole contents of the model's files; "owner/name@commit" if `path`
+        is no folder, or `path` alone where the commit cannot be had.
     """
     folder = local_path(path)
     if not folder.is_dir():
-        return path
+        commit = hub_commit(path)
+        return f"{path}@{commit}" if commit else path
     digest = hashlib.sha256()
     for name in sorted(_names(folder)):
         if (file := folder / name).is_file():

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from src.models.hub_commit import pinned
+
 
 def load_with_sound_pad(cls: Any, path: str, dtype: torch.dtype, **arguments: Any) -> Any:
     """`from_pretrained` of an auto class, with no padding token where the configuration's is none.
@@ -21,10 +23,11 @@ def load_with_sound_pad(cls: Any, path: str, dtype: torch.dtype, **arguments: An
     Returns:
         What `from_pretrained` returns. Code that comes with a model is never run.
     """
+    arguments |= pinned(path)
     try:
         loaded = cls.from_pretrained(path, dtype=dtype, trust_remote_code=False, **arguments)
     except AssertionError:  # of torch, for a padding token beyond the vocabulary
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, **pinned(path))
         if not _forget(config):
             raise
         if labels := arguments.pop("num_labels", None):

@@ -8,9 +8,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from src.models.hub_commit import pinned
 from src.models.loading import as_run_error
 from src.models.padding import load_with_sound_pad
 from src.runtime.errors import RunError, error_summary
+
+# Most weights that a message names.
+SHOWN = 3
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
@@ -23,7 +27,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         RunError: if the tokenizer cannot be loaded or has no end-of-sequence token.
     """
     with as_run_error(lambda error: _message(path, error)):
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **pinned(path))
     if tokenizer.eos_token_id is None:
         raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
     return tokenizer
@@ -37,12 +41,19 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
         dtype: of the weights.
 
     Raises:
-        RunError: if the model cannot be loaded, or an adapter lies in its folder.
+        RunError: if the model cannot be loaded, lacks weights, or an adapter lies in its folder.
     """
     require_no_adapter(path)
+    model: PreTrainedModel
     with as_run_error(lambda error: _message(path, error)):
-        model: PreTrainedModel = load_with_sound_pad(AutoModelForCausalLM, path, dtype)
+        model, info = load_with_sound_pad(AutoModelForCausalLM, path, dtype, output_loading_info=True)
     require_no_adapter(path, model)
+    if missing := sorted(info["missing_keys"]):
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise RunError(
+            f"the files of {path} have no weights for {', '.join(missing[:SHOWN])}{more}, which its config.json asks "
+            "for, and which would be random numbers; copy the model again, whole, and give a causal language model"
+        )
     return model
 
 

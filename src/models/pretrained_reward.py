@@ -9,6 +9,7 @@ from tokenizers import processors
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from src.models.hub_commit import pinned
 from src.models.loading import as_run_error
 from src.models.padding import load_with_sound_pad
 from src.models.pretrained import require_no_adapter
@@ -38,7 +39,7 @@ def load_reward_model(path: str, device: torch.device) -> tuple[PreTrainedModel,
 
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     with as_run_error(message):
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, **pinned(path))
         if problem := label_problem(path, config):
             raise RunError(problem)
         tokenizer, model, missing = _from_pretrained(path, dtype)
@@ -116,7 +117,7 @@ def label_problem(path: str, config: transformers.PretrainedConfig) -> str | Non
 def _from_pretrained(path: str, dtype: torch.dtype, **changes: int) -> tuple[Tokenizer, PreTrainedModel, set[str]]:
     """The tokenizer, the model, and the names of weights that the files lack."""
     require_no_adapter(path)
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **pinned(path))
     if not tokenizer.is_fast:
         raise ValueError("its tokenizer has no tokenizer.json")
     # Transformers prints a table of the missing weights; the caller reports them in one line where they matter.

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from src.models.adapter_files import check_targets, load_adapter, without_adapters
+from src.models.hub_commit import pinned
 from src.models.lora import LoraLinear, folded
 from src.models.pretrained import load_model
 from src.models.sharding import own_part
@@ -71,7 +72,7 @@ def require_fitting_adapter(folder: Path, base: str) -> None:
     if not (folder / "adapter_config.json").is_file():
         return
     try:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False, **pinned(base))
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception:  # whatever it is, loading the model says it better

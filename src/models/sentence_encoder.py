@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.models.hub_commit import pinned
 from src.models.loading import as_run_error
 from src.runtime.errors import error_summary
 
@@ -46,7 +47,7 @@ def load_encoder(path: str, advice: str) -> "SentenceTransformer":
         )
 
     with as_run_error(message):
-        return SentenceTransformer(path, trust_remote_code=False)
+        return SentenceTransformer(path, trust_remote_code=False, **pinned(path))
 
 
 def _own_code(key: str, folder: Path) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from src.runtime.report import Report, percent
+from src.runtime.report import Report
+from src.runtime.result_table import percent
 
 
 def show(facts: dict[str, Any], out: Path, report: Report) -> None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 # Files that rows are appended to, after every step or evaluation.
 GROWING = ("metrics.jsonl", "results.jsonl", "samples.jsonl")
-# Of identity.json alone: rows name the reference by its option.
-REFERENCE = "reference_fingerprint"
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,13 @@ class RunFolder:
         path: the folder.
         identity: the constant fields of every result row, among them `run_id` and `config_hash`.
         tracker: receives every row that is written.
-        reference: fingerprint of the gold reference; None with any other reference.
+        models: fingerprints of models, for identity.json alone: rows name them otherwise.
     """
 
     path: Path
     identity: Mapping[str, Any]
     tracker: Tracker = Untracked()
-    reference: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
     _growing: dict[str, GrowingFile] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -127,20 +125,20 @@ class RunFolder:
                 f"{self.path} holds a run on other rows (their fingerprint is {saved_fingerprint}, and that of the "
                 f"data now is {fingerprint}); force=true overwrites it, hydra.run.dir=DIR uses another folder"
             )
-        # A run begun with one model must not end with another that has taken its folder.
-        models = {key: self.identity.get(key) for key in ("oracle", "judge")} | {REFERENCE: self.reference}
+        # A run begun with one model must not end with another that has taken its folder, or its branch on the hub.
+        models = {key: self.identity.get(key) for key in ("oracle", "judge")} | self.models
         for key, model in models.items():
             if saved is not None and model != (before := saved.get(key, model)):
                 raise RunError(
-                    f"{self.path} holds a run begun with {key}={before}, and what its folder holds now is {model}; "
-                    "put the files back, force=true begins anew, hydra.run.dir=DIR uses another folder"
+                    f"{self.path} holds a run begun with {key}={before}, and what is there now is {model}; put the "
+                    "files back (for a branch of the hub that has moved: give the folder of a copy of that commit), "
+                    "force=true begins anew, hydra.run.dir=DIR uses another folder"
                 )
         config = self.path / "config.yaml"
         if not config.is_file() or config.read_bytes() != config_yaml.encode():
             write_text(config, config_yaml)
         if saved is None:
-            gold = {REFERENCE: self.reference} if self.reference else {}
-            write_text(self.path / "identity.json", json.dumps(signed({**self.identity, **gold})) + "\n")
+            write_text(self.path / "identity.json", json.dumps(signed({**self.identity, **self.models})) + "\n")
 
     def _saved_identity(self) -> dict[str, Any] | None:
         """The contents of identity.json; None if it is missing or damaged.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from src.models.fingerprint import model_fingerprint
+from src.models.hub_commit import hub_commit
 from src.oracles.model_name import is_same_oracle
 from src.references.gold import Gold
 from src.run_folder.folder import RunFolder
@@ -47,8 +48,22 @@ def build_folder(config: "RunConfig", plain: Mapping[str, Any], choices: Mapping
         "temperature": config.evaluate.temperature,
         "seed": config.seed,
     }
-    gold = model_fingerprint(str(config.reference.folder)) if isinstance(config.reference, Gold) else None
-    return RunFolder(path, identity, reference=gold)
+    return RunFolder(path, identity, models=_models(config))
+
+
+def _models(config: "RunConfig") -> dict[str, str]:
+    """Fingerprints of the gold reference's folder, and of models on the hub, whose names stay when their branch moves.
+
+    The files of other local models are in the names of oracle and judge, and in the SFT policy's fingerprint.
+    """
+    oracle = None if config.collect.from_data else config.oracle
+    paths = {"model": config.model.path}
+    paths |= {role: getattr(part, "path", None) for role, part in (("oracle", oracle), ("judge", config.judge))}
+    paths["embedder"] = getattr(config.allocation, "embedder_path", None)
+    commits = {f"{role}_commit": commit for role, path in paths.items() if path and (commit := hub_commit(path))}
+    if isinstance(config.reference, Gold):
+        commits["reference_fingerprint"] = model_fingerprint(str(config.reference.folder))
+    return commits
 
 
 def config_yaml(plain: Mapping[str, Any]) -> str:

@@ -1,6 +1,9 @@
-"""What a command prints: progress bars in a terminal, else a line per stage; a table of results at the end."""
+"""What a command prints: progress bars in a terminal, else lines; a table of results at the end."""
 
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +11,24 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from src.runtime import processes
+from src.runtime.pace import Pace, Remaining
 from src.runtime.printable import printable
+from src.runtime.result_table import caveats, print_results, with_error
+
+# Columns that a terminal has where a bar stands beside its words.
+ROOM = 80
 
 
 class Tick(Protocol):
@@ -27,23 +43,25 @@ class Report:
     """Prints to standard output, in the main process only.
 
     Args:
-        console: by default standard output, with progress bars if it is a terminal.
+        console: by default standard output, with progress bars if it is a terminal that can draw them.
+        name: of a job that runs beside others: it begins every line, and no bar is drawn.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        width = None if sys.stdout.isatty() else 120
-        self.console = console or Console(soft_wrap=True, width=width, quiet=not processes.is_main())
-        columns = (
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
+    def __init__(self, console: Console | None = None, name: str = "") -> None:
+        self.console = console or Console(soft_wrap=True, width=_width(), quiet=not processes.is_main())
+        self.name = name
+        self._bars = self.console.is_terminal and not self.console.is_dumb_terminal and not name
         self._progress = Progress(
-            *columns, console=self.console, disable=self.console.quiet or not self.console.is_terminal
+            *_columns(self.console.width),
+            console=self.console,
+            disable=self.console.quiet or not self._bars,
+            transient=True,
         )
+        self._pace = Pace()
         self._learning: TaskID | None = None
+        self._T = 0
+        self._remaining: Remaining | None = None
+        self._win_rate = ""
         self._warned: set[str] = set()
 
     @contextmanager
@@ -53,78 +71,112 @@ class Report:
             yield self
 
     def say(self, text: str) -> None:
-        """Prints one line."""
-        self.console.print(escape(printable(text)), highlight=False)
+        """Prints a text, broken at words in a terminal and one line elsewhere."""
+        self._print(text)
+
+    def as_it_is(self, line: str) -> None:
+        """Prints a line that is never broken, so that a command in it can be copied whole."""
+        self.console.print(escape(printable(line)), highlight=False)
 
     def warn(self, text: str) -> None:
         """Prints a warning, once: the same text again (for another member of the ensemble, say) is dropped."""
-        if text in self._warned:
-            return
-        self._warned.add(text)
-        self.console.print(f"[yellow]warning:[/] {escape(printable(text))}", highlight=False)
+        if text not in self._warned:
+            self._warned.add(text)
+            self._print(text, "warning: ")
+
+    def _print(self, text: str, kind: str = "") -> None:
+        name = f"{self.name}: " if self.name else ""
+        lines = printable(f"{name}{kind}{text}")
+        if self.console.is_terminal:
+            # Rich would break a path that is longer than a line, which could not be copied then.
+            lines = "\n".join(
+                textwrap.fill(line, self.console.width, break_long_words=False, break_on_hyphens=False)
+                for line in lines.split("\n")
+            )
+        shown = escape(lines)
+        if kind and shown.startswith(f"{escape(name)}{kind}"):
+            start = len(escape(name))
+            shown = f"{shown[:start]}[yellow]{kind.strip()}[/]{shown[start + len(kind.strip()) :]}"
+        self.console.print(shown, highlight=False)
 
     @contextmanager
     def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
-        """Shows a stage of the run during the block: a bar in a terminal, else a line.
+        """Shows a stage of the run during the block: a bar in a terminal, else a line, and more if it takes long.
 
         Args:
             title: what the stage does.
             total: parts of the stage.
-            listed: whether to print the line.
+            listed: whether to print the first line.
 
         Yields:
             A function that advances the bar.
         """
-        if listed and not self.console.is_terminal:
+        if listed and not self._bars and not self.name:
             self.say(title)
         task = self._progress.add_task(escape(printable(title)), total=total, note="")
+        done, remaining = 0, Remaining(total)
+
+        def tick(parts: int = 1, note: str = "") -> None:
+            nonlocal done
+            done += parts
+            self._progress.update(task, advance=parts, note=note)
+            if not self._bars and done < total and self._pace.due():
+                self.say(
+                    ", ".join(part for part in (f"{title}: {done} of {total}", note, remaining.after(done)) if part)
+                )
+
         try:
-            yield lambda parts=1, note="": self._progress.update(task, advance=parts, note=note)
+            yield tick
         finally:
             self._progress.remove_task(task)
 
     def start(self, T: int) -> None:
         """Shows the bar of the whole run, of T optimizer steps."""
+        self._T = T
         self._learning = self._progress.add_task("learning", total=T, note="")
 
-    def step(self, round: int, step: int, metrics: dict[str, Any]) -> None:
-        """Advances the bar of the whole run.
+    def step(self, round: int, step: int, metrics: Mapping[str, Any]) -> None:
+        """Advances the bar of the whole run; without bars prints a line every so often.
 
         Args:
             round: number of the round.
             step: number of the optimizer step that was taken, from 0.
             metrics: of the step; "loss" is shown.
         """
-        if self._learning is not None:
-            loss = metrics["loss"]
-            note = f"round {round}" + (f"  loss {loss:.3f}" if loss is not None else "")
-            self._progress.update(self._learning, completed=step + 1, note=note)
+        if self._learning is None:
+            return
+        loss = "" if metrics["loss"] is None else f"loss {metrics['loss']:.3f}"
+        note = [f"round {round}", loss, self._win_rate]
+        self._progress.update(self._learning, completed=step + 1, note="  ".join(part for part in note if part))
+        if self._remaining is None:  # a run that goes on has steps behind it
+            self._remaining = Remaining(self._T, step + 1)
+        if not self._bars and step + 1 < self._T and self._pace.due():
+            words = [f"step {step + 1} of {self._T}", *note, self._remaining.after(step + 1)]
+            self.say(", ".join(word for word in words if word))
+
+    def validated(self, row: Mapping[str, Any]) -> None:
+        """Prints the win rate of an evaluation during training.
+
+        Args:
+            row: its result row.
+        """
+        rate = with_error(row["win_rate"], row["win_rate_se"])
+        self._win_rate = f"wins {rate.partition(' ')[0].rstrip('%')}%" if row["win_rate"] is not None else ""
+        who = f"step {row['step']}" if row["step"] else "SFT policy"
+        self.say(f"{who}: win rate {rate} on {row['n_prompts']} prompts of {row['split']}")
 
     def result(self, sft: dict[str, Any], final: dict[str, Any], folder: Path) -> None:
-        """Prints the table of results, and where the run's files are.
+        """Prints the results of a run, and where its files are.
 
         Args:
             sft, final: result rows of the SFT policy and of the trained one, on the same prompts.
             folder: of the run.
         """
-        size = f"{final['n_prompts']} prompts of {final['split']}"
-        size += f", {final['samples']} responses each" if final["samples"] > 1 else ""
-        table = Table(title=f"{size}, against the human text (± one standard error)")
-        gold = final["gold_score_mean"] is not None
-        scores = ["gold score (label)"] * gold
-        for name in ("policy", "win rate", "length-controlled", *scores, "tokens (label)", "KL to SFT"):
-            table.add_column(name, justify="left" if name == "policy" else "right")
-        trained = f"{final['loss']}, reference {final['reference']}, F={final['F']}{_allocated(final)}"
-        for name, row in (("SFT", sft), (trained, final)):
-            table.add_row(
-                name,
-                with_error(row["win_rate"], row["win_rate_se"]),
-                with_error(row["win_rate_length_controlled"], row["win_rate_length_controlled_se"]),
-                *([f"{row['gold_score_mean']:.2f} ({row['label_gold_score_mean']:.2f})"] if gold else []),
-                f"{row['response_tokens_mean']:.1f} ({row['label_tokens_mean']:.1f})",
-                f"{row['kl_sft']:.2f}",
-            )
-        self.console.print(table)
+        if self.name:
+            rate, before = (with_error(row["win_rate"], row["win_rate_se"]) for row in (final, sft))
+            self.say(f"finished: win rate {rate} (SFT policy {before}) on {final['split']}, {final['seconds']:.0f} s")
+        else:
+            print_results(self.console, sft, final)
         for line in caveats(final):
             self.warn(line)
         for role in ("oracle", "judge"):
@@ -133,48 +185,23 @@ class Report:
                     f"The {role}: paid for {final[f'{role}_calls']} answers, {final[f'{role}_tokens']} tokens; "
                     f"{final[f'{role}_cached']} more answers came from the cache."
                 )
-        if final["judge_is_oracle"]:
-            self.say("The judge is the oracle's model: this win rate also rewards what only that model prefers.")
-        self.say(f"Written: {folder}/ (results.jsonl, samples.jsonl, metrics.jsonl, pairs/, policy/)")
-        self.say(
-            f"Read the responses in {folder}/samples.jsonl. To compare, add  F=1  or  reference=sft  or  -m seed=0,1,2"
-        )
+        if not self.name:
+            if final["judge_is_oracle"]:
+                self.say("The judge is the oracle's model: this win rate also rewards what only that model prefers.")
+            self.say(f"Written: {folder}/ (results.jsonl, samples.jsonl, metrics.jsonl, pairs/, policy/)")
 
 
-def percent(share: float | None) -> str:
-    """A share in percent, for a table: "45.9%"; "-" for None."""
-    return "-" if share is None else f"{share:.1%}"
+def _width() -> int | None:
+    """Columns of standard output; None: rich measures the terminal, which may change its size."""
+    if not sys.stdout.isatty():
+        return 120
+    # Rich takes a dumb terminal for one of 80 columns.
+    return shutil.get_terminal_size().columns if os.environ.get("TERM", "").lower() in ("dumb", "unknown") else None
 
 
-def with_error(share: float | None, error: float | None) -> str:
-    """A share in percent with its standard error: "45.9 ± 0.6 %"; "-" for None."""
-    if share is None or error is None:
-        return percent(share)
-    return f"{100 * share:.1f} ± {100 * error:.1f} %"
-
-
-def _allocated(row: Mapping[str, Any]) -> str:
-    """The allocation of a run for its label, with the rounds that were made by it; empty for uniform."""
-    if row.get("allocation", "uniform") == "uniform":
-        return ""
-    fallback = row.get("fallback_rounds", 0)
-    return f", {row['allocation']}" + (f" in {row['F'] - fallback} of {row['F']} rounds" if fallback else "")
-
-
-def caveats(row: Mapping[str, Any]) -> list[str]:
-    """What a reader of a result row's win rates has to know, a line each."""
-    lines = []
-    if row["n_invalid"]:
-        bounds = f"between {percent(row['win_rate_lowest'])} and {percent(row['win_rate_highest'])}"
-        lines.append(
-            f"{row['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid); whatever "
-            f"they had been, the win rate is {bounds}"
-        )
-    if row.get("fallback_rounds"):
-        lines.append(
-            f"allocation={row['allocation']}: {row['fallback_rounds']} of {row['F']} rounds were made uniformly "
-            "instead (fallback_rounds; pairs/plan_*.json say why)"
-        )
-    if row["length_controlled_why"]:
-        lines.append(f"no length-controlled win rate: {row['length_controlled_why']}")
-    return lines
+def _columns(width: int) -> list[ProgressColumn]:
+    """What stands beside each other in a line of progress; words are broken between lines, never cut."""
+    text = TextColumn("[bold]{task.description}", table_column=Column(no_wrap=False, overflow="fold"))
+    note = TextColumn("{task.fields[note]}", table_column=Column(no_wrap=False, overflow="fold"))
+    bar = [BarColumn(bar_width=20 if width < 120 else 40)] if width >= ROOM else []
+    return [text, *bar, MofNCompleteColumn(), note, TimeRemainingColumn()]

@@ -4,6 +4,7 @@ Modules without a test file of their name, and where they are tested:
 
 checks: test_compose.py, test_security.py, test_launchers.py
 comments: test_help.py
+composed_beside: test_folder_name.py, test_experiment_keys.py
 conf: test_conf.py
 hints: test_compose.py
 overrides: test_compose.py, reliability/test_fuzz.py

@@ -18,7 +18,9 @@ failures=0
 pids=()
 
 finish() {
-    squeue --noheader --format=%i 2>/dev/null | xargs --no-run-if-empty scancel 2>/dev/null
+    # Before there is a cluster of its own, these commands would speak to the one that this machine belongs to.
+    [ "${SLURM_CONF:-}" = "$work/slurm.conf" ] &&
+        squeue --noheader --format=%i 2>/dev/null | xargs --no-run-if-empty scancel 2>/dev/null
     sleep 2
     # What a job started lives below $work, the daemons do too.
     pgrep -f "$work" | grep -vx $$ | xargs --no-run-if-empty kill -KILL 2>/dev/null
@@ -241,22 +243,37 @@ check_batch() { # The batch script of docs/cluster.md, with a smaller run.
 }
 
 check_limit() { # A time limit: a checkpoint, back in the queue, and the bits of an undisturbed run.
-    train T="${LIMIT_STEPS:-1200}" F=1 batch_size=1 checkpoint_every=100000 hydra.run.dir=alone
+    limited() { train T="${LIMIT_STEPS:-200}" F=1 batch_size=1 checkpoint_every=100000 "$@"; }
+    limited hydra.run.dir=alone
     cp out alone.out
-    train T="${LIMIT_STEPS:-1200}" F=1 batch_size=1 checkpoint_every=100000 -m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=2 \
-        hydra.launcher.signal_delay_s=60 &
+    limited -m hydra/launcher=submitit_slurm hydra.launcher.timeout_min=4 hydra.launcher.signal_delay_s=60 &
+    local shell=$! run
+    # However fast this machine is: the run is paused after some steps, until Slurm's signal has come.
+    until_true 120 steps 5
+    run=$(pgrep -f "^$PYTHON -u -m submitit.core._submit .*$work")
+    kill -STOP "$run"
+    ok "it is paused before its end" same "$(finished)" 0
+    ok "Slurm's signal comes before the limit" until_true 210 signalled "$run"
+    kill -CONT "$run" 2>/dev/null
     # A job that is queued again waits two minutes; here it does not.
-    while kill -0 $! 2>/dev/null; do
-        scontrol update jobid="$(squeue --noheader --states=PENDING --format=%i | head -n 1)" starttime=now 2>/dev/null
+    while kill -0 $shell 2>/dev/null; do
+        squeue --noheader --states=PENDING --format=%i | head -n 1 |
+            xargs --no-run-if-empty -I ID scontrol update jobid=ID starttime=now 2>/dev/null
         sleep 5
     done
-    wait $!
+    wait $shell
     ok "the command ends well" same $? 0
-    echo "  the job was started $(grep -hc 'Starting with JobEnvironment' outputs/.submitit/*/*_log.out) times"
+    ok "the job was started twice" same "$(cat outputs/.submitit/*/*_log.out | grep -c 'Starting with JobEnvironment')" 2
     ok "it was stopped, and queued again" grep -hq 'stopped by SIGUSR2' outputs/.submitit/*/*_log.err
     ok "Slurm says COMPLETED" same "$(state "$(job)")" "1 COMPLETED"
     ok "the bits are those of a run that was not stopped" \
         same "$(policy "$(find outputs -name SHA256SUMS -printf %h)")" "$(policy alone)"
+}
+signalled() { # Whether SIGUSR2 waits for a process that is paused, or had come before that and has ended the process.
+    local pending
+    [ -e "/proc/$1" ] || return 0
+    pending=$(sed -n 's/^S[hi][dg]Pnd:\s*//p' "/proc/$1/status" | tail -n 1)
+    (( 0x${pending:-0} & 1 << 11 ))
 }
 
 cluster

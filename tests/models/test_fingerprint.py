@@ -36,7 +36,8 @@ def overwrite_end(file: Path) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_a_hub_name_is_its_own_fingerprint() -> None:
+def test_a_hub_name_without_a_commit_is_its_own_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.models.fingerprint.hub_commit", lambda name: None)
     assert model_fingerprint("owner/name") == "owner/name"
 
 

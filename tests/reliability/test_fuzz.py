@@ -21,6 +21,7 @@ from tests.experiments import configured
 from tests.properties import quick
 
 CASES = {"command": 25, "settings": 300, "data": 200, "files": 120, "analysis": 100, "runs": 40}
+CASES |= {"models": 24, "adapters": 40}
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -63,11 +63,15 @@ def test_the_folder_of_another_run_is_refused_and_left_alone(
     opened(tmp_path, **changes)
 
 
-def test_a_run_whose_gold_reference_was_overwritten_is_refused(tmp_path: Path) -> None:
-    replace(folder(tmp_path), reference="r1").open("F: 1\n", force=False)
-    with pytest.raises(RunError, match="begun with reference_fingerprint=r1, and what its folder holds now is r2"):
-        replace(folder(tmp_path), reference="r2").open("F: 1\n", force=False)
-    replace(folder(tmp_path), reference="r1").open("F: 1\n", force=False)
+@pytest.mark.parametrize("key", ["reference_fingerprint", "model_commit", "judge_commit"])
+def test_a_run_is_refused_when_a_model_has_changed(key: str, tmp_path: Path) -> None:
+    """Overwritten in its folder, or another commit of its branch on the hub."""
+    before, after = (replace(folder(tmp_path), models={key: model}) for model in ("m1", "m2"))
+    before.open("F: 1\n", force=False)
+    with pytest.raises(RunError, match=f"begun with {key}=m1, and what is there now is m2"):
+        after.open("F: 1\n", force=False)
+    before.open("F: 1\n", force=False)
+    after.open("F: 1\n", force=True)
 
 
 def test_a_damaged_identity_is_written_again(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from src.run_folder.final_row import final_row, rows_problem
 from src.runtime.errors import RunError
 from src.storage.checksums import write_sums
-from sweeps.finished import final_row, read_finished, rows_problem, run_folders
+from sweeps.finished import read_finished, run_folders
 from tests.sweeps.example import finish, job, rows
 
 
