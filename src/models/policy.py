@@ -88,6 +88,16 @@ class Policy:
         for layer in self.layers.values():
             layer.initialize(generator)
 
+    def randomize_adapters(self, seed: int, share: float) -> None:
+        """Gives all adapters random updates, which change what the policy says.
+
+        Args:
+            share: of the mean update's root mean square in that of the weight under it.
+        """
+        generator = torch_stream(seed, "random adapter")
+        for layer in self.layers.values():
+            layer.randomize(generator, share)
+
     @contextmanager
     def learning(self, recompute: bool = True) -> Iterator[PreTrainedModel]:
         """The model with all members active, for a forward pass with gradients.

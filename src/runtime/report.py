@@ -1,6 +1,7 @@
 """What a command prints: progress bars in a terminal, else a line per stage; a table of results at the end."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from rich.table import Table
 
 from src.runtime import processes
 from src.runtime.printable import printable
+
+# Between two lines about one stage, where there is no terminal.
+PROGRESS_SECONDS = 30.0
 
 
 class Tick(Protocol):
@@ -65,7 +69,7 @@ class Report:
 
     @contextmanager
     def stage(self, title: str, total: int, listed: bool = True) -> Iterator[Tick]:
-        """Shows a stage of the run during the block: a bar in a terminal, else a line.
+        """Shows a stage of the run during the block: a bar in a terminal, else a line, and one every half minute.
 
         Args:
             title: what the stage does.
@@ -78,8 +82,19 @@ class Report:
         if listed and not self.console.is_terminal:
             self.say(title)
         task = self._progress.add_task(escape(printable(title)), total=total, note="")
+        began = said = time.monotonic()
+        done = 0
+
+        def advance(parts: int = 1, note: str = "") -> None:
+            nonlocal said, done
+            self._progress.update(task, advance=parts, note=note)
+            done, now = done + parts, time.monotonic()
+            if not self.console.is_terminal and now - said >= PROGRESS_SECONDS and done < total:
+                said = now
+                self.say(f"{title}: {done} of {total} after {now - began:.0f} s{note and f', {note}'}")
+
         try:
-            yield lambda parts=1, note="": self._progress.update(task, advance=parts, note=note)
+            yield advance
         finally:
             self._progress.remove_task(task)
 
@@ -130,8 +145,8 @@ class Report:
         for role in ("oracle", "judge"):
             if final[f"{role}_calls"] or final[f"{role}_cached"]:
                 self.say(
-                    f"The {role}: paid for {final[f'{role}_calls']} answers, {final[f'{role}_tokens']} tokens; "
-                    f"{final[f'{role}_cached']} more answers came from the cache."
+                    f"The {role}: paid for {final[f'{role}_calls']} answers (two a pair), {final[f'{role}_tokens']} "
+                    f"tokens; {final[f'{role}_cached']} more answers came from the cache."
                 )
         if final["judge_is_oracle"]:
             self.say("The judge is the oracle's model: this win rate also rewards what only that model prefers.")
@@ -167,8 +182,13 @@ def caveats(row: Mapping[str, Any]) -> list[str]:
     if row["n_invalid"]:
         bounds = f"between {percent(row['win_rate_lowest'])} and {percent(row['win_rate_highest'])}"
         lines.append(
-            f"{row['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid); whatever "
-            f"they had been, the win rate is {bounds}"
+            f"{row['n_invalid']} of {row['n_prompts'] * row['samples']} responses got no usable verdict of the judge "
+            f"and count as no vote (n_invalid); whatever it had been, the win rate is {bounds}"
+        )
+    if row.get("oracle_invalid"):
+        lines.append(
+            f"{row['oracle_invalid']} of {row['annotated_pairs']} annotated pairs got no usable verdict of the oracle "
+            "and made no training pair (oracle_invalid)"
         )
     if row.get("fallback_rounds"):
         lines.append(

@@ -57,6 +57,7 @@ class Servers:
 
     async def _make_ready(self, ready: Ready) -> None:
         async def trouble_of(url: str) -> Trouble | None:
+            first = None
             async with self.client(url) as client:
                 for number in range(1 + self.retries):
                     try:
@@ -64,11 +65,12 @@ class Servers:
                         return None
                     except Trouble as trouble:
                         last = trouble
+                        first = first or trouble
                         if not trouble.again or isinstance(trouble, Forgotten):
                             break
                         if number < self.retries:
                             await pause(number)
-                return last
+                return last if first is None else last.after(first)
 
         troubles = dict(zip(self.urls, await asyncio.gather(*map(trouble_of, self.urls)), strict=True))
         refused = {
@@ -77,7 +79,9 @@ class Servers:
             if trouble and (not trouble.again or isinstance(trouble, Forgotten))
         }
         if refused:
-            raise RunError("; ".join(f"{url}: {trouble.what}" for url, trouble in refused.items()))
+            said = [f"{url}: {trouble.what}" for url, trouble in refused.items()]
+            said += [f"{url}: {trouble.what}" for url, trouble in troubles.items() if trouble and url not in refused]
+            raise RunError("; ".join(said))
         for url, trouble in troubles.items():
             if trouble:
                 self.lose(url, trouble)

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from src.oracles.endpoint import is_url
 from src.runtime.errors import require
@@ -33,7 +33,9 @@ class VllmSpec:
     concurrency: int
     timeout: float
     retries: int
-    warn_above: float
+    warn_above: float | None
+    end_above: float | None
+    own_engine: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         # None of the messages repeats a value that may be a secret put in the wrong place.
@@ -55,7 +57,10 @@ class VllmSpec:
             (self.concurrency >= 1, f"concurrency={self.concurrency}: expected at least 1"),
             (self.timeout > 0, f"timeout={self.timeout}: expected seconds, above 0"),
             (self.retries >= 0, f"retries={self.retries}: expected 0 or more"),
-            (self.warn_above > 0, f"warn_above={self.warn_above}: expected nats a token, above 0"),
+            *(
+                (limit is None or limit > 0, f"{name}={limit}: expected nats a token, above 0, or null")
+                for name, limit in (("warn_above", self.warn_above), ("end_above", self.end_above))
+            ),
         )
 
     def problems(self) -> list[str]:
@@ -101,7 +106,4 @@ class VllmSpec:
     def sampler(self, local: "Sampler", site: SamplerSite) -> "ServedSampler":
         from src.samplers.served_sampler import ServedSampler
 
-        sampler = ServedSampler(self, site.policy, local, site.longest, site.folder, site.warn)
-        if not site.resumed:
-            sampler.check()
-        return sampler
+        return ServedSampler(self, local, site)

@@ -82,6 +82,7 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("oracle", "judge"):
         if isinstance(values.get(group), dict):
             values[group].pop("cache", None)  # of paid answers
+            values[group].pop("warn_invalid_above", None)
     return values
 
 

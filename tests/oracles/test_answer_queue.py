@@ -92,7 +92,7 @@ from src.oracles.prompt_template import PromptTemplate
 from src.records import Prompt, Row
 url, cache = sys.argv[1:]
 oracle = LlmOracle(url, "m", "OPENAI_API_KEY", "tldr", {"tldr": PromptTemplate("", "{prompt}|||{first}|||{second}")},
-                   0.0, 64, "max_tokens", 4, 30.0, 0, cache, 0.0)
+                   0.0, 64, "max_tokens", 4, 30.0, 0, cache, 0.0, 0.1)
 prompts = [Prompt(i, Row(f"p{i}", "l"), (2,), (3,)) for i in range(20)]
 ledger = Ledger()
 answers = oracle.ask(prompts, ["long"] * 20, ["s"] * 20, ledger)

@@ -55,3 +55,42 @@ def test_what_all_servers_refuse_stands_in_one_message() -> None:
 
     with pytest.raises(RunError, match="http://a/v1: wrong model; http://b/v1: wrong model"):
         of_two()[0].make_ready(ready)
+
+
+def test_the_first_trouble_of_a_lost_server_is_said_beside_the_last() -> None:
+    """The first one is the cause; what follows it is that nobody listens any more."""
+
+    async def ready(client: Any) -> None:
+        answers.append(1)
+        raise Trouble("out of memory" if len(answers) == 1 else "no answer (ConnectError)", again=True)
+
+    answers: list[int] = []
+    servers = Servers(["http://a/v1"], "k", 2, 60.0, 1, print)
+    text = r"http://a/v1: first out of memory; at last no answer \(ConnectError\)\)"
+    with pytest.raises(RunError, match=text):
+        servers.make_ready(ready)
+
+    async def ask(client: Any, question: int) -> int:
+        answers.append(question)
+        if len(answers) == 3:
+            raise Trouble("a trouble that passed", again=True)
+        if len(answers) < 6:
+            return question
+        raise Trouble("out of memory" if len(answers) == 6 else "no answer (ConnectError)", again=True)
+
+    answers.clear()
+    servers = Servers(["http://a/v1"], "k", 1, 60.0, 1, print)
+    with pytest.raises(RunError, match=text):
+        answers_of(servers, range(9), ask, nothing, lambda parts: None)
+
+
+def test_divided_requests_leave_no_server_out() -> None:
+    asked: list[str] = []
+
+    async def ask(client: Any, question: int) -> int:
+        asked.append(str(client.base_url))
+        return question
+
+    servers = Servers(["http://a/v1", "http://b/v1"], "k", 64, 60.0, 0, print)
+    assert answers_of(servers, range(4), ask, nothing, lambda parts: None, divided=True) == [0, 1, 2, 3]
+    assert len(set(asked)) == 2

@@ -1,6 +1,7 @@
 """`sampler=vllm`: its settings, and whole runs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,13 +98,43 @@ def test_of_several_processes_one_asks_the_servers(tmp_path: Path, cache: Path, 
 
 
 @pytest.mark.slow
-def test_other_log_probs_are_warned_of(tmp_path: Path, cache: Path, lora_base: str, capsys) -> None:
-    with served(StandIn(lora_base, shift=0.1)) as server:
+def test_servers_are_tried_before_sft_is_trained(tmp_path: Path, lora_base: str, cache: Path) -> None:
+    """One message for all that a server lacks; the base model is made, as a server has to serve it, and no SFT."""
+    with served(StandIn("other/model", runtime_lora=False, room=9, version="0.9.1")) as server:
+        with pytest.raises(RunError) as error:
+            built(tmp_path / "run", tmp_path / "cache", *RUN, *by_servers(server))
+    for text in ("serves other/model", "reads at most 9 tokens", "vLLM 0.9.1", "loads no adapters", "start it with"):
+        assert text in str(error.value)
+    assert [folder.name for folder in (tmp_path / "cache" / "sft").glob("*")] == []
+    for server_is, text in (
+        ({"max_rank": 4}, "the adapter's rank is 32, and it takes less"),
+        ({"enable_lora": False}, "it was started without --enable-lora"),
+        ({"shift": 0.2}, "2.0e-01: with the same random adapter .* another model is served under the base's name"),
+    ):
+        with served(StandIn(lora_base, **server_is)) as server, pytest.raises(RunError, match=text):
+            built(tmp_path / "run", cache, *RUN, *by_servers(server))
+        assert not (tmp_path / "run" / ".adapter").exists() and server.adapters == {}
+
+
+@pytest.mark.slow
+def test_other_log_probs_are_warned_of_or_end_the_run(tmp_path: Path, cache: Path, lora_base: str, capsys) -> None:
+    with served(StandIn(lora_base)) as server:
         run = built(tmp_path / "run", cache, *RUN, "F=1", *by_servers(server))
+        assert re.search("1 of 1 servers are ready; the mean of 2 members goes over as an adapter of rank 32; their "
+                         "log-probs are within .e-0[678] nats", capsys.readouterr().out)  # fmt: skip
+        server.shift = 7e-4
         run.run()
-        rows = read_rows(tmp_path / "run" / "metrics.jsonl")
-        assert rows[0]["sampler/logp_difference"] == pytest.approx(0.1, abs=1e-3)
-        assert "log-probs differ from the scorer's by 1.0e-01 nats a token" in capsys.readouterr().out
+        rows, said = read_rows(tmp_path / "run" / "metrics.jsonl"), capsys.readouterr().out
+        assert rows[0]["sampler/logp_difference"] == pytest.approx(7e-4, rel=0.1)
+        assert "that is how far the log-probs of the round's first responses are" in said
+        server.shift = 0.0
+        other = built(tmp_path / "other", cache, *RUN, "F=1", *by_servers(server))
+        server.shift, before = 0.1, len(server.prompts)
+        with pytest.raises(RunError, match="None of them was annotated or kept. In order of likelihood: the server mixes"):
+            other.run()
+        # Only the first responses were asked for, and nothing of them is used by the next attempt.
+        assert len(server.prompts) == before + 4 and list((tmp_path / "other" / "pairs").glob("*")) == []
+        assert server.adapters == {}
     # They are the metric's alone.
     pairs = read_rows(tmp_path / "run" / "pairs" / "round_000.jsonl")
     assert pairs and all(
