@@ -46,8 +46,8 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         config.reference.require_fit(model.path)
     cache = build_sft_cache(config, splits, report)
     # A resumed run may have collected all it needs.
-    asked = config.sampler.own_engine and not folder.checkpoint.is_dir()
-    explained = try_engine(config, cache, folder, report) if asked else None
+    untried = config.sampler.own_engine and not folder.checkpoint.is_dir()
+    explained = try_engine(config, cache, folder, report) if untried else None
     policy = cache.policy(config.ensemble)
     folder = folder.starting_from(weights_fingerprint(policy.trainable()))
     if sharding.wanted():

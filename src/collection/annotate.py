@@ -53,8 +53,9 @@ def annotate(
 def _unusable(comparer: Comparer, candidate: Candidate) -> str:
     """What is said of answers that cannot be used, with those about a candidate."""
     oracle, (first, second) = comparer.oracle, (response.text for response in candidate.responses)
+    said = examples(oracle, candidate.prompt, first, second)
     return (
         f"{oracle.name}: no answer about a whole batch of pairs can be used as a preference, so that nothing would be "
-        f"learned{examples(oracle, candidate.prompt, first, second)}; expected a verdict as the oracle's prompt asks for (docs/llm.md), from a model that can "
-        "follow it"
+        f"learned{said}; expected a verdict as the oracle's prompt asks for (docs/llm.md), from a model that "
+        "can follow it"
     )

@@ -101,7 +101,8 @@ class LoraLinear(nn.Module):
         with torch.no_grad():
             self.B.copy_(torch.empty(self.B.shape).normal_(generator=generator))
             update = self.scale / len(self.A) * torch.einsum("nor,nri->oi", self.B, self.A)
-            self.B *= share * self.base.weight.float().square().mean().sqrt() / update.square().mean().sqrt()
+            frozen = self.base.weight.float()
+            self.B.mul_(share * frozen.square().mean().sqrt() / update.square().mean().sqrt())
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.base(x)

@@ -26,7 +26,11 @@ def unusable_share(
         preferred: the verdicts, (N,).
     """
     invalid = np.flatnonzero(preferred == INVALID)
-    if not isinstance(oracle, Costing) or len(preferred) < FEWEST or len(invalid) <= oracle.warn_invalid_above * len(preferred):
+    if (
+        not isinstance(oracle, Costing)
+        or len(preferred) < FEWEST
+        or len(invalid) <= oracle.warn_invalid_above * len(preferred)
+    ):
         return None
     some = int(invalid[0])
     return (

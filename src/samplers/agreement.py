@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from src.runtime.errors import RunError
 
-# Mean differences in nats a token. Two engines in float32 differ by 1e-7 to 1e-5, in bfloat16 by about 0.01. No precision
-# explains more than MOST.
+# Mean differences in nats a token. Two engines in float32 differ by 1e-7 to 1e-5, in bfloat16 by about 0.01. No
+# precision explains more than MOST.
 FLOAT32, MOST = 1e-4, 0.1
 # A round may differ by more than the trial before SFT: its adapters and responses are others.
 TIMES = 10.0
@@ -58,14 +58,14 @@ class Agreement:
             RunError: if no precision explains a server's difference.
         """
         most = self.end_above or MOST
-        if wrong := {server: difference for server, difference in differences.items() if not difference <= most}:
+        if wrong := {server: apart for server, apart in differences.items() if not apart <= most}:
             raise RunError(
                 f"{_listed(wrong)}: with the same random adapter on the base model, that is how far the log-probs are "
                 f"from those computed here, in nats a token, and rounding explains less than {most:g}; nothing was "
                 "trained or annotated. In order of likelihood: another model is served under the base's name (other "
-                "weights, a fine-tuned one, quantized weights or cache); --logprobs-mode is not raw_logprobs; the adapter "
-                "is applied in part (the server's log names layers that it leaves out); --hf-overrides or another "
-                "generation of the model's code"
+                "weights, a fine-tuned one, quantized weights or cache); --logprobs-mode is not raw_logprobs; the "
+                "adapter is applied in part (the server's log names layers that it leaves out); --hf-overrides or "
+                "another generation of the model's code"
             )
         self.explained = max(differences.values(), default=None)
         if self.float32 and self.explained is not None and self.explained > FLOAT32:
@@ -90,21 +90,20 @@ class Agreement:
             if self.explained is not None
             else "the precisions were not compared before, as the run is a resumed one"
         )
-        if wrong := {server: difference for server, difference in differences.items() if not difference <= self.ends_at}:
+        measured = "that is how far the log-probs of the round's first responses are from those computed here, in nats"
+        if wrong := {server: apart for server, apart in differences.items() if not apart <= self.ends_at}:
             raise RunError(
-                f"{_listed(wrong)}: that is how far the log-probs of the round's first responses are from those computed "
-                f"here, in nats a token; {known}, and more than {self.ends_at:.1e} ends a run: the responses are not the "
-                "policy's. None of them was annotated or kept. In order of likelihood: the server mixes what it has read "
-                "with other weights (start it again; --no-enable-prefix-caching rules this out); it was started with "
-                "another model, dtype or quantization than before; it applies the adapter in part (its log names the "
-                "layers); --logprobs-mode is not raw_logprobs. Then the same command goes on; sampler.end_above=NUMBER "
-                "is the limit"
+                f"{_listed(wrong)}: {measured} a token; {known}, and more than {self.ends_at:.1e} ends a run: the "
+                "responses are not the policy's. None of them was annotated or kept. In order of likelihood: the "
+                "server mixes what it has read with other weights (start it again; --no-enable-prefix-caching rules "
+                "this out); it was started with another model, dtype or quantization than before; it applies the "
+                "adapter in part (its log names the layers); --logprobs-mode is not raw_logprobs. Then the same "
+                "command goes on; sampler.end_above=NUMBER is the limit"
             )
-        if large := {server: difference for server, difference in differences.items() if difference > self.warns_at}:
+        if large := {server: apart for server, apart in differences.items() if apart > self.warns_at}:
             warn(
-                f"{_listed(large)}: that is how far the log-probs of the round's first responses are from those computed "
-                f"here, in nats a token; {known}. The responses may be another policy's: compare the base model, its "
-                "dtype (vllm serve --dtype) and --logprobs-mode"
+                f"{_listed(large)}: {measured} a token; {known}. The responses may be another policy's: compare the "
+                "base model, its dtype (vllm serve --dtype) and --logprobs-mode"
             )
 
 

@@ -46,8 +46,8 @@ def model_problems(body: str, base: str, longest: int) -> list[str]:
     problems = []
     if not any(base in (name, root) or _same_folder(base, root) for name, root in names.items()):
         problems.append(
-            f"it serves {', '.join(names) or 'no model'}, and the policy's base is {base} (a server that has this model "
-            "under another name: sampler.model=NAME)"
+            f"it serves {', '.join(names) or 'no model'}, and the policy's base is {base} (a server that has this "
+            "model under another name: sampler.model=NAME)"
         )
     if room is not None and room < longest:
         problems.append(

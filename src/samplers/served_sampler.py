@@ -64,8 +64,9 @@ class ServedSampler:
 
     def __post_init__(self) -> None:
         spec, site = self.spec, self.site
-        self._servers = Servers(spec.urls, spec.key, spec.concurrency, spec.timeout, spec.retries, site.warn)
         self._handover = AdapterHandover(spec, site.policy, site.longest, site.folder)
+        patience = spec.concurrency, spec.timeout, spec.retries
+        self._servers = Servers(spec.urls, spec.key, *patience, site.warn, self._handover.start())
         exact = next(site.policy.model.parameters()).dtype == float32
         self._agreement = Agreement(exact, spec.warn_above, spec.end_above)
         self._agreement.explained = site.explained
@@ -183,7 +184,8 @@ class ServedSampler:
         """Mean absolute difference between each server's log-probs and the scorer's, in nats a token."""
         responses = [[ids for ids, _ in group] for _, group in answers]
         scored = self.site.scorer.all_logps(model, prompts, responses).tolist()
-        apart, tokens = defaultdict(list), defaultdict(int)
+        apart: dict[str, list[float]] = defaultdict(list)
+        tokens: dict[str, int] = defaultdict(int)
         for (url, group), logps in zip(answers, scored, strict=True):
             for (ids, logp), expected in zip(group, logps, strict=True):
                 apart[url].append(abs(logp - expected))

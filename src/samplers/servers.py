@@ -33,6 +33,7 @@ class Servers:
         timeout: seconds for one try, all in all.
         retries: tries of a server after the first, with growing waits, before it counts as lost.
         warn: hears of a server that was lost.
+        start: how a server is started, for the message when none is left.
 
     Attributes:
         lost: url -> why it is not asked any more. `make_ready` asks all of them again.
@@ -44,6 +45,7 @@ class Servers:
     timeout: float
     retries: int
     warn: Callable[[str], None]
+    start: str = ""
     lost: dict[str, str] = field(default_factory=dict, init=False)
 
     def make_ready(self, ready: Ready) -> None:
@@ -158,6 +160,7 @@ class Servers:
             raise RunError(
                 f"no server is left{so_far} ({why}); start them again, or name others with sampler.urls=, and the same "
                 "command goes on: what was answered of this round is kept, and none of it is counted twice"
+                + (f"; {self.start}" if self.start and not asked else "")
             )
 
 

@@ -97,7 +97,8 @@ def test_a_round_leaves_nothing_behind(policy: Policy, base: str, tmp_path: Path
         # A killed attempt leaves its adapter there; the next one puts its own in the place.
         with one.serving(1):
             pass
-        server.adapters[one._handover.name] = server.adapters[f"{one._handover._run}-round-0-of-other-weights"] = server.adapters.get("x")
+        for name in (one._handover.name, f"{one._handover._run}-round-0-of-other-weights"):
+            server.adapters[name] = server.adapters.get("x")
         server.adapters["of-another-run"] = None
         with one.serving(1):
             assert server.adapters[one._handover.name] is not None

@@ -47,6 +47,7 @@ class StandIn:
         requests: path and body of every request.
         adapters: those loaded now.
         loaded: names of all that were ever loaded.
+        deaf: whether no call at all is answered any more.
         cached: (adapter's name, prompt) -> the weights that have read the prompt under this name. As in vLLM 0.32, the
             keys and values of a prompt stay when the adapter is unloaded, and serve whatever is loaded under its name.
     """
@@ -58,7 +59,7 @@ class StandIn:
     ) -> None:  # fmt: skip
         self.base, self.runtime_lora, self.max_rank, self.room = base, runtime_lora, max_rank, room
         self.key, self.behave, self.shift = key, behave, shift
-        self.enable_lora, self.version = enable_lora, version
+        self.enable_lora, self.version, self.deaf = enable_lora, version, False
         self.prompts: list[list[int]] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.adapters: dict[str, PreTrainedModel] = {}
@@ -75,6 +76,9 @@ class StandIn:
 
     def answer(self, path: str, body: dict[str, Any], authorization: str | None) -> tuple[int, Content] | None:
         """Status and content; None for a connection that is closed without a word."""
+        if self.deaf:
+            self.released.wait()
+            return None
         with _ONE_AT_A_TIME:
             self.requests.append((path, body))
             if self.key and authorization != f"Bearer {self.key}":
