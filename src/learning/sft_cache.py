@@ -30,7 +30,7 @@ from src.runtime.errors import RunError
 from src.runtime.memory import advising
 from src.runtime.report import Report
 
-# Of a random adapter's update in the weight under it: bfloat16 rounds to a fifth of that.
+# Of a random change in a weight: bfloat16 rounds to a fifth of that.
 TRIAL_SHARE = 0.02
 FORMAT = 2  # part of every key: to be raised when the same settings begin to give other policies
 
@@ -84,14 +84,16 @@ class SftCache:
         return policy
 
     def trial(self, members: int) -> tuple[Policy, list[Prompt]]:
-        """A policy with random adapters on the base model, and the training prompts, to try an engine with before SFT.
+        """A policy to try an engine with before SFT, and the training prompts.
+
+        The policy is the base model, changed at random as training would change it.
 
         Raises:
             RunError, OutOfMemory: as `policy`.
         """
         self._members.append(members)
         policy = self._new_policy(processes.from_main(self.base), members)
-        policy.randomize_adapters(0, TRIAL_SHARE)
+        policy.perturb(0, TRIAL_SHARE)
         return policy, self._training_prompts(template_of(policy, self.spec.template))
 
     def base(self) -> str:

@@ -3,9 +3,7 @@
 The calls are vLLM's own (docs/cluster.md): /v1/load_lora_adapter and /v1/unload_lora_adapter.
 """
 
-import hashlib
 import shutil
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +11,9 @@ from typing import TYPE_CHECKING
 from src.models.policy import Policy
 from src.oracles.failures import Trouble
 from src.runtime.errors import error_summary
-from src.samplers.completions import loaded_adapters, model_problems, version_problems
-from src.storage.files import local_path, new_folder
+from src.samplers.completions import loaded_adapters
+from src.samplers.handover import place, run_label, server_facts
+from src.storage.files import new_folder
 from src.storage.signed import checksum
 
 if TYPE_CHECKING:
@@ -48,23 +47,16 @@ class AdapterHandover:
     _label: str = field(default="", init=False)
 
     def write(self, label: str) -> None:
-        """Writes the adapter of the policy's current mean.
-
-        Args:
-            label: what it is of; part of its name.
-
-        Raises:
-            RunError: if it cannot be written.
-        """
-        self._label = f"{self._run}-{label}"
-        here = self._place(self.spec.folder)
+        """Writes the adapter of the policy's current mean."""
+        self._label = f"{run_label(self.folder)}-{label}"
+        here = place(self.spec.folder, self.folder, self._label)
         with new_folder(here) as unfinished:
             self.policy.save_mean(unfinished)
         self.name = f"{self._label}-{checksum(here / 'adapter_model.safetensors')[:12]}"
 
     def remove(self) -> None:
         """Removes what `write` wrote."""
-        shutil.rmtree(self._place(self.spec.folder), ignore_errors=True)
+        shutil.rmtree(place(self.spec.folder, self.folder, self._label), ignore_errors=True)
 
     async def check(self, client: "AsyncOpenAI") -> list[str]:
         """Checks all that a server says of itself; the adapters that it has loaded.
@@ -74,13 +66,7 @@ class AdapterHandover:
         """
         import openai
 
-        try:
-            raw = await client.models.with_raw_response.list()
-        except openai.NotFoundError:
-            raise Trouble("there is no /models; expected sampler.urls=[http://HOST:PORT/v1]", again=False) from None
-        body = raw.http_response.text
-        problems = model_problems(body, self.spec.model or self.policy.base, self.longest)
-        problems += await self._version_problems(client)
+        body, problems = await server_facts(client, self.spec.model or self.policy.base, self.longest)
         try:
             # Loads nothing: a server that takes adapters answers that the names are missing.
             await self._call(client, "load", {})
@@ -93,29 +79,14 @@ class AdapterHandover:
             raise Trouble(f"{'; '.join(problems)}; {self.start()}", again=False)
         return loaded_adapters(body)
 
-    async def _version_problems(self, client: "AsyncOpenAI") -> list[str]:
-        import openai
-        from httpx import Response
-
-        try:
-            # Beside /v1, not below it; a proxy may not pass it on.
-            answer = await client.get(str(client.base_url.join("../version")), cast_to=Response)
-        except openai.APIStatusError:
-            return []
-        return version_problems(answer.text)
-
     async def take(self, client: "AsyncOpenAI") -> None:
-        """Makes a server load the adapter, and unload what a killed attempt of this run has left there.
-
-        Raises:
-            Trouble: if it does not.
-        """
+        """Makes a server load the adapter, and unload what a killed attempt of this run has left there."""
         import openai
 
         for name in await self.check(client):
-            if name.startswith(f"{self._run}-"):
+            if name.startswith(f"{run_label(self.folder)}-"):
                 await self._unload(client, name)
-        theirs = self._place(self.spec.server_folder or self.spec.folder)
+        theirs = place(self.spec.server_folder or self.spec.folder, self.folder, self._label)
         try:
             await self._call(client, "load", {"lora_name": self.name, "lora_path": str(theirs)})
         except openai.APIStatusError as error:
@@ -133,6 +104,10 @@ class AdapterHandover:
                 f"sampler.server_folder), and the adapter's rank is {self._rank()}"
             )
         return f"{why} ({status}: {said}); {self.start()}"
+
+    async def state(self, client: "AsyncOpenAI") -> str:
+        """Nothing: a server without the adapter does not know the name in a request."""
+        return ""
 
     async def drop(self, client: "AsyncOpenAI") -> None:
         """Makes a server unload the adapter."""
@@ -162,17 +137,6 @@ class AdapterHandover:
         """How the policy is handed over, for the report."""
         members = f"the mean of {self.policy.members} members" if self.policy.members > 1 else "the policy"
         return f"{members} goes over as an adapter of rank {self._rank()}"
-
-    @property
-    def _run(self) -> str:
-        """What the names of all adapters of this run begin with."""
-        run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
-        return f"bpo-{run}"
-
-    def _place(self, folder: str | None) -> Path:
-        """Where the adapter is below a folder."""
-        # Hidden, so that it gets no checksum: it is not part of the result.
-        return local_path(folder).absolute() / self._label if folder else self.folder.absolute() / ".adapter"
 
     def _rank(self) -> int:
         assert self.policy.lora is not None

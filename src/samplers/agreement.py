@@ -24,8 +24,8 @@ class Agreement:
         warn_above, end_above: limits of a round; None: from `explained`.
 
     Attributes:
-        explained: the largest difference of the trial before SFT, with adapters of random numbers, which only rounding
-            explains; None if there was no trial.
+        explained: the largest difference of the trial before SFT, with random changes to the base model, which only
+            rounding explains; None if there was no trial.
     """
 
     float32: bool
@@ -60,8 +60,8 @@ class Agreement:
         most = self.end_above or MOST
         if wrong := {server: apart for server, apart in differences.items() if not apart <= most}:
             raise RunError(
-                f"{_listed(wrong)}: with the same random adapter on the base model, that is how far the log-probs are "
-                f"from those computed here, in nats a token, and rounding explains less than {most:g}; nothing was "
+                f"{_listed(wrong)}: with the same random changes to the base model, that is how far the log-probs "
+                f"are from those computed here, in nats a token, and rounding explains less than {most:g}; nothing was "
                 "trained or annotated. In order of likelihood: another model is served under the base's name (other "
                 "weights, a fine-tuned one, quantized weights or cache); --logprobs-mode is not raw_logprobs; the "
                 "adapter is applied in part (the server's log names layers that it leaves out); --hf-overrides or "

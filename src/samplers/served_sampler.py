@@ -24,7 +24,9 @@ from src.samplers.agreement import Agreement
 from src.samplers.base import SamplerSite
 from src.samplers.completions import SamplingRequest, read_completion
 from src.samplers.dispatch import answers_of
-from src.samplers.servers import Servers
+from src.samplers.handover import Handover
+from src.samplers.servers import Forgotten, Servers
+from src.samplers.weights_handover import WeightsHandover
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -58,13 +60,14 @@ class ServedSampler:
     settings: Sampler
     site: SamplerSite
     _servers: Servers = field(init=False, repr=False)
-    _handover: AdapterHandover = field(init=False, repr=False)
+    _handover: Handover = field(init=False, repr=False)
     _agreement: Agreement = field(init=False, repr=False)
     _compared: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         spec, site = self.spec, self.site
-        self._handover = AdapterHandover(spec, site.policy, site.longest, site.folder)
+        way = AdapterHandover if spec.chosen_handover(site.policy) == "adapter" else WeightsHandover
+        self._handover = way(spec, site.policy, site.longest, site.folder)
         patience = spec.concurrency, spec.timeout, spec.retries
         self._servers = Servers(spec.urls, spec.key, *patience, site.warn, self._handover.start())
         exact = next(site.policy.model.parameters()).dtype == float32
@@ -166,8 +169,11 @@ class ServedSampler:
 
         async def ask(client: "AsyncOpenAI", index: int) -> tuple[str, Group]:
             request = SamplingRequest(prompts[index], keys.shape[1], seeds[index])
+            before = await self._handover.state(client)
             raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))
             answer = read_completion(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+            if await self._handover.state(client) != before:
+                raise Forgotten("it was given its weights anew while it answered", again=True)
             if kept:
                 kept.add([prompts[index]], keys[index : index + 1], [answer])
             return str(client.base_url).rstrip("/"), answer

@@ -22,8 +22,8 @@ PROMPTS = [(2, 3, 4), (7,), (9, 8, 7, 6, 10), (11, 12)]
 
 
 SPEC = VllmSpec(
-    urls=["http://127.0.0.1:9/v1"], model=None, folder=None, server_folder=None, api_key_env="VLLM_API_KEY",
-    concurrency=4, timeout=120.0, retries=0, warn_above=None, end_above=None,
+    urls=["http://127.0.0.1:9/v1"], handover="auto", model=None, folder=None, server_folder=None,
+    api_key_env="VLLM_API_KEY", concurrency=4, timeout=120.0, retries=0, warn_above=None, end_above=None,
 )  # fmt: skip
 
 

@@ -55,5 +55,5 @@ def test_the_trial_says_the_precision_or_ends_the_run() -> None:
     assert agreement.explained == 9e-3 and "--dtype float32" in said[0] and "b: 9.0e-03" in said[0]
     Agreement(False, None, None).try_out({"b": 9e-3}, said.append)  # in bfloat16 here too
     assert len(said) == 1
-    with pytest.raises(RunError, match="^b: 1.2e-01: with the same random adapter.*another model is served"):
+    with pytest.raises(RunError, match="^b: 1.2e-01: with the same random changes.*another model is served"):
         agreement.try_out({"a": 1e-6, "b": 0.12}, said.append)

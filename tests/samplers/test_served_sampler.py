@@ -12,6 +12,7 @@ from scipy.stats import chi2_contingency
 
 from src.models.policy import Policy
 from src.runtime.errors import RunError
+from src.samplers.handover import run_label
 from tests.samplers.at_servers import ENDS, PROMPTS, drawn, sampler
 from tests.samplers.vllm_server import Content, StandIn, served
 from tests.tiny import keys
@@ -97,7 +98,7 @@ def test_a_round_leaves_nothing_behind(policy: Policy, base: str, tmp_path: Path
         # A killed attempt leaves its adapter there; the next one puts its own in the place.
         with one.serving(1):
             pass
-        for name in (one._handover.name, f"{one._handover._run}-round-0-of-other-weights"):
+        for name in (one._handover.name, f"{run_label(tmp_path)}-round-0-of-other-weights"):
             server.adapters[name] = server.adapters.get("x")
         server.adapters["of-another-run"] = None
         with one.serving(1):

@@ -41,6 +41,7 @@ class StandIn:
         shift: added to every log-prob.
         enable_lora: whether it was started with --enable-lora.
         version: of vLLM.
+        dev_mode: whether it was started with VLLM_SERVER_DEV_MODE=1.
 
     Attributes:
         prompts: token ids of every completion request that was answered, in order.
@@ -48,18 +49,22 @@ class StandIn:
         adapters: those loaded now.
         loaded: names of all that were ever loaded.
         deaf: whether no call at all is answered any more.
-        cached: (adapter's name, prompt) -> the weights that have read the prompt under this name. As in vLLM 0.32, the
-            keys and values of a prompt stay when the adapter is unloaded, and serve whatever is loaded under its name.
+        weights: their version.
+        paused: whether it answers no prompts.
+        cached: (model's name, prompt) -> the weights that have read the prompt under this name. As in vLLM 0.32, the
+            keys and values of a prompt stay when the adapter is unloaded, and serve whatever is loaded under its name,
+            until the cache is emptied.
     """
 
     def __init__(
         self, base: str, *, runtime_lora: bool = True, max_rank: int = 64, room: int = 4096, key: str | None = None,
         behave: Callable[[int], Trouble] = lambda number: None, shift: float = 0.0, enable_lora: bool = True,
-        version: str = "0.32.0",
+        version: str = "0.32.0", dev_mode: bool = False,
     ) -> None:  # fmt: skip
         self.base, self.runtime_lora, self.max_rank, self.room = base, runtime_lora, max_rank, room
         self.key, self.behave, self.shift = key, behave, shift
         self.enable_lora, self.version, self.deaf = enable_lora, version, False
+        self.dev_mode, self.weights, self.paused = dev_mode, "default", False
         self.prompts: list[list[int]] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.adapters: dict[str, PreTrainedModel] = {}
@@ -91,6 +96,8 @@ class StandIn:
                 return 200, {"object": "list", "data": cards}
             if path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter") and self.runtime_lora:
                 return self._load(body) if "/load" in path else self._unload(body)
+            if self.dev_mode and (found := self._develop(path.split("?")[0], body)):
+                return found
             if path != "/v1/completions":
                 return 404, {"detail": "Not Found"}
             trouble, self._asked = self.behave(self._asked), self._asked + 1
@@ -99,6 +106,8 @@ class StandIn:
         with _ONE_AT_A_TIME:
             if trouble == "restart":
                 self.adapters.clear()
+                self.cached.clear()
+                self._model, self.weights = None, "default"
             if trouble in ("close", "hang"):
                 return None
             if isinstance(trouble, int):
@@ -121,10 +130,36 @@ class StandIn:
             return 500, _worker_error(f"LoRA rank {rank} is greater than max_lora_rank {self.max_rank}.")
         # Whatever a library draws on the way is not the test's to lose.
         with torch.random.fork_rng(devices=[]):
-            self._model = self._model or AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+            self._load_model(self.base)
             self.adapters[name] = PeftModel.from_pretrained(copy.deepcopy(self._model), path).eval()
         self.loaded.append(name)
         return 200, f"Success: LoRA adapter '{name}' added successfully."
+
+    def _load_model(self, folder: str, anew: bool = False) -> PreTrainedModel:
+        if self._model is None or anew:
+            self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        return self._model
+
+    def _develop(self, path: str, body: dict[str, Any]) -> tuple[int, Content] | None:
+        """The calls of the development mode; None for another one."""
+        if path in ("/pause", "/resume"):
+            self.paused = path == "/pause"
+            return 200, {"status": "paused" if self.paused else "resumed"}
+        if path == "/collective_rpc":
+            folder = body["kwargs"]["weights_path"]
+            if body["method"] != "reload_weights" or not Path(folder).is_dir():
+                return 500, _worker_error(f"Repo id must use alphanumeric chars: '{folder}'.")
+            with torch.random.fork_rng(devices=[]):
+                self._load_model(folder, anew=True)
+            self.loaded.append(folder)
+            return 200, {"results": [None]}
+        if path == "/reset_prefix_cache":
+            self.cached.clear()
+            return 200, {"success": True}
+        if path == "/update_weight_version":
+            self.weights = body["new_version"]
+            return 200, {"success": True, "new_version": self.weights}
+        return (200, {"weight_version": self.weights}) if path == "/weight_info" else None
 
     def _unload(self, body: dict[str, Any]) -> tuple[int, Content]:
         if self.adapters.pop(body["lora_name"], None) is None:
@@ -132,10 +167,11 @@ class StandIn:
         return 200, f"Success: LoRA adapter '{body['lora_name']}' removed successfully."
 
     def _complete(self, body: dict[str, Any]) -> tuple[int, Content]:
-        model = self.adapters.get(body["model"])
+        model = self._load_model(self.base) if body["model"] == self.base else self.adapters.get(body["model"])
         if model is None:
             return 404, _error(404, f"The model `{body['model']}` does not exist.")
         prompt = body["prompt"]
+        assert not self.paused, "a request to a paused server, which would wait"
         if len(prompt) + body["max_tokens"] > self.room:
             return 400, _error(400, f"This model's maximum context length is {self.room} tokens.")
         model = self.cached.setdefault((body["model"], tuple(prompt)), model)
