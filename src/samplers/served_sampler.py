@@ -66,8 +66,9 @@ class ServedSampler:
 
     def __post_init__(self) -> None:
         spec, site = self.spec, self.site
-        way = AdapterHandover if spec.chosen_handover(site.policy) == "adapter" else WeightsHandover
-        self._handover = way(spec, site.policy, site.longest, site.folder)
+        given = spec, site.policy, site.longest, site.folder
+        by_adapter = spec.chosen_handover(site.policy) == "adapter"
+        self._handover = AdapterHandover(*given) if by_adapter else WeightsHandover(*given)
         patience = spec.concurrency, spec.timeout, spec.retries
         self._servers = Servers(spec.urls, spec.key, *patience, site.warn, self._handover.start())
         exact = next(site.policy.model.parameters()).dtype == float32

@@ -1,6 +1,9 @@
 """Merged weights at servers: any ensemble, any model, and no answer of other weights."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +12,6 @@ from src.cli.compose import problems_of
 from src.models.policy import Policy
 from src.runtime.errors import RunError
 from src.samplers.served_sampler import ServedSampler
-from src.samplers.vllm import VllmSpec
 from tests.samplers.at_servers import ENDS, PROMPTS, SPEC, drawn, sampler
 from tests.samplers.vllm_server import StandIn, served
 from tests.tiny import keys, tiny_model, tiny_tokenizer
@@ -92,13 +94,8 @@ def test_what_a_server_lacks_is_said(policy: Policy, base: str, tmp_path: Path) 
 
 def test_auto_takes_an_adapter_where_vllm_does(policy: Policy, whole: Policy) -> None:
     def chosen(members: int, rank: int, handover: str = "auto") -> str:
-        class Shape:
-            pass
-
-        shape = Shape()
-        shape.members, shape.lora = members, Shape()  # type: ignore[attr-defined]
-        shape.lora.rank = rank  # type: ignore[attr-defined]
-        return VllmSpec(**(vars(SPEC) | {"handover": handover})).chosen_handover(shape)  # type: ignore[arg-type]
+        shape: Any = SimpleNamespace(members=members, lora=SimpleNamespace(rank=rank))
+        return replace(SPEC, handover=handover).chosen_handover(shape)
 
     assert chosen(2, 256) == "adapter" and chosen(5, 256) == "weights" and chosen(1, 513) == "weights"
     assert chosen(1, 8, "weights") == "weights"
