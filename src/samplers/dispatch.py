@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
+# Seconds between two looks at what is under way.
+HEARTBEAT = 5.0
 
 
 def answers_of(
@@ -31,7 +33,7 @@ def answers_of(
     Args:
         ask: puts a request to a server.
         ready: makes a server ready that has forgotten what it was made ready with.
-        tick: hears of each answer.
+        tick: hears of each answer, and of none (0) now and then.
         divided: whether every server is given its part of the requests at the beginning, so that none is left out.
 
     Raises:
@@ -80,7 +82,10 @@ class Dispatch:
             try:
                 under_way = {everything, *tasks}
                 while not everything.done() and len(under_way) > 1:
-                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    done, under_way = await asyncio.wait(
+                        under_way, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    self.tick(0)  # the answers to a whole batch may come at once, after minutes
                     for task in done:
                         task.result()
                 if not everything.done():

@@ -15,6 +15,7 @@ from src.oracles import answer_queue
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.llm import LlmOracle
 from src.oracles.prompt_template import PromptTemplate
+from src.runtime.errors import RunError
 from tests.oracles.endpoint_server import TEMPLATE, Reply, by_length, served
 from tests.oracles.helpers import EXPECTED, PAIRS, pairs
 
@@ -53,6 +54,15 @@ def test_an_endpoint_that_is_down_for_a_minute_is_outlasted(
         oracle = make(server, concurrency=1, retries=settings["retries"])
         assert oracle.compare(*pairs(3)) == EXPECTED[:3]
     assert now[0] >= 60
+
+
+def test_the_first_failure_is_said_beside_the_last(make: Callable[..., LlmOracle]) -> None:
+    said = r"gave up after 2 tries, the last one: .*Error.* \(the first one: .*507"
+    with (
+        served(lambda request, tries: Reply(status=507) if tries == 0 else Reply(trouble="close")) as server,
+        pytest.raises(RunError, match=said),
+    ):
+        make(server, concurrency=1, retries=1).compare(*pairs(1))
 
 
 def test_answers_are_found_again_by_what_was_asked_and_nothing_else(make: Callable[..., LlmOracle]) -> None:

@@ -42,15 +42,19 @@ def test_a_stage_is_a_line_without_a_terminal_if_it_is_listed() -> None:
 
 
 def test_a_long_stage_says_how_far_it_is_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([100.0, 129.9, 130.0, 140.0, 161.0, 300.0])
+    clock = iter([100.0, 129.9, 130.0, 140.0, 161.0, 191.0, 300.0])
     monkeypatch.setattr("src.runtime.report.time.monotonic", lambda: next(clock))
     report, out = reporting()
     with report.stage("sampling", 9, listed=False) as tick:
         for _ in range(3):
             tick(1)
         tick(2, note="loss 1.0")
+        tick(0)  # nothing new
         tick(4)  # the end says itself
-    assert out.getvalue() == "sampling: 2 of 9 after 30 s\nsampling: 5 of 9 after 61 s, loss 1.0\n"
+    assert (
+        out.getvalue()
+        == "sampling: 2 of 9 after 30 s\nsampling: 5 of 9 after 61 s, loss 1.0\nsampling: 5 of 9 after 91 s\n"
+    )
 
 
 def test_pairs_and_answers_are_told_apart() -> None:
