@@ -42,8 +42,9 @@ test-all: setup ## All tests but those that need a GPU or a package index.
 test-index: setup ## Resolve every extra under constraints.txt and build the wheel; needs a package index.
 	$(BIN)/python -m pytest -m index
 
-test-engines: setup ## Launchers on a real Slurm, a cluster of one node started for the test; needs slurm-wlm and munge.
+test-engines: setup ## Launchers on a real Slurm (needs slurm-wlm and munge), sampling on a real vLLM (installs its CPU build).
 	tests/engines/slurm.sh
+	tests/engines/vllm.sh
 
 check: setup ## Lint, format and types.
 	$(BIN)/ruff check .

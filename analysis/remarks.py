@@ -50,8 +50,8 @@ def invalid(runs: Sequence[Run]) -> list[str]:
     if not invalid:
         return []
     return [
-        f"{invalid:,} of {asked:,} answers of the judge were not usable; win rates are over the others, and the main "
-        "table has their bounds, whatever the missing judgements are"
+        f"{invalid:,} of {asked:,} responses got no usable verdict of the judge; win rates are over the others, and "
+        "the main table has their bounds, whatever the missing judgements are"
     ]
 
 

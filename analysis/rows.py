@@ -49,7 +49,10 @@ def row_problem(rows: Sequence[Any]) -> str | None:
     if rows[-1]["step"] != rows[-1]["T"]:
         return f"unfinished: step {rows[-1]['step']} of {rows[-1]['T']}; the same command goes on"
     if rows[-1]["win_rate"] is None:
-        return f"unusable: none of the judge's {rows[-1]['n_invalid']} answers was usable, so there is no win rate"
+        return (
+            f"unusable: the judge gave no usable verdict on any of {rows[-1]['n_invalid']} responses, so there is no "
+            "win rate"
+        )
     if sum(row["step"] == row["T"] for row in rows) > 1:
         return "results.jsonl holds two final rows; force=true runs it again"
     return None
@@ -77,12 +80,12 @@ def _wrong_sums(row: Mapping[str, Any]) -> list[str]:
     """The same for a row whose values are all of the right type."""
     judged = row["wins"] + row["ties"] + row["losses"]
     if (row["win_rate"] is None) != (judged == 0):
-        return [f"win_rate is {row['win_rate']}, and {judged} answers of the judge were usable"]
+        return [f"win_rate is {row['win_rate']}, and the judge gave a usable verdict on {judged} responses"]
     controlled, why = row["win_rate_length_controlled"], row.get("length_controlled_why")
     if controlled is None and judged and not isinstance(why, str):
         return [f"win_rate_length_controlled is None without a reason: length_controlled_why is {why!r}"]
     if controlled is not None and not judged:
-        return [f"win_rate_length_controlled is {controlled}, and 0 answers of the judge were usable"]
+        return [f"win_rate_length_controlled is {controlled}, and the judge gave no usable verdict"]
     wrong = [f"{key} is {row[key]}" for key in SHARES if row[key] is not None and not 0 <= row[key] <= 1]
     wrong += [f"{key} is {row[key]}" for key in AT_LEAST_ONE if row[key] < 1]
     for low, high in (("win_rate_low", "win_rate_high"), ("win_rate_lowest", "win_rate_highest")):

@@ -20,6 +20,7 @@ from src.learning.sft_cache import SftCache
 from src.loop import Experiment
 from src.models import sharding
 from src.models.fingerprint import model_fingerprint, weights_fingerprint
+from src.models.policy import Policy
 from src.models.template import Template, template_of
 from src.oracles.base import Scoring
 from src.oracles.comparer import Comparer
@@ -43,7 +44,11 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         asked.load()
     if isinstance(config.reference, Gold) and model.path:
         config.reference.require_fit(model.path)
-    policy = build_sft_cache(config, splits, report).policy(config.ensemble)
+    cache = build_sft_cache(config, splits, report)
+    # A resumed run may have collected all it needs.
+    untried = config.sampler.own_engine and not folder.checkpoint.is_dir()
+    explained = try_engine(config, cache, folder, report) if untried else None
+    policy = cache.policy(config.ensemble)
     folder = folder.starting_from(weights_fingerprint(policy.trainable()))
     if sharding.wanted():
         policy.shard()
@@ -57,8 +62,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         for name, rows in splits.named().items()
     }
     scorer = scorer_for(policy.model, model.tokens, report.warn)
-    longest = task.max_prompt_tokens + task.max_new_tokens
-    site = SamplerSite(policy, longest, folder.path, folder.checkpoint.is_dir(), report.warn)
+    site = site_of(config, policy, scorer, folder, explained, report)
     return Experiment(
         T=config.T,
         F=config.rounds,
@@ -73,7 +77,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             prompts=prompts["train"],
             allocation=config.allocation,
             collector=build_collector(config, template, scorer, lambda local: config.sampler.sampler(local, site)),
-            oracle=Comparer(oracle, splits.world, folder.ledger("oracle")),
+            oracle=Comparer(oracle, splits.world, folder.ledger("oracle"), report.warn),
             scorer=scorer,
             from_sampling=config.reference.from_sampling,
             seed=config.seed,
@@ -86,7 +90,7 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
             sampler=build_sampler(config, scorer, config.evaluate.temperature),
             template=template,
             scorer=scorer,
-            judge=Comparer(judge, splits.world, folder.ledger("judge")),
+            judge=Comparer(judge, splits.world, folder.ledger("judge"), report.warn),
             prompts=prompts,
             seed=config.seed,
             kl_prompts=config.evaluate.kl_prompts,
@@ -104,6 +108,38 @@ def build_experiment(config: RunConfig, splits: Splits, folder: RunFolder, repor
         folder=folder,
         report=report,
     )
+
+
+def try_engine(config: RunConfig, cache: SftCache, folder: RunFolder, report: Report) -> float | None:
+    """Tries another engine that samples, with a random policy of the run's shape on the base model.
+
+    Returns:
+        How far its log-probs are from the scorer's, in nats a token.
+
+    Raises:
+        RunError: if it cannot be used, with what to do.
+    """
+    policy, prompts = cache.trial(config.ensemble)
+    template = template_of(policy, config.model.template)
+    scorer = scorer_for(policy.model, config.model.tokens, report.warn)
+    site = site_of(config, policy, scorer, folder, None, report)
+    apart: list[float | None] = []
+
+    def tried(local: Sampler) -> ResponseSampler:
+        engine = config.sampler.sampler(local, site)
+        apart.append(engine.trial([prompt.ids for prompt in prompts], template.end_ids))
+        return engine
+
+    build_collector(config, template, scorer, tried)
+    return apart[0]
+
+
+def site_of(
+    config: RunConfig, policy: Policy, scorer: Scorer, folder: RunFolder, explained: float | None, report: Report
+) -> SamplerSite:
+    """What a sampler hears of the run that it works for."""
+    longest = config.task.max_prompt_tokens + config.task.max_new_tokens
+    return SamplerSite(policy, scorer, longest, folder.path, explained, report.say, report.warn)
 
 
 def check_rows(config: RunConfig, splits: Splits) -> None:

@@ -70,7 +70,7 @@ def head_to_head(request: EvaluateRequest, report: Report) -> HeadToHead:
     template = template_of(policy, config.model.template) if policy else _template(config)
     prompts = _prompts(config, rows, template, split)
     _require_answers(request, answers, opponent_answers, prompts, split)
-    judge = Comparer(config.judge, splits.world)
+    judge = Comparer(config.judge, splits.world, warn=report.warn)
     samples = config.evaluate.samples if policy else 1
     asked = [prompt for prompt in prompts for _ in range(samples)]
     if policy:

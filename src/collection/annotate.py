@@ -3,14 +3,12 @@
 import numpy as np
 
 from src.collection.dataset_pairs import given
-from src.oracles.base import FIRST, INVALID, SECOND, TIE, Costing
+from src.oracles.base import FIRST, INVALID, SECOND, TIE
 from src.oracles.comparer import Comparer
 from src.oracles.labels import draw_labels
+from src.oracles.unusable_answers import examples, none_usable
 from src.records import Candidate, Comparison, Tally
 from src.runtime.errors import RunError
-
-# Pairs without one usable answer that end a run; fewer may be bad luck.
-FEWEST = 8
 
 
 def label(comparer: Comparer, candidates: list[Candidate], rng: np.random.Generator, tally: Tally) -> list[Comparison]:
@@ -29,13 +27,13 @@ def annotate(
     Counts in the tally.
 
     Raises:
-        RunError: if no answer about `FEWEST` candidates or more can be used: it would be so for all that follow.
+        RunError: if no answer about a batch of candidates can be used.
     """
     prompts = [candidate.prompt for candidate in candidates]
     first, second = ([candidate.responses[i].text for candidate in candidates] for i in (FIRST, SECOND))
     verdicts = comparer.verdicts(prompts, first, second)
     labels = draw_labels(verdicts, comparer.oracle.temperature, comparer.oracle.flip, rng)
-    if len(candidates) >= FEWEST and (labels == INVALID).all():
+    if none_usable(verdicts.preferred):
         raise RunError(_unusable(comparer, candidates[0]))
     tally.annotated_pairs += len(candidates)
     tally.oracle_ties += int((labels == TIE).sum())
@@ -54,11 +52,10 @@ def annotate(
 
 def _unusable(comparer: Comparer, candidate: Candidate) -> str:
     """What is said of answers that cannot be used, with those about a candidate."""
-    oracle, texts = comparer.oracle, [response.text for response in candidate.responses]
-    said = oracle.said(candidate.prompt, *texts) if isinstance(oracle, Costing) else []
-    examples = f"; it says, for example, {' and '.join(repr(text[-200:]) for text in said)}" if said else ""
+    oracle, (first, second) = comparer.oracle, (response.text for response in candidate.responses)
+    said = examples(oracle, candidate.prompt, first, second)
     return (
         f"{oracle.name}: no answer about a whole batch of pairs can be used as a preference, so that nothing would be "
-        f"learned{examples}; expected a verdict as the oracle's prompt asks for (docs/llm.md), from a model that can "
-        "follow it"
+        f"learned{said}; expected a verdict as the oracle's prompt asks for (docs/llm.md), from a model that "
+        "can follow it"
     )

@@ -150,8 +150,8 @@ class CollectionRound:
         if difference > most:
             report.warn(
                 f"the servers' log-probs differ from the scorer's by {difference:.1e} nats a token in the mean, "
-                f"more than sampler.warn_above={most}: they sample from another policy; compare the base model, its "
-                "dtype (vllm serve --dtype) and logprobs_mode"
+                f"more than {most:.1e} (sampler.warn_above): they may sample from another policy; compare the base "
+                "model, its dtype (vllm serve --dtype) and logprobs_mode"
             )
         return replace(plan, logp_difference=difference)
 

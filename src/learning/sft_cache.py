@@ -30,6 +30,8 @@ from src.runtime.errors import RunError
 from src.runtime.memory import advising
 from src.runtime.report import Report
 
+# Of a random change in a weight: bfloat16 rounds to a fifth of that.
+TRIAL_SHARE = 0.02
 FORMAT = 2  # part of every key: to be raised when the same settings begin to give other policies
 
 
@@ -80,6 +82,19 @@ class SftCache:
             else:
                 policy.load_state(policy.read_weights(folder))
         return policy
+
+    def trial(self, members: int) -> tuple[Policy, list[Prompt]]:
+        """A policy to try an engine with before SFT, and the training prompts.
+
+        The policy is the base model, changed at random as training would change it.
+
+        Raises:
+            RunError, OutOfMemory: as `policy`.
+        """
+        self._members.append(members)
+        policy = self._new_policy(processes.from_main(self.base), members)
+        policy.perturb(0, TRIAL_SHARE)
+        return policy, self._training_prompts(template_of(policy, self.spec.template))
 
     def base(self) -> str:
         """The base model's path: the one in the settings, or the folder of a model made from scratch."""

@@ -91,6 +91,19 @@ class LoraLinear(nn.Module):
             self.A.copy_(torch.empty(self.A.shape).uniform_(-bound, bound, generator=generator))
             self.B.zero_()
 
+    def randomize(self, generator: torch.Generator, share: float) -> None:
+        """Gives every member a random update.
+
+        Args:
+            share: of the mean update's root mean square in that of the frozen weight.
+        """
+        self.initialize(generator)
+        with torch.no_grad():
+            self.B.copy_(torch.empty(self.B.shape).normal_(generator=generator))
+            update = self.scale / len(self.A) * torch.einsum("nor,nri->oi", self.B, self.A)
+            frozen = self.base.weight.float()
+            self.B.mul_(share * frozen.square().mean().sqrt() / update.square().mean().sqrt())
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.base(x)
         if not self.active:

@@ -88,6 +88,20 @@ class Policy:
         for layer in self.layers.values():
             layer.initialize(generator)
 
+    def perturb(self, seed: int, share: float) -> None:
+        """Changes what the policy says at random: gives all adapters random updates, or all weights random changes.
+
+        Args:
+            share: of the change's root mean square in that of the weight.
+        """
+        generator = torch_stream(seed, "perturb")
+        for layer in self.layers.values():
+            layer.randomize(generator, share)
+        with torch.no_grad():
+            for parameter in [] if self.layers else self.trainable().values():
+                change = torch.empty(parameter.shape).normal_(generator=generator).to(parameter)
+                parameter.add_(share * parameter.square().mean().sqrt() * change)
+
     @contextmanager
     def learning(self, recompute: bool = True) -> Iterator[PreTrainedModel]:
         """The model with all members active, for a forward pass with gradients.
@@ -184,6 +198,21 @@ class Policy:
         """
         with writing(folder):
             self._save_members(folder, list(range(self.members)))
+
+    def plain_weights(self) -> Weights:
+        """The weights of the model without its adapters, by name; not copied."""
+        return {name: parameter.detach() for name, parameter in self._weights.items()}
+
+    def save_merged(self, folder: Path) -> None:
+        """Writes the mean policy as a model folder without adapters, into an existing folder.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        with writing(folder):
+            state = {name.replace(".base.", "."): tensor for name, tensor in self.model.state_dict().items()}
+            state = {name: tensor for name, tensor in state.items() if not name.endswith((".A", ".B"))}
+            self.model.save_pretrained(folder, state_dict=state | (self.mean() if self.layers else {}))
 
     def _save_members(self, folder: Path, members: list[int]) -> None:
         save_adapter(folder, self.layers, members, self.base, self._others)

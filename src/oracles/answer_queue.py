@@ -104,17 +104,20 @@ class AnswerQueue:
         Raises:
             Trouble: if no retry helps.
         """
-        tries = 1 + self.endpoint.retries
+        tries, first = 1 + self.endpoint.retries, ""
         for number in range(tries):
             try:
                 return await self.endpoint.send(client, request)
             except Trouble as trouble:
                 if self.stopped.is_set():
                     return None
+                first = first or trouble.what
+                before = f" (the first one: {first})" if first != trouble.what else ""
                 if not trouble.again:
-                    raise
+                    raise Trouble(f"{trouble.what}{before}", again=False) from None
                 if number == tries - 1:
-                    raise Trouble(f"gave up after {tries} tries, the last one: {trouble.what}", again=False) from None
+                    what = f"gave up after {tries} tries, the last one: {trouble.what}{before}"
+                    raise Trouble(what, again=False) from None
                 backoff = min(FIRST_WAIT * 2**number, LONGEST_WAIT)
                 await self._pause(trouble.wait + backoff * random.SystemRandom().uniform(0.5, 1))
                 if self.stopped.is_set():

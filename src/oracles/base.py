@@ -122,7 +122,14 @@ class Comparing(Protocol):
 
 @runtime_checkable
 class Costing(Comparing, Protocol):
-    """An oracle that compares, and whose answers cost money."""
+    """An oracle that compares, and whose answers cost money.
+
+    Attributes:
+        warn_invalid_above: the share of pairs without a usable answer above which the run warns.
+    """
+
+    @property
+    def warn_invalid_above(self) -> float: ...
 
     def ask(self, prompts: Sequence[Prompt], first: Sequence[str], second: Sequence[str], ledger: Ledger) -> list[int]:
         """Does the same as `compare`, and notes every answer in the ledger as it arrives."""

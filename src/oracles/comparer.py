@@ -1,6 +1,6 @@
 """Asks an oracle of either kind about pairs of responses, and checks the answers."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,9 +9,14 @@ from src.data.world import World
 from src.oracles.answers import Ledger
 from src.oracles.base import FIRST, INVALID, SECOND, TIE, Comparing, Costing, Oracle, Scoring, Verdicts
 from src.oracles.labels import verdicts_of
+from src.oracles.unusable_answers import unusable_share
 from src.records import Prompt
 from src.runtime import processes, signals
 from src.runtime.errors import RunError
+
+
+def _ignored(text: str) -> None:
+    """Warns nobody."""
 
 
 @dataclass
@@ -25,11 +30,13 @@ class Comparer:
         oracle: the oracle or judge.
         world: the generated world of embedded data; None for real text.
         ledger: records the cost of the answers.
+        warn: hears of pairs without a usable answer.
     """
 
     oracle: Oracle
     world: World | None
     ledger: Ledger = field(default_factory=Ledger)
+    warn: Callable[[str], None] = _ignored
     _scores: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
 
     def verdicts(self, prompts: Sequence[Prompt], first: Sequence[str], second: Sequence[str]) -> Verdicts:
@@ -46,6 +53,8 @@ class Comparer:
                     f"{self.oracle.name} gave {_count(answers)} for {len(first)} pairs; expected {FIRST}, {SECOND}, "
                     f"{TIE} or {INVALID} for each pair, and the answers begin {str(answers)[:80]}"
                 )
+            if text := unusable_share(self.oracle, prompts, first, second, preferred):
+                self.warn(text)
             return Verdicts(preferred.astype(int), None)
         return verdicts_of(self.scores([*prompts, *prompts], [*first, *second]).reshape(2, -1).T)
 

@@ -24,6 +24,12 @@ class Trouble(Exception):
         super().__init__(what)
         self.what, self.again, self.wait = what, again, wait
 
+    def after(self, first: "Trouble") -> "Trouble":
+        """This trouble with the first of those before it, which is the likelier cause of them all."""
+        if first.what == self.what:
+            return self
+        return type(self)(f"first {first.what}; at last {self.what}", self.again, self.wait)
+
 
 def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the headers of a reply ask to wait.

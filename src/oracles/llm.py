@@ -40,6 +40,7 @@ class LlmOracle:
         retries: tries after the first, after failures that may pass.
         cache: folder of the cached answers.
         flip: probability that a label is reversed, 0 <= flip < 0.5.
+        warn_invalid_above: the share of pairs without a usable answer above which the run warns, 0 to 1.
     """
 
     base_url: str
@@ -55,6 +56,7 @@ class LlmOracle:
     retries: int
     cache: str
     flip: float
+    warn_invalid_above: float
 
     def __post_init__(self) -> None:
         # The messages about base_url and api_key_env do not quote the value: it may be a misplaced key.
@@ -71,6 +73,10 @@ class LlmOracle:
             (self.concurrency >= 1, f"concurrency={self.concurrency}: expected at least 1"),
             (self.timeout > 0, f"timeout={self.timeout}: expected seconds, above 0"),
             (self.retries >= 0, f"retries={self.retries}: expected 0 or more"),
+            (
+                0 <= self.warn_invalid_above <= 1,
+                f"warn_invalid_above={self.warn_invalid_above}: expected a share of pairs, 0 to 1 (never)",
+            ),
         )
 
     @property

@@ -47,7 +47,7 @@ def collect_preferences(config: RunConfig, count: int, splits: Splits, report: R
         prompts=_prompts(config, splits, template),
         allocation=config.allocation,
         collector=build_collector(config, template, scorer),
-        oracle=Comparer(config.oracle, splits.world),
+        oracle=Comparer(config.oracle, splits.world, warn=report.warn),
         scorer=scorer,
         count=count,
         seed=config.seed,

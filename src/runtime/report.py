@@ -182,8 +182,8 @@ class Report:
         for role in ("oracle", "judge"):
             if final[f"{role}_calls"] or final[f"{role}_cached"]:
                 self.say(
-                    f"The {role}: paid for {final[f'{role}_calls']} answers, {final[f'{role}_tokens']} tokens; "
-                    f"{final[f'{role}_cached']} more answers came from the cache."
+                    f"The {role}: paid for {final[f'{role}_calls']} answers (two a pair), {final[f'{role}_tokens']} "
+                    f"tokens; {final[f'{role}_cached']} more answers came from the cache."
                 )
         if not self.name:
             if final["judge_is_oracle"]:

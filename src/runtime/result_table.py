@@ -59,8 +59,13 @@ def caveats(row: Mapping[str, Any]) -> list[str]:
     if row["n_invalid"]:
         bounds = f"between {percent(row['win_rate_lowest'])} and {percent(row['win_rate_highest'])}"
         lines.append(
-            f"{row['n_invalid']} answers of the judge could not be read and count as no vote (n_invalid); whatever "
-            f"they had been, the win rate is {bounds}"
+            f"{row['n_invalid']} of {row['n_prompts'] * row['samples']} responses got no usable verdict of the judge "
+            f"and count as no vote (n_invalid); whatever it had been, the win rate is {bounds}"
+        )
+    if row.get("oracle_invalid"):
+        lines.append(
+            f"{row['oracle_invalid']} of {row['annotated_pairs']} annotated pairs got no usable verdict of the oracle "
+            "and made no training pair (oracle_invalid)"
         )
     if row.get("fallback_rounds"):
         lines.append(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from src.records import Ids
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from src.inference.kept_batches import KeptBatches
     from src.inference.sampler import Sampler
+    from src.inference.scorer import Scorer
     from src.models.policy import Policy
 
 
@@ -23,21 +24,31 @@ class SamplerSite:
 
     Attributes:
         policy: its mean at the start of a round is the behavior policy.
+        scorer: what the log-probs of another engine are compared with.
         longest: tokens of the longest prompt and response together.
         folder: the run's.
-        resumed: whether a checkpoint is there; the run may then have collected all it needs.
-        warn: hears of what does not end the run.
+        explained: differences between another engine's log-probs and the scorer's that a trial before SFT gave, in nats
+            a token; None without a trial.
+        say, warn: hear of what does not end the run.
     """
 
     policy: "Policy"
+    scorer: "Scorer"
     longest: int
     folder: Path
-    resumed: bool
+    explained: float | None
+    say: Callable[[str], None]
     warn: Callable[[str], None]
 
 
 class SamplerOption(Protocol):
-    """An option of `conf/sampler`: which engine samples the training pairs."""
+    """An option of `conf/sampler`: which engine samples the training pairs.
+
+    Attributes:
+        own_engine: whether it is another engine than the model that learns, which is tried before SFT is trained.
+    """
+
+    own_engine: ClassVar[bool]
 
     def problems(self) -> list[str]:
         """What keeps it from being used here, found without asking any engine."""
@@ -56,9 +67,6 @@ class SamplerOption(Protocol):
 
         Args:
             local: temperature, top_k, top_p and limits; samples in this process.
-
-        Raises:
-            RunError: if the engine cannot be used, with what to do.
         """
         ...
 
@@ -70,6 +78,22 @@ class ResponseSampler(Protocol):
     def warn_above(self) -> float | None:
         """The largest mean difference, in nats a token, between this engine's log-probs and the scorer's that passes
         without a warning; None for the model that learns."""
+        ...
+
+    def trial(self, prompts: Sequence[Ids], end_ids: Set[int]) -> float | None:
+        """Does with the site's policy what a round does, and compares: all that keeps the engine from being used is
+        found before anything is paid for.
+
+        Args:
+            prompts: some of the training prompts.
+            end_ids: tokens that end a response.
+
+        Returns:
+            How far the engine's log-probs are from the scorer's, in nats a token; None for the model that learns.
+
+        Raises:
+            RunError: if the engine cannot be used, with what to do.
+        """
         ...
 
     def keeping(self, kept: "KeptBatches") -> "ResponseSampler":

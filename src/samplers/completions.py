@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from src.oracles.failures import Trouble
 from src.records import Ids
+
+# The first vLLM with `return_token_ids`.
+OLDEST = (0, 10, 2)
+_OLDEST = ".".join(map(str, OLDEST))
 
 
 @dataclass(frozen=True)
@@ -20,17 +26,16 @@ class SamplingRequest:
     seed: int
 
 
-def check_models(body: str, base: str, longest: int, start: str) -> None:
-    """Checks that a server has the base model, and room for the longest prompt and response.
+def model_problems(body: str, base: str, longest: int) -> list[str]:
+    """Why a server cannot serve a base model, with room for the longest prompt and response; all that is known.
 
     Args:
         body: the server's answer to /v1/models.
         base: name or folder of the base model.
         longest: tokens.
-        start: the command that starts a server, for messages.
 
     Raises:
-        Trouble: if it does not, with what to do.
+        Trouble: if the answer is not that of a vLLM server.
     """
     try:
         cards = [card for card in json.loads(body)["data"] if not card.get("parent")]
@@ -38,22 +43,37 @@ def check_models(body: str, base: str, longest: int, start: str) -> None:
         room = min((int(card["max_model_len"]) for card in cards if card.get("max_model_len")), default=None)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise Trouble("what it says of its models is of no use; expected a vLLM server", again=False) from None
+    problems = []
     if not any(base in (name, root) or _same_folder(base, root) for name, root in names.items()):
-        raise Trouble(
-            f"it serves {', '.join(names) or 'no model'}, and the policy's base is {base}; {start}, or give the name "
-            "that this model has there with sampler.model=NAME",
-            again=False,
+        problems.append(
+            f"it serves {', '.join(names) or 'no model'}, and the policy's base is {base} (a server that has this "
+            "model under another name: sampler.model=NAME)"
         )
     if room is not None and room < longest:
-        raise Trouble(
+        problems.append(
             f"it reads at most {room} tokens, and prompt and response may have {longest} (task.max_prompt_tokens + "
-            f"task.max_new_tokens); {start}",
-            again=False,
+            "task.max_new_tokens)"
         )
+    return problems
+
+
+def version_problems(body: str) -> list[str]:
+    """Why a server's version is of no use.
+
+    Args:
+        body: its answer to /version; one that names no version says nothing.
+    """
+    try:
+        version = Version(str(json.loads(body)["version"]))
+    except (ValueError, LookupError, TypeError):
+        return []
+    if version.release >= OLDEST or version.is_devrelease:
+        return []
+    return [f"it is vLLM {version}, which does not send the token ids of responses; expected {_OLDEST} or newer"]
 
 
 def loaded_adapters(body: str) -> list[str]:
-    """The names of the adapters in a server's answer to /v1/models, which `check_models` has accepted."""
+    """The names of the adapters in a server's answer to /v1/models, which `model_problems` has read."""
     return [str(card["id"]) for card in json.loads(body)["data"] if card.get("parent")]
 
 
@@ -96,7 +116,7 @@ def read_completion(body: str, request: SamplingRequest, end_ids: Set[int], long
 def _response(choice: dict[str, Any], prompt: Ids) -> tuple[Ids, float]:
     ids, logprobs = choice.get("token_ids"), choice.get("logprobs")
     if ids is None or logprobs is None:
-        raise ValueError("it sends no token_ids or no logprobs; expected vLLM 0.10.2 or newer")
+        raise ValueError(f"it sends no token_ids or no logprobs; expected vLLM {_OLDEST} or newer")
     if choice.get("prompt_token_ids") not in (None, list(prompt)):
         raise ValueError("it has read another prompt than was sent")
     logps = logprobs["token_logprobs"]

@@ -1,6 +1,8 @@
 """Requests at several servers: each server takes the next when it has room, and a lost server's go to the others."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
+# Seconds between two looks at what is under way.
+HEARTBEAT = 5.0
 
 
 def answers_of(
@@ -22,18 +26,20 @@ def answers_of(
     ask: Callable[["AsyncOpenAI", Any], Awaitable[T]],
     ready: Ready,
     tick: Callable[[int], None],
+    divided: bool = False,
 ) -> list[T]:
     """The answer to every request, from whichever server had room.
 
     Args:
         ask: puts a request to a server.
         ready: makes a server ready that has forgotten what it was made ready with.
-        tick: hears of each answer.
+        tick: hears of each answer, and of none (0) now and then.
+        divided: whether every server is given its part of the requests at the beginning, so that none is left out.
 
     Raises:
         RunError: if a server refuses a request, or when all are lost.
     """
-    dispatch = Dispatch(servers, requests, ask, ready, tick)
+    dispatch = Dispatch(servers, requests, ask, ready, tick, divided)
     asyncio.run(dispatch.run())
     return dispatch.answers
 
@@ -51,6 +57,7 @@ class Dispatch:
     ask: Callable[["AsyncOpenAI", Any], Awaitable[Any]]
     ready: Ready
     tick: Callable[[int], None]
+    divided: bool = False
     answers: list[Any] = field(default_factory=list, init=False)
     waiting: "asyncio.Queue[int]" = field(default_factory=asyncio.Queue, init=False)
 
@@ -64,17 +71,21 @@ class Dispatch:
         servers = self.servers
         async with AsyncExitStack() as stack:
             tasks = []
-            for url in servers.urls:
-                if url not in servers.lost:
-                    client = await stack.enter_async_context(servers.client(url))
-                    turn = Turn()
-                    for _ in range(min(servers.concurrency, len(self.requests))):
-                        tasks.append(asyncio.create_task(self._work(url, client, turn)))
+            left = [url for url in servers.urls if url not in servers.lost]
+            share = math.ceil(len(self.requests) / len(left)) if self.divided and left else len(self.requests)
+            for url in left:
+                client = await stack.enter_async_context(servers.client(url))
+                turn = Turn()
+                for _ in range(min(servers.concurrency, share)):
+                    tasks.append(asyncio.create_task(self._work(url, client, turn)))
             everything = asyncio.create_task(self.waiting.join())
             try:
                 under_way = {everything, *tasks}
                 while not everything.done() and len(under_way) > 1:
-                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    done, under_way = await asyncio.wait(
+                        under_way, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    self.tick(0)  # the answers to a whole batch may come at once, after minutes
                     for task in done:
                         task.result()
                 if not everything.done():
@@ -97,7 +108,7 @@ class Dispatch:
             if url in servers.lost:
                 self._put_back(index)
                 return
-            made = turn.made
+            made, begun = turn.made, time.monotonic()
             try:
                 self.answers[index] = await servers.tried(self.ask(client, self.requests[index]))
             except Trouble as trouble:
@@ -106,6 +117,8 @@ class Dispatch:
                 failures = await self._after(trouble, url, client, turn, made, failures)
             else:
                 failures = 0
+                if begun > turn.troubled:
+                    turn.first = None
                 self.tick(1)
                 self.waiting.task_done()
 
@@ -115,12 +128,13 @@ class Dispatch:
         """What follows a trouble; the failures one after another, this one counted."""
         servers = self.servers
         while True:
+            turn.troubled, turn.first = time.monotonic(), turn.first or trouble
             if not trouble.again:
-                raise RunError(f"{url}: {trouble.what}")
+                raise RunError(f"{url}: {trouble.after(turn.first).what}")
             if url in servers.lost:
                 return failures
             if failures == servers.retries:
-                servers.lose(url, trouble)
+                servers.lose(url, trouble.after(turn.first))
                 return failures
             failures += 1
             await pause(failures - 1)
@@ -147,7 +161,11 @@ class Turn:
 
     Attributes:
         made: how often that was done.
+        first: the first trouble since the server last answered a request that began after it; None without trouble.
+        troubled: when the last trouble came, in seconds of `time.monotonic`.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     made: int = 0
+    first: Trouble | None = None
+    troubled: float = -math.inf

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class HfSpec:
     """Sampling in this process (`src.inference.sampler`). There is nothing to set."""
 
+    own_engine: ClassVar[bool] = False
+
     def problems(self) -> list[str]:
         return []
 
@@ -36,6 +38,9 @@ class LocalSampler:
 
     local: "Sampler"
     warn_above: ClassVar[None] = None
+
+    def trial(self, prompts: Sequence[Ids], end_ids: Set[int]) -> None:
+        return None
 
     def keeping(self, kept: "KeptBatches") -> "LocalSampler":
         return LocalSampler(replace(self.local, kept=kept))

@@ -1,45 +1,46 @@
-"""Sampling at vLLM servers, which load the behavior policy as a LoRA adapter at run time.
+"""Sampling at vLLM servers, which have the behavior policy from a handover.
 
-The calls are vLLM's own (docs/cluster.md): /v1/load_lora_adapter, /v1/unload_lora_adapter, and /v1/completions with
-prompts as token ids and `return_token_ids`. Token ids go to a server and come back; no text is read.
+Prompts go to /v1/completions as token ids, and token ids come back (`return_token_ids`); no text is read.
 """
 
-import hashlib
-import shutil
-import socket
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, float32
 from transformers import PreTrainedModel
 
 from src.inference.kept_batches import KeptBatches
 from src.inference.sampler import Sampler
 from src.inference.scorer import ignore
-from src.models.policy import Policy
-from src.oracles.failures import Trouble
+from src.inference.uniforms import PromptKeys, response_keys
 from src.records import Ids
 from src.runtime import processes, signals
-from src.runtime.errors import error_summary
-from src.samplers.completions import SamplingRequest, check_models, loaded_adapters, read_completion
+from src.samplers.adapter_handover import AdapterHandover
+from src.samplers.agreement import Agreement
+from src.samplers.base import SamplerSite
+from src.samplers.completions import SamplingRequest, read_completion
 from src.samplers.dispatch import answers_of
-from src.samplers.servers import Servers
-from src.storage.files import local_path, new_folder
-from src.storage.signed import checksum
+from src.samplers.handover import Handover
+from src.samplers.servers import Forgotten, Servers
+from src.samplers.weights_handover import WeightsHandover
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from src.samplers.vllm import VllmSpec
 
-# Seconds that a server has to unload an adapter; nothing depends on it.
-GOOD_BYE = 5.0
+# Seconds that a server has to unload an adapter, and after a signal; nothing depends on it.
+GOOD_BYE, IN_A_HURRY = 5.0, 0.3
 # vLLM numbers the seeds of the n responses to a prompt from the request's seed on, within 63 bits.
 SEEDS = 2**62
+# Prompts a server, whose responses are compared with the scorer before all others are asked for.
+FIRST = 4
+
+Group = list[tuple[Ids, float]]
 
 
 @dataclass
@@ -51,64 +52,74 @@ class ServedSampler:
 
     Args:
         spec: of the servers.
-        policy: its mean at the start of a round is served.
         settings: temperature, top_k, top_p and max_new_tokens; and what keeps the answers.
-        longest: tokens of the longest prompt and response together.
-        folder: the run's; names the adapter, and holds it where the spec has no folder.
-        warn: hears of lost servers.
+        site: whose policy's mean is served at the start of a round.
     """
 
     spec: "VllmSpec"
-    policy: Policy
     settings: Sampler
-    longest: int
-    folder: Path
-    warn: Callable[[str], None]
+    site: SamplerSite
     _servers: Servers = field(init=False, repr=False)
-    _round: str = field(default="", init=False)
-    _name: str = field(default="", init=False)
+    _handover: Handover = field(init=False, repr=False)
+    _agreement: Agreement = field(init=False, repr=False)
+    _compared: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        spec = self.spec
-        self._servers = Servers(spec.urls, spec.key, spec.concurrency, spec.timeout, spec.retries, self.warn)
+        spec, site = self.spec, self.site
+        given = spec, site.policy, site.longest, site.folder
+        by_adapter = spec.chosen_handover(site.policy) == "adapter"
+        self._handover = AdapterHandover(*given) if by_adapter else WeightsHandover(*given)
+        patience = spec.concurrency, spec.timeout, spec.retries
+        self._servers = Servers(spec.urls, spec.key, *patience, site.warn, self._handover.start())
+        exact = next(site.policy.model.parameters()).dtype == float32
+        self._agreement = Agreement(exact, spec.warn_above, spec.end_above)
+        self._agreement.explained = site.explained
 
-    def check(self) -> None:
-        """Asks every server whether it has the base model, room for the longest row, and takes adapters at run time.
-
-        Raises:
-            RunError: if a server does not, with what to do; or if none answers.
-        """
-        self._servers.make_ready(self._can_serve)
+    def trial(self, prompts: Sequence[Ids], end_ids: Set[int]) -> float | None:
+        policy, asked = self.site.policy, list(prompts[: self._first])
+        keys = response_keys(PromptKeys(0).take(len(asked)), 0, 2)
+        with self._served("trial"), policy.using(policy.mean()) as model:
+            groups = self._asked(asked, keys, end_ids, ignore, divided=True)
+            self._agreement.try_out(self._differences(model, asked, groups), self.site.warn)
+        lost, urls, apart = self._servers.lost, self.spec.urls, self._agreement.explained
+        self.site.say(
+            f"sampler=vllm: {len(urls) - len(lost)} of {len(urls)} servers are ready; {self._handover.said()}"
+            + ("" if apart is None else f"; their log-probs are within {apart:.0e} nats a token of those computed here")
+        )
+        return apart
 
     def keeping(self, kept: KeptBatches) -> "ServedSampler":
         return replace(self, settings=replace(self.settings, kept=kept))
 
     @contextmanager
     def serving(self, number: int) -> Iterator[None]:
-        """Hands the policy's current mean to the servers, as an adapter named by the run, the round and its weights.
-
-        vLLM keeps the keys and values of prompts by the adapter's name: under a name that other weights had before, a
-        round made again would sample from a mixture of both.
+        """Within it, the servers have the mean that the policy has now.
 
         Raises:
-            RunError: if a server cannot load the adapter, or no server is left.
+            RunError: if a server cannot take it, or no server is left.
         """
-        self._round = f"{self._run}-round-{number}"
-        here = self._place(self.spec.folder)
-        try:
-            processes.from_main(lambda: self._hand_over(here))
+        with self._served(f"round-{number}"):
+            self._compared = False
             yield
+
+    @contextmanager
+    def _served(self, label: str) -> Iterator[None]:
+        good_bye = GOOD_BYE
+        try:
+            processes.from_main(lambda: self._hand_over(label))
+            yield
+        except signals.Stopped:
+            good_bye = IN_A_HURRY
+            raise
         finally:
             if processes.is_main():
-                self._servers.say(partial(self._unload, name=self._name), GOOD_BYE)
-                shutil.rmtree(here, ignore_errors=True)
+                self._servers.say(self._handover.drop, good_bye)
+                self._handover.remove()
 
-    def _hand_over(self, here: Path) -> None:
-        with new_folder(here) as unfinished:
-            self.policy.save_mean(unfinished)
-        self._name = f"{self._round}-{checksum(here / 'adapter_model.safetensors')[:12]}"
+    def _hand_over(self, label: str) -> None:
+        self._handover.write(label)
         with signals.at_once():
-            self._servers.make_ready(self._load)
+            self._servers.make_ready(self._handover.take)
 
     def sample_scored(
         self,
@@ -117,35 +128,81 @@ class ServedSampler:
         keys: Tensor,
         end_ids: Set[int],
         tick: Callable[[int], None] = ignore,
-    ) -> list[list[tuple[Ids, float]]]:
-        """As `ResponseSampler.sample_scored`, within `serving`. The model is not used: the servers have its mean.
+    ) -> list[Group]:
+        """As `ResponseSampler.sample_scored`, within `serving`. The model scores the first responses of a round.
 
         Raises:
-            RunError: if a server refuses a request, or all are lost.
+            RunError: if a server refuses a request, or all are lost; or if the first responses are another policy's.
         """
-        # One request asks for the k responses to a prompt, with one seed.
-        seeds = (keys[:, 0] % SEEDS).tolist()
         kept = self.settings.kept
         # Each prompt is a batch of its own: answers come one by one.
         groups = [kept.find([ids], keys[i : i + 1]) if kept else None for i, ids in enumerate(prompts)]
-        missing = [i for i, found in enumerate(groups) if found is None]
-        if len(missing) < len(prompts):
-            tick(len(prompts) - len(missing))
+        found = {i: kept_group[0] for i, kept_group in enumerate(groups) if kept_group is not None}
+        if found:
+            tick(len(found))
+        missing = [i for i in range(len(prompts)) if i not in found]
+        if missing and not self._compared:
+            first, missing = missing[: self._first], missing[self._first :]
+            asked = [prompts[i] for i in first]
+            answers = self._asked(asked, keys[first], end_ids, tick, divided=True)
+            self._agreement.judge(self._differences(model, asked, answers), self.site.warn)
+            self._compared = True
+            for i, (_, group) in zip(first, answers, strict=True):
+                found[i] = group
+                if kept:
+                    kept.add([prompts[i]], keys[i : i + 1], [group])
+        answers = self._asked([prompts[i] for i in missing], keys[missing], end_ids, tick, kept=kept)
+        found |= {i: group for i, (_, group) in zip(missing, answers, strict=True)}
+        return [found[i] for i in range(len(prompts))]
 
-        async def ask(client: "AsyncOpenAI", index: int) -> list[tuple[Ids, float]]:
+    def _asked(
+        self,
+        prompts: Sequence[Ids],
+        keys: Tensor,
+        end_ids: Set[int],
+        tick: Callable[[int], None],
+        divided: bool = False,
+        kept: KeptBatches | None = None,
+    ) -> list[tuple[str, Group]]:
+        """The servers' responses, each with the address of the server that sampled them."""
+        # One request asks for the k responses to a prompt, with one seed.
+        seeds = (keys[:, 0] % SEEDS).tolist()
+
+        async def ask(client: "AsyncOpenAI", index: int) -> tuple[str, Group]:
             request = SamplingRequest(prompts[index], keys.shape[1], seeds[index])
+            before = await self._handover.state(client)
             raw = await client.completions.with_raw_response.create(**self._body(request, end_ids))
             answer = read_completion(raw.http_response.text, request, end_ids, self.settings.max_new_tokens)
+            if await self._handover.state(client) != before:
+                raise Forgotten("it was given its weights anew while it answered", again=True)
             if kept:
                 kept.add([prompts[index]], keys[index : index + 1], [answer])
-            return answer
+            return str(client.base_url).rstrip("/"), answer
 
-        def answers() -> list[list[tuple[Ids, float]]]:
+        def answers() -> list[tuple[str, Group]]:
             with signals.at_once():
-                return answers_of(self._servers, missing, ask, self._load, tick)
+                return answers_of(self._servers, range(len(prompts)), ask, self._handover.take, tick, divided)
 
-        new = iter(processes.from_main(answers))
-        return [next(new) if found is None else found[0] for found in groups]
+        return processes.from_main(answers)
+
+    def _differences(
+        self, model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequence[tuple[str, Group]]
+    ) -> dict[str, float]:
+        """Mean absolute difference between each server's log-probs and the scorer's, in nats a token."""
+        responses = [[ids for ids, _ in group] for _, group in answers]
+        scored = self.site.scorer.all_logps(model, prompts, responses).tolist()
+        apart: dict[str, list[float]] = defaultdict(list)
+        tokens: dict[str, int] = defaultdict(int)
+        for (url, group), logps in zip(answers, scored, strict=True):
+            for (ids, logp), expected in zip(group, logps, strict=True):
+                apart[url].append(abs(logp - expected))
+                tokens[url] += len(ids)
+        return {url: math.fsum(apart[url]) / tokens[url] for url in sorted(apart)}
+
+    @property
+    def _first(self) -> int:
+        """Prompts whose responses are compared before all others are asked for."""
+        return FIRST * len(self.spec.urls)
 
     def _body(self, request: SamplingRequest, end_ids: Set[int]) -> dict[str, Any]:
         """Names every setting that shapes a response: for a missing one, servers take the model's own default."""
@@ -160,7 +217,7 @@ class ServedSampler:
             "return_token_ids": True,
         }
         return {
-            "model": self._name,
+            "model": self._handover.name,
             "prompt": list(request.prompt),
             "n": request.k,
             "seed": request.seed,
@@ -175,76 +232,5 @@ class ServedSampler:
         }
 
     @property
-    def _run(self) -> str:
-        """What the names of all adapters of this run begin with."""
-        run = hashlib.sha256(f"{socket.gethostname()}:{self.folder.absolute()}".encode()).hexdigest()[:12]
-        return f"bpo-{run}"
-
-    def _place(self, folder: str | None) -> Path:
-        """Where the adapter is below a folder."""
-        # Hidden, so that it gets no checksum: it is not part of the result.
-        return local_path(folder).absolute() / self._round if folder else self.folder.absolute() / ".adapter"
-
-    async def _can_serve(self, client: "AsyncOpenAI") -> list[str]:
-        """The adapters that the server has loaded."""
-        import openai
-
-        try:
-            raw = await client.models.with_raw_response.list()
-        except openai.NotFoundError:
-            raise Trouble("there is no /models; expected sampler.urls=[http://HOST:PORT/v1]", again=False) from None
-        check_models(raw.http_response.text, self.spec.model or self.policy.base, self.longest, self._start())
-        try:
-            # Loads nothing: a server that takes adapters answers that the names are missing.
-            await self._call(client, "load", {})
-        except openai.NotFoundError:
-            raise Trouble(f"it loads no adapters at run time; {self._start()}", again=False) from None
-        except openai.APIStatusError as error:
-            if error.status_code not in (400, 422):
-                raise
-        return loaded_adapters(raw.http_response.text)
-
-    async def _load(self, client: "AsyncOpenAI") -> None:
-        import openai
-
-        for name in await self._can_serve(client):
-            if name.startswith(f"{self._run}-"):  # left by a killed attempt
-                await self._unload(client, name)
-        theirs = self._place(self.spec.server_folder or self.spec.folder)
-        try:
-            await self._call(client, "load", {"lora_name": self._name, "lora_path": str(theirs)})
-        except openai.APIStatusError as error:
-            raise Trouble(
-                f"it cannot load the adapter {theirs} ({error.status_code}: {error_summary(error)}); that folder "
-                "has to be there for the server too (sampler.folder, sampler.server_folder), and the adapter's rank is "
-                f"{self._rank()}; {self._start()}",
-                again=False,
-            ) from None
-
-    async def _unload(self, client: "AsyncOpenAI", name: str) -> None:
-        import openai
-
-        try:
-            await self._call(client, "unload", {"lora_name": name})
-        except (openai.NotFoundError, openai.BadRequestError):
-            return  # no such adapter was loaded
-
-    async def _call(self, client: "AsyncOpenAI", verb: str, body: dict[str, str]) -> None:
-        from httpx import Response
-
-        await client.post(f"/{verb}_lora_adapter", body=body, cast_to=Response)
-
-    def _rank(self) -> int:
-        assert self.policy.lora is not None
-        return self.policy.members * self.policy.lora.rank
-
-    def _start(self) -> str:
-        """The command that starts a server."""
-        base = self.spec.model or self.policy.base
-        most = self.spec.max_lora_rank(self._rank())
-        flags = f"--enable-lora --max-lora-rank {most} --max-model-len {self.longest}"
-        return f"start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} {flags}"
-
-    @property
     def warn_above(self) -> float:
-        return self.spec.warn_above
+        return self._agreement.warns_at

@@ -33,6 +33,7 @@ class Servers:
         timeout: seconds for one try, all in all.
         retries: tries of a server after the first, with growing waits, before it counts as lost.
         warn: hears of a server that was lost.
+        start: how a server is started, for the message when none is left.
 
     Attributes:
         lost: url -> why it is not asked any more. `make_ready` asks all of them again.
@@ -44,6 +45,7 @@ class Servers:
     timeout: float
     retries: int
     warn: Callable[[str], None]
+    start: str = ""
     lost: dict[str, str] = field(default_factory=dict, init=False)
 
     def make_ready(self, ready: Ready) -> None:
@@ -57,6 +59,7 @@ class Servers:
 
     async def _make_ready(self, ready: Ready) -> None:
         async def trouble_of(url: str) -> Trouble | None:
+            first = None
             async with self.client(url) as client:
                 for number in range(1 + self.retries):
                     try:
@@ -64,11 +67,12 @@ class Servers:
                         return None
                     except Trouble as trouble:
                         last = trouble
+                        first = first or trouble
                         if not trouble.again or isinstance(trouble, Forgotten):
                             break
                         if number < self.retries:
                             await pause(number)
-                return last
+                return last if first is None else last.after(first)
 
         troubles = dict(zip(self.urls, await asyncio.gather(*map(trouble_of, self.urls)), strict=True))
         refused = {
@@ -77,7 +81,9 @@ class Servers:
             if trouble and (not trouble.again or isinstance(trouble, Forgotten))
         }
         if refused:
-            raise RunError("; ".join(f"{url}: {trouble.what}" for url, trouble in refused.items()))
+            said = [f"{url}: {trouble.what}" for url, trouble in refused.items()]
+            said += [f"{url}: {trouble.what}" for url, trouble in troubles.items() if trouble and url not in refused]
+            raise RunError("; ".join(said))
         for url, trouble in troubles.items():
             if trouble:
                 self.lose(url, trouble)
@@ -154,6 +160,7 @@ class Servers:
             raise RunError(
                 f"no server is left{so_far} ({why}); start them again, or name others with sampler.urls=, and the same "
                 "command goes on: what was answered of this round is kept, and none of it is counted twice"
+                + (f"; {self.start}" if self.start and not asked else "")
             )
 
 

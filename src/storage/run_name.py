@@ -85,6 +85,7 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("oracle", "judge"):
         if isinstance(values.get(group), dict):
             values[group].pop("cache", None)  # of paid answers
+            values[group].pop("warn_invalid_above", None)
     for group, as_before in LATER.items():
         if isinstance(values.get(group), dict):
             values[group] = {k: v for k, v in values[group].items() if k not in as_before or v != as_before[k]}

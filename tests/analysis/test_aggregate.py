@@ -164,7 +164,7 @@ def test_a_judge_that_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str
         write_rows(folder, lines)
     main([str(runs), "--out", str(tmp_path / "out"), *FAST])
     said = capsys.readouterr().out
-    assert "answers of the judge were not usable; win rates are over the others" in said
+    assert "responses got no usable verdict of the judge; win rates are over the others" in said
     assert "Bounds: means of the win rates if all" in (tmp_path / "out" / "tables" / "results.md").read_text()
     assert "Judgements are missing; bounds of the mean" in (tmp_path / "out" / "figures" / "captions.md").read_text()
     message = refused(str(runs), "--out", str(tmp_path / "more"), "--metric", "judge_score_mean", *FAST)

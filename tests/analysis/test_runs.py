@@ -192,7 +192,10 @@ def test_a_judge_that_compares_gives_no_scores_and_its_useless_answers_are_no_vo
 
 def test_a_run_without_a_usable_answer_is_named(tmp_path: Path) -> None:
     write_rows(tmp_path, [judged(120, 0, 80, step=0), judged(0, 0, 0)])
-    assert skipped(tmp_path) == "unusable: none of the judge's 200 answers was usable, so there is no win rate"
+    assert (
+        skipped(tmp_path)
+        == "unusable: the judge gave no usable verdict on any of 200 responses, so there is no win rate"
+    )
     write_rows(tmp_path, [judged(0, 0, 0, step=0), judged(120, 0, 80)])
     assert isinstance(read_run(tmp_path), Run), "an evaluation during training may lack one"
 
@@ -208,7 +211,7 @@ def test_null_stands_only_where_there_is_nothing(tmp_path: Path, change: dict[st
     write_rows(tmp_path, [without])
     assert "judge_score_mean is None" in skipped(tmp_path)
     write_rows(tmp_path, [judged(0, 0, 0, win_rate=0.5)])
-    assert "win_rate is 0.5, and 0 answers of the judge were usable" in skipped(tmp_path)
+    assert "win_rate is 0.5, and the judge gave a usable verdict on 0 responses" in skipped(tmp_path)
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from src.collection.annotate import FEWEST, annotate, label
+from src.collection.annotate import annotate, label
 from src.oracles.base import INVALID, SECOND, TIE
 from src.oracles.comparer import Comparer
+from src.oracles.unusable_answers import FEWEST
 from src.records import Candidate, Comparison, Response, Tally
 from src.runtime.errors import RunError
 from tests.oracles.helpers import Scripted
@@ -127,7 +128,7 @@ def test_pairs_with_a_response_without_text_are_counted():
 class Silent:
     """Compares, and gives no usable answer but to the first `usable` pairs."""
 
-    name, temperature, flip = "silent", 0.0, 0.0
+    name, temperature, flip, warn_invalid_above = "silent", 0.0, 0.0, 1.0
 
     def __init__(self, usable: int) -> None:
         self.usable = usable

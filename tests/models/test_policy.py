@@ -11,6 +11,7 @@ from tests.models.policies import (
     bfloat16_policy,
     full_policy,
     learning_logits,
+    load_base,
     logits,
     lora_policy,
     mean_logits,
@@ -203,3 +204,24 @@ def test_a_bfloat16_policy_is_the_float32_one_up_to_rounding():
     policy, exact = bfloat16_policy(), lora_policy(2)
     apart = (mean_logits(policy).float() - mean_logits(exact)).norm() / mean_logits(exact).norm()
     assert 0 < apart < 0.05
+
+
+def test_the_mean_is_a_model_folder_of_its_own(policy, tmp_path):
+    policy.save_merged(tmp_path)
+    torch.testing.assert_close(logits(load_base(str(tmp_path))), mean_logits(policy))
+
+
+@pytest.mark.parametrize("make", [lambda: lora_policy(3), full_policy])
+def test_a_perturbed_policy_is_the_seeds_and_as_far_as_it_is_told(make):
+    def changes(seed: int) -> dict[str, Tensor]:
+        policy = make()
+        plain = {name: weight.clone() for name, weight in policy.plain_weights().items()}
+        policy.perturb(seed, 0.02)
+        return {name: weight - plain[name] for name, weight in policy.mean().items()}
+
+    same, other = changes(0), changes(1)
+    frozen = make().plain_weights()
+    for name, change in changes(0).items():
+        assert torch.equal(change, same[name]) and not torch.equal(change, other[name])
+        share = change.square().mean().sqrt() / frozen[name].square().mean().sqrt()
+        assert share == pytest.approx(0.02, rel=0.1 if change.ndim > 1 else 0.5), name

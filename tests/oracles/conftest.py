@@ -28,7 +28,7 @@ def make(tmp_path: Path, quick: None) -> Callable[..., LlmOracle]:
             base_url=server.url if server else "http://127.0.0.1:1/v1", model="m", api_key_env="OPENAI_API_KEY",
             task="tldr", prompts={"tldr": PromptTemplate(**TEMPLATE)}, sampling_temperature=0.0, max_tokens=64,
             max_tokens_key="max_tokens", concurrency=4, timeout=60.0, retries=3, cache=str(tmp_path / "cache"),
-            flip=0.0,
+            flip=0.0, warn_invalid_above=0.1,
         )  # fmt: skip
         return replace(plain, **changes)
 

@@ -15,6 +15,7 @@ from src.oracles import answer_queue
 from src.oracles.answers import AnswerCache, Ledger
 from src.oracles.llm import LlmOracle
 from src.oracles.prompt_template import PromptTemplate
+from src.runtime.errors import RunError
 from tests.oracles.endpoint_server import TEMPLATE, Reply, by_length, served
 from tests.oracles.helpers import EXPECTED, PAIRS, pairs
 
@@ -55,6 +56,15 @@ def test_an_endpoint_that_is_down_for_a_minute_is_outlasted(
     assert now[0] >= 60
 
 
+def test_the_first_failure_is_said_beside_the_last(make: Callable[..., LlmOracle]) -> None:
+    said = r"gave up after 2 tries, the last one: .*Error.* \(the first one: .*507"
+    with (
+        served(lambda request, tries: Reply(status=507) if tries == 0 else Reply(trouble="close")) as server,
+        pytest.raises(RunError, match=said),
+    ):
+        make(server, concurrency=1, retries=1).compare(*pairs(1))
+
+
 def test_answers_are_found_again_by_what_was_asked_and_nothing_else(make: Callable[..., LlmOracle]) -> None:
     with served(lambda request, _: by_length(request)) as server, served(lambda r, _: by_length(r)) as elsewhere:
         make(server).compare(*pairs())
@@ -92,7 +102,7 @@ from src.oracles.prompt_template import PromptTemplate
 from src.records import Prompt, Row
 url, cache = sys.argv[1:]
 oracle = LlmOracle(url, "m", "OPENAI_API_KEY", "tldr", {"tldr": PromptTemplate("", "{prompt}|||{first}|||{second}")},
-                   0.0, 64, "max_tokens", 4, 30.0, 0, cache, 0.0)
+                   0.0, 64, "max_tokens", 4, 30.0, 0, cache, 0.0, 0.1)
 prompts = [Prompt(i, Row(f"p{i}", "l"), (2,), (3,)) for i in range(20)]
 ledger = Ledger()
 answers = oracle.ask(prompts, ["long"] * 20, ["s"] * 20, ledger)

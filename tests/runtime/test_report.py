@@ -47,6 +47,14 @@ def test_a_stage_is_a_line_without_a_terminal_if_it_is_listed() -> None:
     assert out.getvalue() == "sampling\n"
 
 
+def test_pairs_and_answers_are_told_apart() -> None:
+    report, out = reporting()
+    report.result(SFT, SFT | {"oracle_invalid": 3, "annotated_pairs": 16, "oracle_calls": 32}, Path("run"))
+    said = " ".join(out.getvalue().split())
+    assert "3 of 16 annotated pairs got no usable verdict of the oracle" in said
+    assert "The oracle: paid for 32 answers (two a pair)" in said
+
+
 def test_a_stage_and_the_run_have_bars_in_a_terminal() -> None:
     report, out = reporting(terminal=True)
     with report.live():
@@ -81,9 +89,9 @@ def test_the_table_of_results_and_what_is_said_below_it() -> None:
         ("dpo, reference behavior, F=4", "50.0 ± 6.0 %", "45.9 ± 7.1 %", "17.7 (48.5)", "3.14"),
     ):
         assert any(all(cell in line for cell in cells) for line in out.getvalue().splitlines()), cells
-    assert "warning: 2 answers of the judge could not be read and count as no vote (n_invalid)" in said
+    assert "warning: 2 of 64 responses got no usable verdict of the judge and count as no vote (n_invalid)" in said
     assert "the win rate is between 48.4% and 51.6%" in said and "gold score" not in said
-    assert "The judge: paid for 5 answers, 70 tokens; 3 more answers came from the cache." in said
+    assert "The judge: paid for 5 answers (two a pair), 70 tokens; 3 more answers came from the cache." in said
     assert "The oracle: paid" not in said
     assert "The judge is the oracle's model" in said and "Written: run/" in said
 

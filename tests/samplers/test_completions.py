@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from src.oracles.failures import Trouble
-from src.samplers.completions import SamplingRequest, check_models, read_completion
+from src.samplers.completions import SamplingRequest, model_problems, read_completion, version_problems
 
 
 def completion(*choices: dict[str, Any]) -> str:
@@ -52,4 +52,24 @@ def test_what_a_response_has_to_be() -> None:
 @pytest.mark.parametrize("body", ["", "[]", '{"data": [1]}', '{"data": [{}]}', "null"])
 def test_models_that_are_none(body: str) -> None:
     with pytest.raises(Trouble, match="expected a vLLM server"):
-        check_models(body, "base", 1, "start it")
+        model_problems(body, "base", 1)
+
+
+def test_all_that_a_server_lacks_is_said_at_once() -> None:
+    body = json.dumps({"data": [{"id": "other", "root": "/other", "max_model_len": 31}]})
+    wrong, short = model_problems(body, "base", 32)
+    assert "serves other, and the policy's base is base" in wrong and "reads at most 31 tokens" in short
+    assert model_problems(body, "/other", 31) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "problems"),
+    [("0.10.1", 1), ("0.10.1.1", 1), ("0.10.2", 0), ("0.32.0+cpu", 0), ("1.0.0rc1", 0), ("0.9.0.dev3+gabc", 0)],
+)
+def test_versions(said: str, problems: int) -> None:
+    assert len(version_problems(json.dumps({"version": said}))) == problems
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"version": "main"}', '{"version": null}'])
+def test_no_version_is_no_problem(body: str) -> None:
+    assert version_problems(body) == []

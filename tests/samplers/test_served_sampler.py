@@ -12,8 +12,9 @@ from scipy.stats import chi2_contingency
 
 from src.models.policy import Policy
 from src.runtime.errors import RunError
+from src.samplers.handover import run_label
 from tests.samplers.at_servers import ENDS, PROMPTS, drawn, sampler
-from tests.samplers.vllm_server import StandIn, served
+from tests.samplers.vllm_server import Content, StandIn, served
 from tests.tiny import keys
 
 pytestmark = pytest.mark.slow
@@ -97,10 +98,11 @@ def test_a_round_leaves_nothing_behind(policy: Policy, base: str, tmp_path: Path
         # A killed attempt leaves its adapter there; the next one puts its own in the place.
         with one.serving(1):
             pass
-        server.adapters[one._name] = server.adapters[f"{one._run}-round-0-of-other-weights"] = server.adapters.get("x")
+        for name in (one._handover.name, f"{run_label(tmp_path)}-round-0-of-other-weights"):
+            server.adapters[name] = server.adapters.get("x")
         server.adapters["of-another-run"] = None
         with one.serving(1):
-            assert server.adapters[one._name] is not None
+            assert server.adapters[one._handover.name] is not None
         assert list(server.adapters) == ["of-another-run"] and list(tmp_path.iterdir()) == []
 
 
@@ -126,9 +128,9 @@ def test_the_adapter_goes_where_the_servers_read(policy: Policy, base: str, tmp_
         places = {"folder": str(tmp_path / "here"), "server_folder": str(tmp_path / "there")}
         one = sampler(policy, tmp_path / "run", server, **places)
         with one.serving(0):
-            assert [path.name for path in (tmp_path / "here").iterdir()] == [one._round]
+            assert [path.name for path in (tmp_path / "here").iterdir()] == [one._handover._label]
         [path] = [body["lora_path"] for _, body in server.requests if body.get("lora_path")]
-        assert path == str(tmp_path / "there" / one._round)
+        assert path == str(tmp_path / "there" / one._handover._label)
         assert list((tmp_path / "here").iterdir()) == []
         other = sampler(policy, tmp_path, server, **places | {"server_folder": "/nowhere"})
         with pytest.raises(RunError, match=r"sampler\.folder, sampler\.server_folder"), other.serving(0):
@@ -144,7 +146,8 @@ def test_a_lost_servers_prompts_go_to_the_others(policy: Policy, base: str, tmp_
         one = sampler(policy, tmp_path, bad, good, warn=said.append, concurrency=2)
         heard: list[int] = []
         with one.serving(0):
-            found = one.sample_scored(policy.model, prompts, keys(len(prompts), 2), ENDS, lambda n: heard.append(n))
+            with policy.using(policy.mean()) as model:
+                found = one.sample_scored(model, prompts, keys(len(prompts), 2), ENDS, lambda n: heard.append(n))
             again = drawn(one, prompts)
         assert sum(heard) == len(prompts) and found == again
         assert len(said) == 1 and f"{bad.url} is lost" in said[0]
@@ -166,7 +169,7 @@ def test_a_server_that_comes_back_without_its_adapter_is_given_it(policy: Policy
             with one.serving(0):
                 found.append(drawn(one, [(2 + i,) for i in range(12)]))
         assert found[0] == found[1]
-        assert len(server.loaded) == 3 and set(server.loaded) == {one._name}
+        assert len(server.loaded) == 3 and set(server.loaded) == {one._handover.name}
 
 
 def test_all_lost_is_one_message(policy: Policy, base: str, tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ def test_all_lost_is_one_message(policy: Policy, base: str, tmp_path: Path) -> N
             drawn(one)
     assert "the same command goes on" in str(error.value) and server.url in str(error.value)
     with pytest.raises(RunError, match="no server is left .*ConnectError"):
-        sampler(policy, tmp_path, server).check()
+        sampler(policy, tmp_path, server).trial(PROMPTS, ENDS)
 
 
 def test_no_prompts_ask_nobody(policy: Policy, base: str, tmp_path: Path) -> None:
@@ -191,23 +194,23 @@ def test_what_a_server_cannot_do_is_said_before_anything_starts(policy: Policy, 
         (
             {"runtime_lora": False},
             {},
-            "loads no adapters at run time; start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True",
+            r"loads no adapters at run time .*; start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True",
         ),
         ({"base": "other/model"}, {}, f"serves other/model, and the policy's base is {base}"),
-        ({}, {"model": "mine"}, "the policy's base is mine; start it with .* or give .* sampler.model=NAME"),
+        ({}, {"model": "mine"}, "the policy's base is mine .*sampler.model=NAME.*; start it with"),
         ({"room": 31}, {}, "reads at most 31 tokens, and prompt and response may have 32"),
         ({"key": "sk-secret"}, {}, "answers 401"),
     ]
     for server_is, spec_is, text in cases:
         with served(StandIn(**({"base": base} | server_is))) as server:
             with pytest.raises(RunError, match=text) as error:
-                sampler(policy, tmp_path, server, **spec_is).check()
+                sampler(policy, tmp_path, server, **spec_is).trial(PROMPTS, ENDS)
             assert server.url in str(error.value)
             assert server.loaded == []
     with served(StandIn(base, max_rank=3)) as server:
         with pytest.raises(RunError, match="no /models; expected"):
-            sampler(policy, tmp_path, server, urls=[server.url.removesuffix("/v1")]).check()
-        text = "rank 4 is greater.*the adapter's rank is 4.*--max-lora-rank 8"
+            sampler(policy, tmp_path, server, urls=[server.url.removesuffix("/v1")]).trial(PROMPTS, ENDS)
+        text = "the adapter's rank is 4, and it takes less .*rank 4 is greater.*--max-lora-rank 8"
         with pytest.raises(RunError, match=text), sampler(policy, tmp_path, server).serving(0):
             pass
         assert list(tmp_path.iterdir()) == []
@@ -218,17 +221,17 @@ def test_a_key_stands_in_no_message(policy: Policy, base: str, tmp_path: Path, m
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-service")
     with served(StandIn(base, key="other")) as server:
         with pytest.raises(RunError, match="401") as error:
-            sampler(policy, tmp_path, server).check()
+            sampler(policy, tmp_path, server).trial(PROMPTS, ENDS)
         assert "secret" not in str(error.value) and "***" in str(error.value)
         monkeypatch.delenv("VLLM_API_KEY")
         with pytest.raises(RunError, match="401") as error:
-            sampler(policy, tmp_path, server).check()
+            sampler(policy, tmp_path, server).trial(PROMPTS, ENDS)
         assert "another" not in str(error.value)
 
 
 def test_an_answer_of_no_use_is_not_asked_for_again(base: str, policy: Policy, tmp_path: Path) -> None:
     class Other(StandIn):
-        def _complete(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        def _complete(self, body: dict[str, Any]) -> tuple[int, Content]:
             return super()._complete(body | {"return_token_ids": False})
 
     with served(Other(base)) as server:
