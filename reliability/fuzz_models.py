@@ -124,7 +124,7 @@ def _compare_with_peft(folder: Path) -> None:
     check_targets(folder, layers, plain, without_adapters(plain, {}))
     with torch.no_grad():
         for name, (A, B) in layers.items():
-            plain.get_submodule(name).weight.add_(scale * (B @ A))  # type: ignore[operator, union-attr]
+            plain.get_submodule(name).weight.add_(scale * (B @ A))  # type: ignore[operator]
         ours = plain(input_ids=ids).logits
         try:
             peft = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)
@@ -151,8 +151,8 @@ def _shelf() -> Path:
     _KEPT.append(home)
     place = Path(home.name)
     tokenizer = train_tokenizer([Row(f"What is number {number}?", f"It is {number}.") for number in range(9)], 280)
-    common = {"vocab_size": len(tokenizer), "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
-    sizes = {
+    common: dict[str, Any] = {"vocab_size": len(tokenizer), "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+    sizes: dict[str, Any] = {
         "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
         "num_key_value_heads": 1, "max_position_embeddings": 64, "head_dim": 8,
     }  # fmt: skip
@@ -172,7 +172,7 @@ def _shelf() -> Path:
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
-        adapted.save_pretrained(place / "adapter")
+        adapted.save_pretrained(str(place / "adapter"))
     return place
 
 

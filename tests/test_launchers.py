@@ -66,6 +66,9 @@ def test_two_seeds_come_out_as_in_one_process(tmp_path: Path, cache: Path, name:
     assert process.returncode == 0, output
     runs = finished(tmp_path)
     assert len(runs) == 2
+    assert "seed{0,1}" in output, "the table of the multirun"
+    if name == "joblib":  # jobs that share a terminal name themselves
+        assert all(f"seed={seed}: finished: win rate " in output for seed in (0, 1)), output
     for seed, run in enumerate(runs):
         built(tmp_path / f"alone{seed}", cache, "evaluate.every=0", f"seed={seed}").run()
         assert left_behind(run)["policy"] == left_behind(tmp_path / f"alone{seed}")["policy"]

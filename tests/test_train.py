@@ -23,6 +23,11 @@ def test_the_readme_line_runs_as_written(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     folders = sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir())
     assert len(folders) == 3
+    # Win rates of validation as they come; at the end a table of the multirun's cells, here one.
+    assert len(re.findall(r"^(?:SFT policy|step \d+): win rate .* on \d+ prompts of validation$", output, re.M)) >= 6
+    assert re.search(r"^cell +runs +win rate +95 % interval +seconds", output, re.M), output
+    assert "outputs/tldr-ipo-F2-behavior-uniform-tiny-seed{0,1,2}" in output
+    assert output.endswith("  python analysis/aggregate.py outputs\n")
     assert [read_rows(folder / "results.jsonl")[-1]["seed"] for folder in folders] == [0, 1, 2]
     assert all(read_rows(folder / "results.jsonl")[-1]["loss"] == "ipo" for folder in folders)
     # The same choices, alone and in another order, find the same folder and leave it alone.

@@ -51,7 +51,7 @@ def plain_config(config: DictConfig, choices: Mapping[str, str | None] | None = 
     names = config.hydra.runtime.choices if choices is None else choices
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "experiment")])
     plain = from_home(OmegaConf.to_container(own, resolve=True, throw_on_missing=True))
-    return {**{str(key): value for key, value in plain.items()}, "choices": chosen(names)}  # type: ignore[union-attr]
+    return {**{str(key): value for key, value in plain.items()}, "choices": chosen(names)}
 
 
 def from_home(node: Any, key: str = "") -> Any:

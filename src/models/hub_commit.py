@@ -3,6 +3,7 @@
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from src.storage.files import is_local, local_path
 
@@ -34,7 +35,7 @@ def hub_commit(name: str) -> str | None:
     return None
 
 
-def pinned(name: str) -> dict[str, str]:
+def pinned(name: str) -> dict[str, Any]:
     """The argument of `from_pretrained` that loads the commit of `hub_commit`; none for a folder."""
     commit = hub_commit(name)
     return {"revision": commit} if commit else {}

@@ -28,6 +28,8 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """
     with as_run_error(lambda error: _message(path, error)):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **pinned(path))
+        # Some mistakes in its files show only when it is used, which would be after other work.
+        tokenizer.decode(tokenizer("A text.").input_ids)
     if tokenizer.eos_token_id is None:
         raise RunError(f"the tokenizer of {path} has no end-of-sequence token, so responses could never end")
     return tokenizer
@@ -48,6 +50,8 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
     with as_run_error(lambda error: _message(path, error)):
         model, info = load_with_sound_pad(AutoModelForCausalLM, path, dtype, output_loading_info=True)
     require_no_adapter(path, model)
+    if getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None) == 0:
+        raise RunError(f"{path} is no model: num_hidden_layers is 0 in its config.json; copy the model again, whole")
     if missing := sorted(info["missing_keys"]):
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise RunError(

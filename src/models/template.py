@@ -206,10 +206,15 @@ def template_of(policy: "Policy", kind: str) -> Template:
     """The template of a policy, of the given kind, with the end tokens of its model's generation config.
 
     Raises:
-        RunError: if the generation config ends responses at an ordinary token, which a text may hold.
+        RunError: if the generation config ends responses at an ordinary token, which a text may hold, or at none.
     """
     ends = policy.model.generation_config.eos_token_id
     more = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if strange := [id for id in more if type(id) is not int]:
+        raise RunError(
+            f"{policy.base}: the eos_token_id of generation_config.json is {ends!r}; expected the number of a token or "
+            f"a list of them, and {strange[0]!r} is none: correct eos_token_id there"
+        )
     tokenizer = policy.tokenizer
     chat = str(tokenizer.chat_template or "")
     known = special_ids(tokenizer) | {

@@ -126,7 +126,7 @@ class RunFolder:
                 f"data now is {fingerprint}); force=true overwrites it, hydra.run.dir=DIR uses another folder"
             )
         # A run begun with one model must not end with another that has taken its folder, or its branch on the hub.
-        models = {key: self.identity.get(key) for key in ("oracle", "judge")} | self.models
+        models = {**{key: self.identity.get(key) for key in ("oracle", "judge")}, **self.models}
         for key, model in models.items():
             if saved is not None and model != (before := saved.get(key, model)):
                 raise RunError(

@@ -49,5 +49,9 @@ def require(*checks: tuple[bool, str]) -> None:
 
 
 def error_summary(error: BaseException) -> str:
-    """The first line of an error's message, at most 200 characters; the name of its class if the message is empty."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """The first line of an error's message, at most 200 characters; the name of its class if the message is empty.
+
+    A line that ends in a colon is the head of the next one.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:200]

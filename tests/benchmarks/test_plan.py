@@ -15,6 +15,10 @@ from src.runtime.errors import ConfigError, RunError
 
 pytestmark = pytest.mark.slow
 
+PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+# Of the paper's table: what to type, GPU hours, GiB, and the hours of one on-policy run on TL;DR.
+TABLE = re.findall(r"^\| .*\| `([^`]+)` \| ([\d.]+) \| ([\d.]+)(, \*\*does not fit\*\*)? \| ([\d.]+) \|$", PAGE, re.M)
+
 
 class TestCommand:
     def test_one_run(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -43,6 +47,20 @@ class TestCommand:
         assert row["gpu_hours_runs"] == pytest.approx(9 * sum(one["gpu_hours"] for one in row["plans"]))
         assert {one["F"] for one in row["plans"]} == {1, 2, 157, 625}
         assert row["gpu_hours_total"] > row["gpu_hours_runs"]
+
+    @pytest.mark.parametrize(
+        "row", [TABLE[0], *(pytest.param(row, marks=pytest.mark.nightly, id=row[0]) for row in TABLE[1:])]
+    )
+    def test_the_papers_table_on_the_page(self, row: tuple[str, ...]):
+        typed, hours, gib, misfit, one = row
+        found = measure(read_plan(["paper=true", *typed.split()]))
+        [run] = [plan for plan in found["plans"] if (plan["task"], plan["method"]) == ("tldr", "on-policy")]
+        assert float(hours) == pytest.approx(found["gpu_hours_total"], abs=0.0501)
+        assert float(gib) == pytest.approx(found["memory_gib"], abs=0.0501) and bool(misfit) != found["fits"]
+        assert float(one) == pytest.approx(run["hours"], abs=0.00501)
+
+    def test_the_page_has_the_table(self):
+        assert len(TABLE) == 8 and "gpus=8" in {row[0] for row in TABLE}
 
     def test_growth_is_predicted_from_its_own_sizes(self, tmp_path: Path):
         points = [{"size": 2, "seconds": 1.0, "step_bytes": 2**20}, {"size": 4, "seconds": 2.0, "step_bytes": 0}]

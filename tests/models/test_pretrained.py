@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from src.models.policy import Policy
 from src.models.pretrained import load_model, load_tokenizer
@@ -51,6 +52,62 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, damage: Callable[[Path], ob
     with pytest.raises(RunError, match=f"the model {tmp_path} cannot be loaded .+; .*model.path=DIR") as caught:
         load_model(str(tmp_path), torch.float32)
     assert "\n" not in str(caught.value)
+
+
+def configured(changes: dict[str, object]) -> Callable[[Path], object]:
+    def damage(folder: Path) -> None:
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return damage
+
+
+def without(*names: str) -> Callable[[Path], object]:
+    def damage(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(names)}
+        assert len(kept) == len(tensors) - len(names)
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without("layers.1.mlp.up_proj.weight"), r"no weights for model.layers.1.mlp.up_proj.weight, which"),
+        (configured({"num_hidden_layers": 3}), r"no weights for model.layers.2.\S+, \S+, \S+ and \d+ more, which"),
+        (configured({"num_hidden_layers": 0}), "num_hidden_layers is 0"),
+    ],
+    ids=["a tensor", "a layer", "all layers"],
+)
+def test_weights_that_would_be_random_are_missed(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    """transformers starts them at random, and says so in a log that nobody reads."""
+    save_family("llama", tmp_path)
+    load_model(str(tmp_path), torch.float32)
+    damage(tmp_path)
+    with pytest.raises(RunError, match=message):
+        load_model(str(tmp_path), torch.float32)
+
+
+def test_the_head_of_another_task_is_no_language_model(tmp_path: Path) -> None:
+    """A reward model has the layers of a language model and no head for tokens."""
+    save_family("llama", tmp_path)
+    configured({"tie_word_embeddings": False})(tmp_path)
+    classifier = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=1)
+    classifier.save_pretrained(tmp_path)
+    with pytest.raises(RunError, match=r"no weights for lm_head.weight, which its config.json asks"):
+        load_model(str(tmp_path), torch.float32)
+
+
+def test_a_tokenizer_that_fails_in_use_is_refused(tmp_path: Path) -> None:
+    save_family("gpt2", tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": "many"}))
+    with pytest.raises(RunError, match="cannot be loaded"):
+        load_tokenizer(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["{", '{"model": {"type": "unheard of"}}'])

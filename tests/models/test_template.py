@@ -172,6 +172,12 @@ def test_an_end_beyond_the_vocabulary_is_refused() -> None:
         template_of(policy(5000), "plain")
 
 
+@pytest.mark.parametrize("ends", ["p", [1, "p"], [True], [[1]], 0.5])
+def test_an_end_that_is_no_number_of_a_token_is_refused(ends: object) -> None:
+    with pytest.raises(RunError, match="eos_token_id of generation_config.json is .*expected the number of a token"):
+        template_of(policy(ends), "plain")
+
+
 def test_ends_that_are_special_or_the_chat_templates_are_taken() -> None:
     made = policy(None, chat="{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}[assistant]")
     made.tokenizer.add_tokens(["[end]", "[other]"])  # not special

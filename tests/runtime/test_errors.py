@@ -25,6 +25,7 @@ def test_messages_are_printable() -> None:
     [
         (ValueError("first\nsecond"), "first"),
         (KeyError(), "KeyError"),
+        (ValueError("\nField 'dropout':\n    must not be -1\nmore"), "Field 'dropout': must not be -1"),
         (ValueError("x" * 300), "x" * 200),
     ],
 )
