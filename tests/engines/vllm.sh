@@ -115,7 +115,7 @@ check_weights() { # Ensembles of 2 and 5 members, rank 800 in all. Last: the ser
 }
 check_forced() { # Other weights into the same folder, while the server remembers what it has read.
     well again ensemble=2
-    train again ensemble=2 force=true model.sft.learning_rate=0.01
+    train again ensemble=2 force=true model.lora.alpha=64
     ok "with other weights" close again
 }
 check_restarted() { # One of two servers is killed while it samples.
