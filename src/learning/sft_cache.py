@@ -30,8 +30,8 @@ from src.runtime.errors import RunError
 from src.runtime.memory import advising
 from src.runtime.report import Report
 
-# Of a random change in a weight: bfloat16 rounds to a fifth of that.
-TRIAL_SHARE = 0.02
+# Of a random change in a weight: what an engine leaves out of it has to show more than the rounding of bfloat16.
+TRIAL_SHARE = 0.2
 FORMAT = 2  # part of every key: to be raised when the same settings begin to give other policies
 
 

@@ -12,7 +12,7 @@ from src.models.policy import Policy
 from src.oracles.failures import Trouble
 from src.runtime.errors import error_summary
 from src.samplers.completions import loaded_adapters
-from src.samplers.handover import place, run_label, server_facts
+from src.samplers.handover import RUN, beside, place, run_label, said_in, server_facts
 from src.storage.files import new_folder
 from src.storage.signed import checksum
 
@@ -45,6 +45,7 @@ class AdapterHandover:
     folder: Path
     name: str = field(default="", init=False)
     _label: str = field(default="", init=False)
+    _versioned: set[str] = field(default_factory=set, init=False, repr=False)
 
     def write(self, label: str) -> None:
         """Writes the adapter of the policy's current mean."""
@@ -66,6 +67,8 @@ class AdapterHandover:
         """
         import openai
 
+        if taken := await self._taken(client):
+            raise Trouble(taken, again=False)
         body, problems = await server_facts(client, self.spec.model or self.policy.base, self.longest)
         try:
             # Loads nothing: a server that takes adapters answers that the names are missing.
@@ -106,8 +109,26 @@ class AdapterHandover:
         return f"{why} ({status}: {said}); {self.start()}"
 
     async def state(self, client: "AsyncOpenAI") -> str:
-        """Nothing: a server without the adapter does not know the name in a request."""
+        """Whether the base's weights are still there; a server without the adapter does not know its name anyway."""
+        if str(client.base_url) in self._versioned and (taken := await self._taken(client)):
+            raise Trouble(taken, again=False)
         return ""
+
+    async def _taken(self, client: "AsyncOpenAI") -> str:
+        """Why a server has not the base's weights, if a run has put its own in their place; else an empty text."""
+        import openai
+
+        try:
+            version = str(said_in(await beside(client, "weight_info"), "weight_version"))
+        except openai.APIStatusError:  # not in development mode: its weights are its own
+            return ""
+        self._versioned.add(str(client.base_url))
+        if not version.startswith(RUN):
+            return ""
+        return (
+            f"a run with sampler.handover=weights has put its weights in place of the base's ({version}); start the "
+            "server again, or give this run another one"
+        )
 
     async def drop(self, client: "AsyncOpenAI") -> None:
         """Makes a server unload the adapter."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from src.runtime.errors import RunError
 
-# Mean differences in nats a token. Two engines in float32 differ by 1e-7 to 1e-5, in bfloat16 by about 0.01. No
-# precision explains more than MOST.
+# Mean differences in nats a token. Two engines in float32 differ by 1e-7 to 1e-5, one of them in bfloat16 by about
+# 0.01. No precision explains more than MOST, or half of it where the policy here computes in float32.
 FLOAT32, MOST = 1e-4, 0.1
 # A round may differ by more than the trial before SFT: its adapters and responses are others.
 TIMES = 10.0
@@ -38,7 +38,15 @@ class Agreement:
         """A difference above this ends the run."""
         if self.end_above is not None:
             return self.end_above
-        return MOST if self.explained is None else min(max(TIMES * self.explained, 10 * FLOAT32), 2 * MOST)
+        if self.explained is None:
+            return self._most
+        least = 10 * FLOAT32 if self.explained <= FLOAT32 else MOST
+        return min(max(TIMES * self.explained, least), 2 * MOST)
+
+    @property
+    def _most(self) -> float:
+        """What no precision explains."""
+        return MOST / 2 if self.float32 else MOST
 
     @property
     def warns_at(self) -> float:
@@ -57,15 +65,16 @@ class Agreement:
         Raises:
             RunError: if no precision explains a server's difference.
         """
-        most = self.end_above or MOST
+        most = self.end_above or self._most
         if wrong := {server: apart for server, apart in differences.items() if not apart <= most}:
             raise RunError(
                 f"{_listed(wrong)}: with the same random changes to the base model, that is how far the log-probs "
                 f"are from those computed here, in nats a token, and rounding explains less than {most:g}; nothing was "
                 "trained or annotated. In order of likelihood: another model is served under the base's name (other "
                 "weights, a fine-tuned one, quantized weights or cache); --logprobs-mode is not raw_logprobs; the "
-                "adapter is applied in part (the server's log names layers that it leaves out); --hf-overrides or "
-                "another generation of the model's code"
+                "change is applied in part (the server's log may name what it leaves out; vLLM 0.32's build for CPUs "
+                "keeps a copy of an output layer that is tied to the embeddings, which matters where all weights are "
+                "trained); --hf-overrides or another generation of the model's code"
             )
         self.explained = max(differences.values(), default=None)
         if self.float32 and self.explained is not None and self.explained > FLOAT32:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from httpx import Response
     from openai import AsyncOpenAI
 
+# What everything begins with that a run hands over.
+RUN = "bpo-"
+
 
 class Handover(Protocol):
     """Gives servers the mean that a policy has at one moment; one moment at a time.
@@ -71,7 +74,7 @@ class Handover(Protocol):
 
 def run_label(folder: Path) -> str:
     """What everything begins with that a run hands over, by its host and folder."""
-    return "bpo-" + hashlib.sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:12]
+    return RUN + hashlib.sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:12]
 
 
 def place(shared: str | None, run: Path, label: str) -> Path:

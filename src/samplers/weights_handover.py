@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from src.models.policy import Policy
 from src.oracles.failures import Trouble
 from src.runtime.errors import error_summary
-from src.samplers.handover import beside, place, run_label, said_in, server_facts
+from src.samplers.handover import RUN, beside, place, run_label, said_in, server_facts
 from src.samplers.servers import Forgotten, pause
 from src.storage.files import new_folder
 from src.storage.signed import checksum
@@ -122,7 +122,7 @@ class WeightsHandover:
         version = str(said_in(await beside(client, "weight_info"), "weight_version"))
         if version.startswith(f"{self._version}-"):
             return version
-        if version.startswith("bpo-") and not version.startswith(f"{run_label(self.folder)}-"):
+        if version.startswith(RUN) and not version.startswith(f"{run_label(self.folder)}-"):
             raise Trouble(
                 f"another run has given it its weights ({version}); with sampler.handover=weights a server works for "
                 "one run at a time",

@@ -77,6 +77,20 @@ def test_a_server_that_another_run_takes_is_not_taken_back(policy: Policy, base:
             drawn(ours)
 
 
+def test_an_adapter_is_not_put_on_another_runs_weights(policy: Policy, base: str, tmp_path: Path) -> None:
+    with served(StandIn(base, dev_mode=True)) as server:
+        ours = sampler(policy, tmp_path / "ours", server, retries=5)
+        theirs = sampler(policy, tmp_path / "theirs", server, handover="weights")
+        text = "has put its weights in place of the base's"
+        with ours.serving(0), pytest.raises(RunError, match=text):
+            drawn(ours)
+            with theirs.serving(0):
+                pass
+            drawn(ours, seed=1)
+        with pytest.raises(RunError, match=text):
+            ours.trial(PROMPTS, ENDS)
+
+
 def test_what_a_server_lacks_is_said(policy: Policy, base: str, tmp_path: Path) -> None:
     with served(StandIn(base, room=31)) as server:
         text = (
