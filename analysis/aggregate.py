@@ -17,10 +17,12 @@ from analysis.names import FIGURES, FORMATS
 EXAMPLES = """examples:
   python analysis/aggregate.py
       all figures of all finished runs below outputs/, into outputs/analysis/
+  python analysis/aggregate.py outputs/RUN --watch
+      one run, and again whenever it has gone on
   python analysis/aggregate.py outputs --figures fig1,fig3 --where T=64 --format png,svg --out paper
       two figures of the runs with T=64
-  python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --allow-incomplete
-      from a W&B project, without the methods or tasks that have missing runs
+  python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --strict
+      from a W&B project; refused if runs are not comparable or missing
 """
 # In points of a win rate, which is at most this.
 MOST_MARGIN = 100
@@ -43,9 +45,17 @@ def parser() -> argparse.ArgumentParser:
         help="take only runs with this setting, e.g. T=64 or learning_rate=3e-4; may be repeated",
     )  # fmt: skip
     made.add_argument(
-        "--allow-incomplete", action="store_true",
-        help="leave out methods and tasks that have missing runs, and say so in the captions",
+        "--strict", action="store_true",
+        help="refuse runs that are not comparable, and missing runs, instead of making a study of each group and "
+        "leaving out methods and tasks",
     )  # fmt: skip
+    made.add_argument(
+        "--allow-incomplete", action="store_true",
+        help="with --strict: leave out methods and tasks that have missing runs, as without --strict",
+    )  # fmt: skip
+    made.add_argument(
+        "--watch", action="store_true", help="make everything again whenever a run has gone on, until all are finished"
+    )
     made.add_argument(
         "--out", type=Path, default=Path("outputs/analysis"), metavar="DIR",
         help="where to write (default: outputs/analysis)",
@@ -82,6 +92,8 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
             found.append(f"--wandb and folders ({', '.join(map(str, arguments.folders))}): expected one of them")
         if len([part for part in arguments.wandb.split("/") if part]) != 2 or arguments.wandb.count("/") != 1:
             found.append(f"--wandb {arguments.wandb}: expected ENTITY/PROJECT")
+        if arguments.watch:
+            found.append("--watch with --wandb: only folders can be watched")
     if arguments.out.exists() and not arguments.out.is_dir():
         found.append(f"--out {arguments.out}: that is a file; expected a folder, or a name for one")
     return found
@@ -102,8 +114,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise AnalysisError(problems)
         # Loads rliable and matplotlib: help and a mistyped option are answered before that.
         from analysis.study import analyse
+        from analysis.watch import follow
 
-        analyse(arguments)
+        if arguments.watch:
+            follow(lambda: analyse(arguments), arguments.folders or [Path("outputs")])
+        else:
+            analyse(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except AnalysisError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

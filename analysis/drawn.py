@@ -19,13 +19,20 @@ class Drawn:
     Attributes:
         csv: its numbers.
         files: format ("svg", "png", "pdf") -> the figure's bytes.
-        caption: one paragraph.
+        shows: what the figure shows, a paragraph.
+        basis: the sentences on the runs behind it.
     """
 
     kind: Kind
     csv: str
     files: dict[str, bytes]
-    caption: str
+    shows: str
+    basis: str
+
+    @property
+    def caption(self) -> str:
+        """The whole caption, for a figure that stands alone."""
+        return f"{self.shows} {self.basis}"
 
 
 def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
@@ -38,8 +45,8 @@ def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
     with look():
         figure = part.kind.draw(table, methods_of(part.grid), study.metric)
         files = {format: rendered(figure, format) for format in formats}
-    caption = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped), facts.basis(part.grid))
-    return Drawn(part.kind, csv, files, caption[0].upper() + caption[1:])
+    shows = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped))
+    return Drawn(part.kind, csv, files, shows[0].upper() + shows[1:], paragraph(facts.basis(part.grid)))
 
 
 def as_csv(table: pd.DataFrame) -> str:

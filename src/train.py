@@ -7,6 +7,7 @@ beats the human text.
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,8 @@ def job(composed: DictConfig) -> None:
     # Here and not only in `main`: launchers start jobs in processes of their own.
     with listening():
         try:
-            run(plain_config(composed, hydra_config.runtime.choices), hydra_config.runtime.choices, Path(place))
+            choices = hydra_config.runtime.choices
+            run(plain_config(composed, choices), choices, Path(place), hydra_config.overrides.task)
         except Stopped as stopped:
             stuck = stopped.to_requeue and is_stuck(Path(place), local_path(composed.cache), time.monotonic() - started)
             if processes.speaks_first():
@@ -64,13 +66,14 @@ def job(composed: DictConfig) -> None:
             raise CompactHydraException(f"failed: {place}") from None
 
 
-def run(plain: dict, choices: dict, path: Path) -> None:
+def run(plain: dict, choices: dict, path: Path, overrides: Sequence[str] = ()) -> None:
     """Runs a composed configuration in a folder; leaves a finished run alone.
 
     Args:
         plain: the configuration as plain dicts.
         choices: group -> the yaml chosen.
         path: the run's folder.
+        overrides: as typed; `attempts.jsonl` keeps them.
 
     Raises:
         ConfigError: if the configuration cannot run.
@@ -96,6 +99,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
         from src.build import build_experiment, check_rows, quiet_libraries
         from src.reward_fitting.proxy import with_fitted_proxy
+        from src.run_folder.attempts import note_attempt
 
         quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
@@ -106,6 +110,7 @@ def run(plain: dict, choices: dict, path: Path) -> None:
         report.say(f"{path.name} in {path}")
         each = f"{processes.world_size()} processes, each with " if processes.world_size() > 1 else ""
         report.say(each + use_processor())
+        note_attempt(path, overrides, choose_device(config.device))
         tracking = config.logger.tracking(path, folder.identity, plain, report.say)
         with report.live(), tracking if processes.is_main() else nullcontext(Untracked()) as tracker:
             tracked = replace(folder, tracker=tracker)
