@@ -26,6 +26,8 @@ EXAMPLES = """examples:
 """
 # In points of a win rate, which is at most this.
 MOST_MARGIN = 100
+# Inches: a column of a page of two, and the widths that a figure may have.
+COLUMN, WIDTHS = 3.25, (2.5, 20)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +38,12 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders with runs (default: outputs)")
     made.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a W&B project in place of folders")
-    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(FIGURES)} (default: all there is data for)")
+    made.add_argument(
+        "--example", action="store_true", help="take the runs that come with the analysis, short ones of a small model"
+    )
+    made.add_argument(
+        "--figures", metavar="NAMES", help=f"of {','.join(FIGURES)}, or all (default: all there is data for)"
+    )
     made.add_argument(
         "--metric", default="win_rate", choices=tuple(METRICS), help="what is compared (default: win_rate)"
     )
@@ -61,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
         help="where to write (default: outputs/analysis)",
     )  # fmt: skip
     made.add_argument("--format", default="svg", metavar="NAMES", help=f"of {','.join(FORMATS)} (default: svg)")
+    made.add_argument(
+        "--style", default="page", choices=("page", "paper"),
+        help="paper: figures of --width inches, fonts embedded, points as vector shapes (default: page)",
+    )  # fmt: skip
+    made.add_argument(
+        "--width", type=float, default=COLUMN, metavar="INCHES",
+        help=f"width of a figure with --style paper (default: {COLUMN}, a column of two)",
+    )  # fmt: skip
     made.add_argument("--published", action="store_true", help="show the paper's values, where they are known")
     made.add_argument(
         "--margin", type=float, metavar="X",
@@ -75,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 def problems_of(arguments: argparse.Namespace) -> list[str]:
     """Everything wrong with the arguments that argparse does not check, one line each."""
     found = []
-    asked = arguments.figures.split(",") if arguments.figures is not None else []
+    asked = arguments.figures.split(",") if arguments.figures not in (None, "all") else []
     figures = FIGURES if set(asked) <= set(FIGURES) else _all_figures()
     for option, known, given in (("figures", figures, asked), ("format", FORMATS, arguments.format.split(","))):
         unknown = [name for name in given if name not in known]
@@ -87,6 +102,10 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
             found.append(f"--{option} {value}: expected a number from {lowest} to {highest}")
     if arguments.margin is not None and not 0 < arguments.margin <= MOST_MARGIN:
         found.append(f"--margin {arguments.margin:g}: expected a number above 0, up to {MOST_MARGIN}")
+    if not WIDTHS[0] <= arguments.width <= WIDTHS[1]:
+        found.append(f"--width {arguments.width:g}: expected inches, from {WIDTHS[0]} to {WIDTHS[1]}")
+    if arguments.width != COLUMN and arguments.style != "paper":
+        found.append(f"--width {arguments.width:g} is for --style paper only")
     if arguments.wandb is not None:
         if arguments.folders:
             found.append(f"--wandb and folders ({', '.join(map(str, arguments.folders))}): expected one of them")
@@ -94,6 +113,8 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
             found.append(f"--wandb {arguments.wandb}: expected ENTITY/PROJECT")
         if arguments.watch:
             found.append("--watch with --wandb: only folders can be watched")
+    if arguments.example and (arguments.folders or arguments.wandb or arguments.watch):
+        found.append("--example: expected neither folders nor --wandb nor --watch beside it")
     if arguments.out.exists() and not arguments.out.is_dir():
         found.append(f"--out {arguments.out}: that is a file; expected a folder, or a name for one")
     return found
@@ -113,10 +134,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         if problems := problems_of(arguments):
             raise AnalysisError(problems)
         # Loads rliable and matplotlib: help and a mistyped option are answered before that.
+        from analysis.example import unpacked
         from analysis.study import analyse
         from analysis.watch import follow
 
-        if arguments.watch:
+        if arguments.figures == "all":
+            arguments.figures = None
+        if arguments.example:
+            with unpacked() as folder:
+                arguments.folders = [folder]
+                analyse(arguments)
+        elif arguments.watch:
             follow(lambda: analyse(arguments), arguments.folders or [Path("outputs")])
         else:
             analyse(arguments)

@@ -42,7 +42,7 @@ def _pairs(one: Shown, most: int) -> PairSet | None:
         for found in by_round:
             if place < len(found) and (characters < most or not rows):
                 rows.append(found[place])
-                characters += sum(map(len, found[place]["texts"])) + 80
+                characters += len(found[place]["prompt"]) + sum(map(len, found[place]["texts"])) + 80
     rows.sort(key=lambda row: row["round"])
     total = one.run.row.get("annotated_pairs", 0) if is_finished(one.run) else 0
     return PairSet(place_of(one), rows, max(total - len(rows), 0), _note(one, normalized))

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.cells import methods_of
 from analysis.figures import facts
 from analysis.figures.figure import Kind, Study, look, rendered
+from analysis.figures.fitted import fitted
 from analysis.parts import Part
 
 
@@ -42,8 +43,10 @@ def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
         return None
     csv = as_csv(numbers)
     table = read_table(csv)
-    with look():
+    with look(paper=study.width is not None):
         figure = part.kind.draw(table, methods_of(part.grid), study.metric)
+        if study.width is not None:
+            figure = fitted(figure, study.width, part.kind.name)
         files = {format: rendered(figure, format) for format in formats}
     shows = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped))
     return Drawn(part.kind, csv, files, shows[0].upper() + shows[1:], paragraph(facts.basis(part.grid)))

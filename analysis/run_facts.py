@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.cells import command_of
+from analysis.commands import command_of
+from analysis.figures.facts import counted
 from analysis.final_samples import lines_of, readable
 from analysis.page.contents import RunFacts
 from analysis.running import is_finished, progress_of
@@ -28,7 +29,7 @@ def _facts(one: Shown) -> RunFacts:
     row = run.row
     result = f"{100 * row['win_rate']:.1f} % ({row['split']})" if is_finished(run) else "none yet"
     facts = [
-        ("Folder", run.where),
+        ("Folder", str(run.folder or run.where)),
         ("Win rate", result),
         ("Configuration", str(row["config_hash"])),
         ("Commit", str(row.get("git_sha") or "none: no checkout of git")),
@@ -53,9 +54,9 @@ def _command(run: Run) -> str:
 
 def _hardware(attempt: dict[str, Any]) -> str:
     gpu = f"{attempt['gpu']} ({attempt.get('gpu_memory_gib')} GiB), " if attempt.get("gpu") else ""
-    threads = f"{attempt.get('cores')} cores, {attempt.get('threads')} threads"
-    processes = f", {attempt['processes']} processes" if attempt.get("processes", 1) != 1 else ""
-    return f"{gpu}{attempt.get('processor')}, {threads}, {attempt.get('memory_gib')} GiB{processes}"
+    counts = [counted(attempt[key], key[:-1], key) for key in ("cores", "threads") if attempt.get(key)]
+    processes = [f"{attempt['processes']} processes"] if attempt.get("processes", 1) != 1 else []
+    return ", ".join([f"{gpu}{attempt.get('processor')}", *counts, f"{attempt.get('memory_gib')} GiB", *processes])
 
 
 def _software(attempt: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def _agreement(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     two_responses = [
         {who: _sign(first.get(column), second.get(column)) for who, column in columns.items()}
         for first, second in pairwise(rows)
-        if first.get("prompt_id") == second.get("prompt_id") and (second.get("sample") or 0) % 2
+        if first.get("prompt_id") == second.get("prompt_id") and second.get("sample") in range(1, 99, 2)
     ]
     pairs = {"response and label": against_label, "two responses to one prompt": two_responses}
     return [

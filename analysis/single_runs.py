@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from analysis.cells import Grid, commands, missing, subgrid
+from analysis.cells import Grid, missing, subgrid
+from analysis.commands import commands
 from analysis.comparable_group import named
 from analysis.figures.facts import counted
 from analysis.metrics import METRICS

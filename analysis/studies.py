@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import remarks, results_table
-from analysis.cells import Grid, commands, make_grid, missing, subgrid
+from analysis.cells import Grid, make_grid, missing, subgrid
+from analysis.commands import commands
 from analysis.comparable_group import Group, notes_on
 from analysis.drawn import Drawn, drawn
 from analysis.errors import AnalysisError

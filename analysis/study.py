@@ -65,6 +65,7 @@ def analyse(arguments: argparse.Namespace) -> int:
             Bootstrap(arguments.reps, arguments.seed, progress.repeated),
             METRICS[arguments.metric].margin(arguments.margin),
             arguments.published,
+            arguments.width if arguments.style == "paper" else None,
         )
         formats = tuple(dict.fromkeys(["svg", *arguments.format.split(",")]))
         made = [made_from(one, study, formats, progress) for one in studies]

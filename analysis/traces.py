@@ -50,11 +50,11 @@ def _curves(one: Shown, most: int) -> Curves:
     for row in (*run.evaluations, run.row):
         if row.get("win_rate") is None:
             continue
-        name = f"win rate ({row['split']}, {row['n_prompts']} prompts)"
+        name = f"win rate, % ({row['split']}, {row['n_prompts']} prompts)"
         if row["round"] < 0:
-            levels[name] = _short(row["win_rate"])
+            levels[name] = _short(100 * row["win_rate"])
         else:
-            series.setdefault(name, []).append((row["step"], _short(row["win_rate"])))
+            series.setdefault(name, []).append((row["step"], _short(100 * row["win_rate"])))
     for measured in readable(lines_of(run.folder / "metrics.jsonl")) if run.folder is not None else []:
         for name in SERIES:
             if isinstance(measured.get(name), int | float) and isinstance(measured.get("step"), int):

@@ -7,6 +7,8 @@ from analysis.colors import between
 
 # --text and --paper of page.css in the dark theme.
 DARK_TEXT, DARK_GROUND = "#e4e6e9", "#181c20"
+# Largest size on the page, in units of the figure's own.
+LARGEST = 1.3
 # Largest difference between the channels of what is taken for a grey.
 MOST_OF_A_GREY = 12
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -15,8 +17,8 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 def inline_svg(document: str, prefix: str) -> str:
     """An SVG document as an element of an HTML page.
 
-    Colors follow the page's theme. Style sheets, which would apply to the whole page, are limited to the figure. Scripts, event handlers, external
-    links, metadata and foreign markup are dropped.
+    Colors follow the page's theme. Style sheets, which would apply to the whole page, are limited to the figure.
+    Scripts, event handlers, external links, metadata and foreign markup are dropped.
 
     Args:
         document: a whole SVG document.
@@ -47,6 +49,9 @@ def inline_svg(document: str, prefix: str) -> str:
         )
         if element.tag == "style":
             element.text = f"#{prefix}svg {{ {_prefixed('style', element.text or '', prefix)} }}"
+    if width := re.fullmatch(r"([\d.]+)pt", root.get("width", "")):
+        # A figure of one panel is not blown up to the width of one of four.
+        root.set("style", f"max-width: {LARGEST * float(width[1]):.0f}pt; min-width: min(29rem, {width[1]}pt)")
     root.set("id", f"{prefix}svg")
     root.set("role", "img")
     root.set("aria-labelledby", f"{prefix}title {prefix}caption")

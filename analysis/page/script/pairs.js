@@ -61,8 +61,7 @@ function startPairs(data) {
         element(
           "header",
           {},
-          element("h3", {}, `${row[TIE] ? (i ? "Second response" : "First response") : i ? "Rejected" : "Chosen"}`),
-          element("span", { class: `badge ${{ chosen: "win", rejected: "loss", tie: "tie" }[name]}` }, name),
+          element("h3", { class: `badge ${{ chosen: "win", rejected: "loss", tie: "tie" }[name]}` }, name),
         ),
         textOf(row[CHOSEN + i], search, marked[i]),
         element("p", { class: "scores" }, scoresOf(row, i)),
