@@ -32,7 +32,8 @@ def _pairs(one: Shown, most: int) -> PairSet | None:
     if not files or folder is None:
         return None
     after = _after(folder / "after.jsonl")
-    each = max(PAIRS // len(files), 1)
+    # A pair has some 200 characters and more: more pairs than may fit are not read.
+    each = max(min(PAIRS, most // 200) // len(files), 1)
     normalized = bool(one.run.settings.get("loss.length_normalize"))
     by_round = [_first(file, number, each, after, normalized) for number, file in enumerate(files)]
     rows: list[dict[str, Any]] = []

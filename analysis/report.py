@@ -1,5 +1,6 @@
 """What is written: figures, tables and captions of every study, and the page."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from analysis.single_runs import table_of_single_runs
 from analysis.studies import Made
 from analysis.traces import curves, sample_sets
 from analysis.whole_files import write_whole
+
+# Beginnings of sentences that hold for several figures and are said in the first one's caption.
+REPEATED = ("These intervals are too narrow", "All seeds start from", "Each seed has an", "Some seeds share an")
 
 
 def folder_of(out: Path, number: int) -> Path:
@@ -77,19 +81,27 @@ def _study(made: Made, study: Study, alone: bool) -> PageStudy:
     """The part of a study; its summary stands at the top of the page if it is the only one."""
     chosen = made.chosen
     basis = paragraph(facts.basis({**chosen.grid, **chosen.alone}))
-    figures, told = [], {basis: ""}
+    # What the section's summary says of all runs, and what an earlier caption says of the same runs, is said once.
+    told = {basis: "", **dict.fromkeys(_sentences(basis), "")}
+    figures = []
     for figure in made.figures:
-        # The runs of several figures are the same: they are described once.
         same = told.get(figure.basis)
-        runs = figure.basis if same is None else f"Runs: as in “{same}”." if same else ""
-        told.setdefault(figure.basis, figure.kind.title)
+        runs = [one for one in _sentences(figure.basis) if one not in told]
+        if same is not None:
+            runs = [f"Runs: as in “{same}”."] if same else []
+        shows = [one for one in _sentences(figure.shows) if not one.startswith(REPEATED) or one not in told]
+        told |= {figure.basis: told.get(figure.basis, figure.kind.title), **dict.fromkeys(shows, "")}
         svg = figure.files["svg"].decode()
-        figures.append(PageFigure(figure.kind.name, figure.kind.title, svg, paragraph(figure.shows, runs)))
+        figures.append(PageFigure(figure.kind.name, figure.kind.title, svg, paragraph(*shows, *runs)))
     tables = [*table_of_single_runs(chosen.alone)]
     if made.table is not None:
         tables.insert(0, _main_table(made, study, basis))
     title = f"Study {chosen.number}: {facts.counted(len(chosen.grid) + len(chosen.alone), 'run')}"
     return PageStudy(title, [] if alone else _summary(made, study), figures, tables)
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.]) (?=[A-Z0-9])", text)
 
 
 def _main_table(made: Made, study: Study, told: str = "") -> PageTable:

@@ -1,5 +1,6 @@
 """What has to be typed for a run with given settings: all that differs from the yaml files of conf/."""
 
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ SFT_SEED = "model.sft.seed"
 # Groups whose options data bring along: of other data the default options are not those of conf/train.yaml.
 BY_DATA = ("oracle", "judge")
 ABSENT = "absent"
+# (group, option) of every group, sorted.
+Choices = tuple[tuple[str, str], ...]
 
 
 class Change(NamedTuple):
@@ -34,17 +37,25 @@ def changes_from_defaults(settings: Mapping[str, Any]) -> list[Change]:
     Args:
         settings: resolved configuration, dotted key -> value, with the options chosen under `choices.`.
     """
+    # Runs of a sweep share their settings, and comparing them takes milliseconds.
+    return list(_changes(json.dumps(settings)))
+
+
+@lru_cache(maxsize=4096)
+def _changes(text: str) -> tuple[Change, ...]:
+    """`changes_from_defaults` of settings in JSON."""
+    settings = json.loads(text)
     choices = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("choices.")}
     if not choices:
-        return []
-    by_default, tree = _usual(tuple(sorted(choices.items())))
+        return ()
+    chosen = tuple(sorted(choices.items()))
+    by_default, _ = _usual(chosen)
     groups = [
         Change(group, option, by_default.get(group))
         for group, option in choices.items()
         if group not in (*HOW, "experiment") and not _by_itself(group, option, choices, by_default)
     ]
-    typed = {key: value for key, value in settings.items() if _is_value(key)}
-    return groups + _changed_keys(typed, tree)
+    return (*groups, *_changed_keys({key: value for key, value in settings.items() if _is_value(key)}, chosen))
 
 
 def _by_itself(group: str, option: str, choices: Mapping[str, str], by_default: Mapping[str, str]) -> bool:
@@ -60,19 +71,39 @@ def _is_value(key: str) -> bool:
     return key.split(".")[0] not in ("choices", *HOW) and not key.endswith("_target_")
 
 
-def _changed_keys(settings: Mapping[str, Any], usual: DictConfig) -> list[Change]:
+def _changed_keys(settings: Mapping[str, Any], chosen: Choices) -> list[Change]:
     """The keys whose values differ from those of the yaml files, where keys that stand for others follow them."""
-    tree = OmegaConf.create(OmegaConf.to_container(usual))  # a copy that is written to
-    changed = {}
-    # First values, then keys that stand for others: these may follow from the values.
-    for follows in (False, True):
-        before = {key: _found(usual if not follows else tree, key) for key in settings}
-        for key, value in settings.items():
-            if key not in changed and _follows(usual, key) == follows and before[key] != value:
-                changed[key] = Change(key, value, before[key])
-                if not follows:
-                    OmegaConf.update(tree, key, value, force_add=True)
-    return _folded([changed[key] for key in settings if key in changed], usual)
+    usual = _usual(chosen)[1]
+    before = {key: _usual_value(chosen, key) for key in settings}
+    changed = {
+        key: Change(key, value, before[key].value)
+        for key, value in settings.items()
+        if not before[key].follows and before[key].value != value
+    }
+    followers = [key for key in settings if before[key].follows]
+    if followers and changed:
+        # What these stand for may have changed.
+        usual = OmegaConf.create(OmegaConf.to_container(usual))
+        for change in changed.values():
+            OmegaConf.update(usual, change.key, change.value, force_add=True)
+    for key in followers:
+        value = _found(usual, key) if changed else before[key].value
+        if value != settings[key]:
+            changed[key] = Change(key, settings[key], value)
+    return _folded([changed[key] for key in settings if key in changed], _usual(chosen)[1])
+
+
+class _Usual(NamedTuple):
+    """The value of a key that is not typed, and whether the key stands for another one."""
+
+    value: Any
+    follows: bool
+
+
+@lru_cache(maxsize=8192)
+def _usual_value(chosen: Choices, key: str) -> _Usual:
+    tree = _usual(chosen)[1]
+    return _Usual(_found(tree, key), _follows(tree, key))
 
 
 def _folded(changes: Sequence[Change], usual: DictConfig) -> list[Change]:
@@ -127,9 +158,6 @@ def overrides_from(settings: Mapping[str, Any], tied: bool, without: Sequence[st
         tied: whether the seed of the SFT policy is that of the run, whichever seed that is.
         without: keys and groups that the caller types.
     """
-    if tied:
-        # Keys that stand for this seed follow it.
-        settings = {**settings, SFT_SEED: settings.get("seed")}
     words = [
         f"{change.key}={typed(change.value)}"
         for change in changes_from_defaults(settings)
@@ -139,7 +167,7 @@ def overrides_from(settings: Mapping[str, Any], tied: bool, without: Sequence[st
 
 
 @lru_cache(maxsize=64)
-def _usual(choices: tuple[tuple[str, str], ...]) -> tuple[dict[str, str], DictConfig]:
+def _usual(choices: Choices) -> tuple[dict[str, str], DictConfig]:
     """The options that are chosen by default, and the values that the chosen ones bring along, not resolved."""
     main = _read(CONF / "train.yaml")
     entries = [entry for entry in main.pop("defaults") if isinstance(entry, dict)]

@@ -7,8 +7,10 @@ from analysis.colors import between
 
 # --text and --paper of page.css in the dark theme.
 DARK_TEXT, DARK_GROUND = "#e4e6e9", "#181c20"
-# Largest size on the page, in units of the figure's own.
-LARGEST = 1.3
+# Largest and smallest size on the page, in units of the figure's own.
+LARGEST, SMALLEST = 1.3, 0.75
+# Points: a wider figure takes both columns of the page.
+WIDE = 600
 # Largest difference between the channels of what is taken for a grey.
 MOST_OF_A_GREY = 12
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -50,8 +52,9 @@ def inline_svg(document: str, prefix: str) -> str:
         if element.tag == "style":
             element.text = f"#{prefix}svg {{ {_prefixed('style', element.text or '', prefix)} }}"
     if width := re.fullmatch(r"([\d.]+)pt", root.get("width", "")):
-        # A figure of one panel is not blown up to the width of one of four.
-        root.set("style", f"max-width: {LARGEST * float(width[1]):.0f}pt; min-width: min(29rem, {width[1]}pt)")
+        # A figure of one panel is not blown up to the width of one of four, whose letters stay legible.
+        natural = float(width[1])
+        root.set("style", f"max-width: {LARGEST * natural:.0f}pt; min-width: {SMALLEST * natural:.0f}pt")
     root.set("id", f"{prefix}svg")
     root.set("role", "img")
     root.set("aria-labelledby", f"{prefix}title {prefix}caption")
@@ -73,6 +76,12 @@ def dark(color: str) -> str:
     if max(red, green, blue) - min(red, green, blue) > MOST_OF_A_GREY:
         return between(color, "#ffffff", 0.35)
     return between(DARK_TEXT, DARK_GROUND, (red + green + blue) / (3 * 255))
+
+
+def is_wide(document: str) -> bool:
+    """Whether a figure takes both columns of the page."""
+    width = re.search(r'<svg[^>]*\bwidth="([\d.]+)pt"', document)
+    return width is not None and float(width[1]) > WIDE
 
 
 def _is_drawing(tag: str) -> bool:

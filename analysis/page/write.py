@@ -11,7 +11,7 @@ from markupsafe import Markup
 from analysis.page.contents import Page, PageStudy
 from analysis.page.data import page_data
 from analysis.page.problems import problems
-from analysis.page.svg import inline_svg
+from analysis.page.svg import inline_svg, is_wide
 from analysis.page.text import cell, numeric_columns, script_json, shown
 from analysis.whole_files import write_whole
 
@@ -60,6 +60,9 @@ def _inlined(study: PageStudy, number: int) -> dict[str, Any]:
         "prefix": prefix,
         "title": study.title,
         "summary": study.summary,
-        "figures": [(one, Markup(inline_svg(one.svg, f"{prefix}svg{i}-"))) for i, one in enumerate(study.figures)],
+        "figures": [
+            (one, Markup(inline_svg(one.svg, f"{prefix}svg{i}-")), is_wide(one.svg))
+            for i, one in enumerate(study.figures)
+        ],
         "tables": [(table, numeric_columns(table)) for table in study.tables],
     }

@@ -36,7 +36,9 @@ def run_of(plain: dict[str, Any], **changes: Any) -> Run:
     own = {key: plain[key] for key in keys} | {key: plain["choices"][key] for key in ("task", "loss", "reference")}
     own |= {"F": plain["T"] if plain["F"] == "T" else plain["F"], "allocation": plain["choices"]["allocation"]}
     made = row(**{**own, "data": plain["choices"]["data"], "model": plain["model"]["name"], **changes})
-    return Run(f"{made['task']} {made['seed']}", made, (), flat(plain), None)
+    # As read from config.yaml, without the seed.
+    settings = {key: value for key, value in flat(plain).items() if key != "seed"}
+    return Run(f"{made['task']} {made['seed']}", made, (), settings, None)
 
 
 LINES = [

@@ -87,7 +87,7 @@ function digest(text) {
 /** The selects study, task and loss of a section: returns `chosen()`, the runs that fit, and `choose(run)`. */
 function runFilter(name, all, studies, changed) {
   const [study, task, loss] = ["study", "task", "loss"].map((key) => byId(`${name}-${key}`));
-  study.parentElement.hidden = Object.keys(studies).length < 2;
+  study.parentElement.hidden = unique(all.map((run) => run.study)).length < 2;
 
   function chosen() {
     setOptions(study, unique(all.map((run) => run.study)).map((number) => [number, studies[number]]));

@@ -59,4 +59,7 @@ def test_colors_have_a_dark_one_beside_them() -> None:
 
 
 def test_a_narrow_figure_is_not_blown_up() -> None:
-    assert 'style="max-width: 520pt; min-width: min(29rem, 400pt)"' in inline_svg(SVG, "")
+    assert 'style="max-width: 520pt; min-width: 300pt"' in inline_svg(SVG, "")
+    wide = SVG.replace('width="400pt"', 'width="700pt"')
+    html = render(page(figures=[PageFigure("a", "A", SVG, ""), PageFigure("b", "B", wide, "")]))
+    assert re.findall(r'<figure id="figure-(.)"( class="wide")?>', html) == [("a", ""), ("b", ' class="wide"')]

@@ -52,18 +52,17 @@ def test_words_that_differ_are_marked(show: Callable[..., Tab]) -> None:
     assert texts(tab.locator("#sample .texts").nth(0).locator("ins")) == ["label"], "beside the label"
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "alone"),
-    [
-        ("a b c", "a c", [["b"], []]), ("", "x", [[], ["x"]]), ("a b", "b a", [["a"], ["a"]]), ("same", "same", [[], []]),
-        ("one, two", "one; two", [[","], [";"]]), ("über all", "uber all", [["über"], ["uber"]]),
-    ],
-)  # fmt: skip
-def test_the_common_words_are_as_many_as_can_be(show: Callable[..., Tab], first: str, second: str, alone: list) -> None:
+def test_the_common_words_are_as_many_as_can_be(show: Callable[..., Tab]) -> None:
     tab = show(small_page())
-    pieces = tab.evaluate("([a, b]) => wordDifferences(a, b)", [first, second])
-    assert [[text.strip() for text, own in side if own] for side in pieces] == alone
-    assert ["".join(text for text, _ in side) for side in pieces] == [first, second]
+    cases = [
+        ("a b c", "a c", [["b"], []]), ("", "x", [[], ["x"]]), ("a b", "b a", [["a"], ["a"]]),
+        ("same", "same", [[], []]), ("one, two", "one; two", [[","], [";"]]),
+        ("über all", "uber all", [["über"], ["uber"]]),
+    ]  # fmt: skip
+    for first, second, alone in cases:
+        pieces = tab.evaluate("([a, b]) => wordDifferences(a, b)", [first, second])
+        assert [[text.strip() for text, own in side if own] for side in pieces] == alone
+        assert ["".join(text for text, _ in side) for side in pieces] == [first, second]
 
 
 def test_a_link_opens_at_what_it_was_made_for(show: Callable[..., Tab]) -> None:
@@ -95,9 +94,9 @@ def test_two_studies_stay_apart(show: Callable[..., Tab]) -> None:
     assert count(tab) == "of 12" and not tab.locator("#curve-study").is_visible()
     tab.select_option("#sample-study", label="Study 2")
     assert responses(tab) == ["B says water 11"]
-    assert tab.locator("#sample-link").get_attribute(
-        "href"
-    ) == "#samples?left=A%2Cseed%3D0%2Ctask%3Dtldr&study=2&prompt=" + (tab.evaluate("digest('Prompt 11?\\0label 11')"))
+    prompt = tab.evaluate("digest('Prompt 11?\\0label 11')")
+    link = f"#samples?left=A%2Cseed%3D0%2Ctask%3Dtldr&study=2&prompt={prompt}"
+    assert tab.locator("#sample-link").get_attribute("href") == link
     assert texts(tab.locator("#run-choice option"))[-1] == "3: tldr, dpo, A, seed 7"
 
 
