@@ -17,13 +17,17 @@ from analysis.names import FIGURES, FORMATS
 EXAMPLES = """examples:
   python analysis/aggregate.py
       all figures of all finished runs below outputs/, into outputs/analysis/
+  python analysis/aggregate.py outputs/RUN --watch
+      one run, and again whenever it has gone on
   python analysis/aggregate.py outputs --figures fig1,fig3 --where T=64 --format png,svg --out paper
       two figures of the runs with T=64
-  python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --allow-incomplete
-      from a W&B project, without the methods or tasks that have missing runs
+  python analysis/aggregate.py --wandb ENTITY/PROJECT --metric win_rate_length_controlled --strict
+      from a W&B project; refused if runs are not comparable or missing
 """
 # In points of a win rate, which is at most this.
 MOST_MARGIN = 100
+# Inches: a column of a page of two, and the widths that a figure may have.
+COLUMN, WIDTHS = 3.25, (2.5, 20)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +38,12 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders with runs (default: outputs)")
     made.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a W&B project in place of folders")
-    made.add_argument("--figures", metavar="NAMES", help=f"of {','.join(FIGURES)} (default: all there is data for)")
+    made.add_argument(
+        "--example", action="store_true", help="take the runs that come with the analysis, short ones of a small model"
+    )
+    made.add_argument(
+        "--figures", metavar="NAMES", help=f"of {','.join(FIGURES)}, or all (default: all there is data for)"
+    )
     made.add_argument(
         "--metric", default="win_rate", choices=tuple(METRICS), help="what is compared (default: win_rate)"
     )
@@ -43,14 +52,30 @@ def parser() -> argparse.ArgumentParser:
         help="take only runs with this setting, e.g. T=64 or learning_rate=3e-4; may be repeated",
     )  # fmt: skip
     made.add_argument(
-        "--allow-incomplete", action="store_true",
-        help="leave out methods and tasks that have missing runs, and say so in the captions",
+        "--strict", action="store_true",
+        help="refuse runs that are not comparable, and missing runs, instead of making a study of each group and "
+        "leaving out methods and tasks",
     )  # fmt: skip
+    made.add_argument(
+        "--allow-incomplete", action="store_true",
+        help="with --strict: leave out methods and tasks that have missing runs, as without --strict",
+    )  # fmt: skip
+    made.add_argument(
+        "--watch", action="store_true", help="make everything again whenever a run has gone on, until all are finished"
+    )
     made.add_argument(
         "--out", type=Path, default=Path("outputs/analysis"), metavar="DIR",
         help="where to write (default: outputs/analysis)",
     )  # fmt: skip
     made.add_argument("--format", default="svg", metavar="NAMES", help=f"of {','.join(FORMATS)} (default: svg)")
+    made.add_argument(
+        "--style", default="page", choices=("page", "paper"),
+        help="paper: figures of --width inches, fonts embedded, points as vector shapes (default: page)",
+    )  # fmt: skip
+    made.add_argument(
+        "--width", type=float, default=COLUMN, metavar="INCHES",
+        help=f"width of a figure with --style paper (default: {COLUMN}, a column of two)",
+    )  # fmt: skip
     made.add_argument("--published", action="store_true", help="show the paper's values, where they are known")
     made.add_argument(
         "--margin", type=float, metavar="X",
@@ -65,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 def problems_of(arguments: argparse.Namespace) -> list[str]:
     """Everything wrong with the arguments that argparse does not check, one line each."""
     found = []
-    asked = arguments.figures.split(",") if arguments.figures is not None else []
+    asked = arguments.figures.split(",") if arguments.figures not in (None, "all") else []
     figures = FIGURES if set(asked) <= set(FIGURES) else _all_figures()
     for option, known, given in (("figures", figures, asked), ("format", FORMATS, arguments.format.split(","))):
         unknown = [name for name in given if name not in known]
@@ -77,11 +102,19 @@ def problems_of(arguments: argparse.Namespace) -> list[str]:
             found.append(f"--{option} {value}: expected a number from {lowest} to {highest}")
     if arguments.margin is not None and not 0 < arguments.margin <= MOST_MARGIN:
         found.append(f"--margin {arguments.margin:g}: expected a number above 0, up to {MOST_MARGIN}")
+    if not WIDTHS[0] <= arguments.width <= WIDTHS[1]:
+        found.append(f"--width {arguments.width:g}: expected inches, from {WIDTHS[0]} to {WIDTHS[1]}")
+    if arguments.width != COLUMN and arguments.style != "paper":
+        found.append(f"--width {arguments.width:g} is for --style paper only")
     if arguments.wandb is not None:
         if arguments.folders:
             found.append(f"--wandb and folders ({', '.join(map(str, arguments.folders))}): expected one of them")
         if len([part for part in arguments.wandb.split("/") if part]) != 2 or arguments.wandb.count("/") != 1:
             found.append(f"--wandb {arguments.wandb}: expected ENTITY/PROJECT")
+        if arguments.watch:
+            found.append("--watch with --wandb: only folders can be watched")
+    if arguments.example and (arguments.folders or arguments.wandb or arguments.watch):
+        found.append("--example: expected neither folders nor --wandb nor --watch beside it")
     if arguments.out.exists() and not arguments.out.is_dir():
         found.append(f"--out {arguments.out}: that is a file; expected a folder, or a name for one")
     return found
@@ -101,9 +134,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         if problems := problems_of(arguments):
             raise AnalysisError(problems)
         # Loads rliable and matplotlib: help and a mistyped option are answered before that.
+        from analysis.example import unpacked
         from analysis.study import analyse
+        from analysis.watch import follow
 
-        analyse(arguments)
+        if arguments.figures == "all":
+            arguments.figures = None
+        if arguments.example:
+            with unpacked() as folder:
+                arguments.folders = [folder]
+                analyse(arguments)
+        elif arguments.watch:
+            follow(lambda: analyse(arguments), arguments.folders or [Path("outputs")])
+        else:
+            analyse(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except AnalysisError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -97,11 +97,3 @@ def details(runs: Iterable[Run]) -> frozenset[str]:
             if key not in (*NAMED, *NO_PART):
                 values_of.setdefault(f"allocation.{key}", set()).add(str(value))
     return frozenset(key for key, values in values_of.items() if len(values) > 1)
-
-
-def overrides_of(run: Run) -> list[str]:
-    """The overrides that give a run's allocation; none for one pair per prompt, the default."""
-    if allocation_of(run) == UNIFORM:
-        return []
-    settings = [f"allocation.{key}={value}" for key, value in settings_of(run).items() if value is not None]
-    return [f"allocation={run.row['allocation']}", *settings]

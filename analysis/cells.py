@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.methods import Method, method_of, overrides_of, varying
+from analysis.methods import Method, method_of, varying
 from analysis.names import task_order
 from analysis.runs import Run
-from analysis.typed_overrides import other_overrides
 
-# The defaults of conf/train.yaml, which a suggested command leaves out.
-DEFAULTS = {"T": 64, "batch_size": 32, "ensemble": 1, "model": "tiny", "data": "embedded"}
 SEEDS = 5
 
 
@@ -52,22 +49,16 @@ def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
     Returns:
         The runs by cell; notes for the user; and problems: cells with two runs of different results.
     """
-    varied = varying(runs)
-    places: dict[Cell, list[Run]] = defaultdict(list)
-    for run in runs:
-        places[Cell(run.row["task"], run.row["loss"], method_of(run, varied), run.row["seed"])].append(run)
-    problems, again = [], []
-    for cell, same in places.items():
-        same.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
-        results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")) for run in same}
-        if len(same) > 1 and len(results) == 1:
-            again += same[1:]
-        elif len(same) > 1:
-            rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in same)
-            problems.append(
-                f"{len(same)} runs with one identity ({describe(cell)}): win rates {rates}; "
-                "keep one of them below the folders given, or choose with --where"
-            )
+    places = _places(runs)
+    different = dict(same_identity(runs))
+    problems = []
+    for cell, same in different.items():
+        rates = " and ".join(f"{run.row['win_rate']:.4f} in {run.where}" for run in same)
+        problems.append(
+            f"{len(same)} runs with one identity ({describe(cell)}): win rates {rates}; "
+            "keep one of them below the folders given, or choose with --where"
+        )
+    again = [run for cell, same in places.items() if cell not in different for run in same[1:]]
     notes = []
     if again:
         named = ", ".join(run.where for run in again[:3]) + (", ..." if len(again) > 3 else "")
@@ -76,6 +67,27 @@ def make_grid(runs: Sequence[Run]) -> tuple[Grid, list[str], list[str]]:
             f"another reference, and the same results; left out: {named}"
         )
     return {cell: same[0] for cell, same in places.items()}, notes, problems
+
+
+def same_identity(runs: Sequence[Run]) -> list[tuple[Cell, list[Run]]]:
+    """The cells that hold runs of different results, each with one run for every result."""
+    found = []
+    for cell, same in _places(runs).items():
+        results = {tuple(run.row[key] for key in ("win_rate", "judge_score_mean", "kl_sft")): run for run in same[::-1]}
+        if len(results) > 1:
+            found.append((cell, [run for run in same if any(run is one for one in results.values())]))
+    return found
+
+
+def _places(runs: Sequence[Run]) -> dict[Cell, list[Run]]:
+    """The runs of each cell, the one with most evaluations first."""
+    varied = varying(runs)
+    places: dict[Cell, list[Run]] = defaultdict(list)
+    for run in runs:
+        places[Cell(run.row["task"], run.row["loss"], method_of(run, varied), run.row["seed"])].append(run)
+    for same in places.values():
+        same.sort(key=lambda run: (-len(run.evaluations), run.row["reference"], run.where))
+    return places
 
 
 def describe(cell: Cell) -> str:
@@ -144,35 +156,6 @@ def _loss(part: Method | Pair, grid: Grid, holes: Sequence[Cell]) -> tuple[float
     """Sort key: the method or pair with the smallest is left out first."""
     there, lost = (sum(_in(cell, part) for cell in cells) for cells in (grid, holes))
     return -lost / (lost + there), there, str(part)
-
-
-def commands(holes: Sequence[Cell], grid: Grid) -> list[str]:
-    """A line for each (task, loss, method) with missing runs: the seeds, and the command that runs them."""
-    seeds: dict[tuple[str, str, Method], list[int]] = defaultdict(list)
-    for cell in holes:
-        seeds[cell[:3]].append(cell.seed)
-    return [
-        f"missing: {task}, {loss}, {method.name}, seed {', '.join(map(str, wanted))}; run: "
-        f"python -m src.train {' '.join(_overrides(task, loss, method, grid))} -m seed={','.join(map(str, wanted))}"
-        for (task, loss, method), wanted in seeds.items()
-    ]
-
-
-def _overrides(task: str, loss: str, method: Method, grid: Grid) -> list[str]:
-    """The overrides of a missing run, taken from a run of its method, of the same task and loss if there is one."""
-    alike = [(cell, run) for cell, run in grid.items() if cell.method == method] or list(grid.items())
-    example = min(alike, key=lambda pair: (pair[0].task != task, pair[0].loss != loss))[1]
-    settings = overrides_of(example) if alike[0][0].method == method else _of_method(method)
-    other = [f"{key}={example.row[key]}" for key, usual in DEFAULTS.items() if example.row[key] != usual]
-    seeds = {run.row["seed"] for run in grid.values()}
-    tied = len(seeds) > 1 and all(run.settings.get("model.sft.seed") == run.row["seed"] for run in grid.values())
-    same_loss, same_task = example.row["loss"] == loss, example.row["task"] == task
-    other += other_overrides(example.settings, same_loss, same_task, tied)
-    return [f"task={task}", f"loss={loss}", *settings, *other]
-
-
-def _of_method(method: Method) -> list[str]:
-    return [f"F={method.F or 'T'}", f"reference={method.reference}"]
 
 
 def matrix(grid: Grid, method: Method, metric: str) -> np.ndarray:

@@ -35,7 +35,8 @@ def settings_of(run: Run) -> dict[str, Any]:
         if key not in HOW and not any(_within(key, group) for group in HOW_GROUPS) and not _asked(key)
     }
     known = (FINGERPRINT,) if FINGERPRINT in run.row else ()
-    return settings | {key: run.row[key] for key in (*OF_ROW, *known)}
+    # A run without a result has no split yet, and no number of prompts.
+    return settings | {key: run.row[key] for key in (*OF_ROW, *known) if key in run.row}
 
 
 def read_where(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -58,21 +59,26 @@ def read_where(texts: Sequence[str]) -> dict[str, list[str]]:
     return wanted
 
 
-def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]]) -> list[Run]:
+def selected(runs: Sequence[Run], wanted: Mapping[str, Sequence[str]], others: Sequence[Run] = ()) -> list[Run]:
     """The runs whose settings have one of the values wanted, for every key.
+
+    Args:
+        wanted: key -> values.
+        others: further runs that may have a key or a value.
 
     Raises:
         AnalysisError: for a key that no run has, or a value that none has.
     """
     problems = []
+    everyone = [*runs, *others]
     for key, values in wanted.items():
-        present = [_searchable(run)[key] for run in runs if key in _searchable(run)]
+        present = [_searchable(run)[key] for run in everyone if key in _searchable(run)]
         if not present:
-            known = sorted({name for run in runs for name in _searchable(run)})
+            known = sorted({name for run in everyone for name in _searchable(run)})
             near = difflib.get_close_matches(key, known, n=3) or known[:12]
             problems.append(f"--where {key}={','.join(values)}: no run has such a key; near it: {', '.join(near)}")
             continue
-        absent = [value for value in values if not any(_fits(run, key, [value]) for run in runs)]
+        absent = [value for value in values if not any(_fits(run, key, [value]) for run in everyone)]
         if absent:
             there = ", ".join(sorted({_text(value) for value in present}))
             problems.append(f"--where {key}={','.join(absent)}: no run has that value; there are: {there}")

@@ -1,10 +1,11 @@
-"""The largest group of runs that may be compared, and why the others are left out."""
+"""Groups of runs that may be compared with each other, and the settings that keep the groups apart."""
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from analysis.cells import same_identity
 from analysis.comparability import conflicts
 from analysis.figures.facts import counted
 from analysis.runs import Run
@@ -52,18 +53,61 @@ def largest_group(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]]) -> t
     return kept, left_out
 
 
+@dataclass(frozen=True)
+class Group:
+    """Runs that may be compared.
+
+    Attributes:
+        runs: in the order given.
+        left_out: what keeps the runs that come later from these; empty for the last group.
+    """
+
+    runs: Sequence[Run]
+    left_out: Sequence[LeftOut]
+
+
+def comparable_groups(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]], most: int) -> list[Group]:
+    """Divides runs into groups that may be compared: the largest, the largest of the others, and so on.
+
+    Of two runs with one identity and different results, the second one is in a later group.
+
+    Args:
+        chosen: key -> values of --where.
+        most: number of groups; runs beyond them are in none.
+    """
+    rest, groups = list(runs), []
+    while rest and len(groups) < most:
+        kept, left_out = largest_group(rest, chosen)
+        again = same_identity(kept)
+        twins = [twin for _, same in again for twin in same[1:]]
+        results = [LeftOut(same[1:], "result", _result(same[1]), _result(same[0])) for _, same in again]
+        kept = [run for run in kept if not any(run is twin for twin in twins)]
+        groups.append(Group(kept, [*left_out, *results]))
+        rest = [run for run in rest if not any(run is one for one in kept)]
+    return groups
+
+
+def _result(run: Run) -> str:
+    return f"{run.row['win_rate']:.4f} ({run.where})"
+
+
 def notes_on(left_out: Sequence[LeftOut], kept: int) -> list[str]:
-    """A note for each setting for which runs are left out: which they are, and how to see them instead.
+    """A note for each setting for which runs are left out: which they are, and how to see them alone.
 
     Args:
         kept: number of runs that stay.
     """
-    return [
+    return [_note(left, kept) for left in left_out]
+
+
+def _note(left: LeftOut, kept: int) -> str:
+    names = named([run.where for run in left.runs])
+    if left.key == "result":
+        return f"{counted(len(left.runs), 'run')} with the identity of another one and another win rate: {names}"
+    return (
         f"not compared with the other {counted(kept, 'run')}: {counted(len(left.runs), 'run')} with "
-        f"{left.key}={left.value} instead of {left.kept} ({named([run.where for run in left.runs])}); "
-        f"--where {left.key}={left.value} takes them instead"
-        for left in left_out
-    ]
+        f"{left.key}={left.value} instead of {left.kept} ({names}); --where {left.key}={left.value} shows them alone"
+    )
 
 
 def named(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.cells import methods_of
 from analysis.figures import facts
 from analysis.figures.figure import Kind, Study, look, rendered
+from analysis.figures.fitted import fitted
 from analysis.parts import Part
 
 
@@ -19,13 +20,20 @@ class Drawn:
     Attributes:
         csv: its numbers.
         files: format ("svg", "png", "pdf") -> the figure's bytes.
-        caption: one paragraph.
+        shows: what the figure shows, a paragraph.
+        basis: the sentences on the runs behind it.
     """
 
     kind: Kind
     csv: str
     files: dict[str, bytes]
-    caption: str
+    shows: str
+    basis: str
+
+    @property
+    def caption(self) -> str:
+        """The whole caption, for a figure that stands alone."""
+        return f"{self.shows} {self.basis}"
 
 
 def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
@@ -35,11 +43,13 @@ def drawn(part: Part, study: Study, formats: Sequence[str]) -> Drawn | None:
         return None
     csv = as_csv(numbers)
     table = read_table(csv)
-    with look():
+    with look(paper=study.width is not None):
         figure = part.kind.draw(table, methods_of(part.grid), study.metric)
+        if study.width is not None:
+            figure = fitted(figure, study.width, part.kind.name)
         files = {format: rendered(figure, format) for format in formats}
-    caption = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped), facts.basis(part.grid))
-    return Drawn(part.kind, csv, files, caption[0].upper() + caption[1:])
+    shows = paragraph(part.kind.caption(part.grid, table, study), str(part.dropped))
+    return Drawn(part.kind, csv, files, shows[0].upper() + shows[1:], paragraph(facts.basis(part.grid)))
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -133,19 +133,6 @@ def method_of(run: Run, varied: frozenset[str] = frozenset()) -> Method:
     return Method(place, rounds, reference, allocation_of(run), variant)
 
 
-def overrides_of(run: Run) -> list[str]:
-    """The overrides that give a run's method on the command line."""
-    row = run.row
-    rounds = "T" if row["F"] == row["T"] > 2 else row["F"]
-    reference = [
-        f"{key}={value}"
-        for key, value in run.settings.items()
-        if key.startswith("reference.") and not key.endswith(("._target_", ".from_sampling"))
-    ]
-    of_loss = [f"{key}={run.settings[key]}" for key in OF_LOSS if run.settings.get(key, OF_LOSS[key]) != OF_LOSS[key]]
-    return [f"F={rounds}", f"reference={row['reference']}", *reference, *of_loss, *allocations.overrides_of(run)]
-
-
 def _shade(variant: str) -> float:
     """How much darker a variant is, 0 to 0.6: more for larger numbers; a word adds a fixed amount of its own."""
     shade = 0.0

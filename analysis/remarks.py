@@ -5,6 +5,7 @@ from pathlib import Path
 
 from analysis.figures.facts import counted
 from analysis.runs import Run, Skipped
+from analysis.shown import Shown
 
 NAMED = 5
 
@@ -80,3 +81,25 @@ def skipped_in_short(skipped: Sequence[Skipped]) -> list[str]:
         return []
     named = ", ".join(f"{run.where} ({run.why})" for run in skipped[:NAMED])
     return [f"{counted(len(skipped), 'run')} left out: {named}{', ...' if len(skipped) > NAMED else ''}."]
+
+
+def beyond(runs: Sequence[Run], studies: int) -> list[str]:
+    """A note on runs that are comparable with too few others to be drawn; empty if there are none."""
+    if not runs:
+        return []
+    named = ", ".join(run.where for run in runs[:NAMED])
+    return [
+        f"{counted(len(runs), 'run')} more, comparable with none of these {studies} studies, left out: "
+        f"{named}{', ...' if len(runs) > NAMED else ''}; --where KEY=VALUE shows some of them."
+    ]
+
+
+def unfinished(begun: Sequence[Shown]) -> list[str]:
+    """A note on runs that are not finished; empty if all are."""
+    if not begun:
+        return []
+    each = ", ".join(f"{one.run.where} (step {one.run.row['step']} of {one.run.row['T']})" for one in begun[:NAMED])
+    return [
+        f"{counted(len(begun), 'run')} not finished, with curves, responses and pairs so far and in no figure: {each}"
+        f"{', ...' if len(begun) > NAMED else ''}. The same command makes the page again."
+    ]

@@ -40,10 +40,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A run that is left out, and why."""
+    """A run that is left out, and why; `folder` is that of a run that is not finished, else None."""
 
     where: str
     why: str
+    folder: Path | None = None
 
 
 def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[Skipped]]:
@@ -105,17 +106,17 @@ def read_run(path: Path) -> Run | Skipped:
         text = (path / "results.jsonl").read_bytes().decode()
         rows = list(_rows(text))
         problem = row_problem(rows) if rows else "unfinished: no evaluation yet; the same command goes on"
-        settings = _settings(path / "config.yaml")
+        settings = settings_from(path / "config.yaml")
     except FileNotFoundError:
-        return Skipped(where, "unfinished: no evaluation yet; the same command goes on")
+        return Skipped(where, "unfinished: no evaluation yet; the same command goes on", path)
     except (OSError, UnicodeDecodeError, _Unsound) as error:
-        return Skipped(where, str(error))
+        problem = str(error)
     if problem:
-        return Skipped(where, problem)
+        return Skipped(where, problem, path if problem.startswith("unfinished") else None)
     return Run(where, rows[-1], tuple(rows[:-1]), settings, path)
 
 
-class _Unsound(Exception):
+class _Unsound(ValueError):
     """A file of a run that is damaged or missing."""
 
 
@@ -146,7 +147,12 @@ def _check_sums(path: Path) -> None:
             raise _Unsound(f"{name} is {what}: it is not what the run has left (SHA256SUMS); force=true runs it again")
 
 
-def _settings(path: Path) -> Mapping[str, Any]:
+def settings_from(path: Path) -> Mapping[str, Any]:
+    """The resolved configuration in a config.yaml, dotted key -> value; empty if there is no such file.
+
+    Raises:
+        ValueError: if the file is no configuration.
+    """
     if not path.exists():
         return {}
     text = path.read_bytes().decode()

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from analysis.cells import Grid, commands, missing, subgrid
+from analysis.cells import Grid, missing, subgrid
+from analysis.commands import commands
 from analysis.comparable_group import named
 from analysis.figures.facts import counted
 from analysis.metrics import METRICS
 from analysis.names import LOSSES, TASKS
 from analysis.page.contents import PageTable
-from analysis.traces import ordered
+from analysis.shown import in_order
 
 CAPTION = (
     "One run each. The interval is that of its prompts, for one seed: it says how other prompts could move the result, "
@@ -42,8 +43,8 @@ def table_of_single_runs(alone: Grid) -> Sequence[PageTable]:
     win_rate, gold = METRICS["win_rate"], METRICS["gold_score_mean"]
     header = ["task", "loss", "method", "seed", win_rate.label, "95 % interval", "length-controlled (%)"]
     rows = []
-    for cell, run in ordered(alone):
-        row = run.row
+    for one in in_order(1, alone):
+        cell, row = one.cell, one.run.row
         rows.append(
             [
                 TASKS.get(cell.task, cell.task),

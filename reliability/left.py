@@ -16,7 +16,7 @@ def left_by(folder: Path) -> dict[str, Any]:
     """The contents of all files of a run, without values that depend on the clock.
 
     Returns:
-        File name, relative to the folder -> rows or bytes. SHA256SUMS, which covers times, and .lock are left out.
+        File name, relative to the folder -> rows or bytes. SHA256SUMS and attempts.jsonl, which contain or cover times, and .lock are left out.
     """
     contents: dict[str, Any] = {}
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
@@ -26,7 +26,7 @@ def left_by(folder: Path) -> dict[str, Any]:
             timeless = ({key: value for key, value in row.items() if not TIMES.fullmatch(key)} for row in rows)
             # The checksum in a plan covers its seconds too.
             contents[name] = [{key: value for key, value in row.items() if key != CHECKSUM} for row in timeless]
-        elif name not in ("SHA256SUMS", ".lock"):
+        elif name not in ("SHA256SUMS", ".lock", "attempts.jsonl"):
             contents[name] = file.read_bytes()
     return contents
 

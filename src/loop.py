@@ -20,6 +20,7 @@ from src.collection.round import CollectionRound
 from src.config import EvaluateSpec
 from src.evaluation.evaluator import Evaluator
 from src.learning.learner import Learner
+from src.learning.metrics import rates
 from src.learning.schedule import Round, rounds, split_evenly
 from src.models.policy import Policy, Weights
 from src.records import Comparison
@@ -185,14 +186,16 @@ class Experiment:
         return row
 
     def finish(self, progress: Progress) -> None:
-        """The final evaluation of the SFT policy and the trained policy on the same prompts, and the saved policy.
+        """Scores pairs again, evaluates SFT policy and trained policy on the same prompts, and saves the policy.
 
         The trained policy's row is the last one. A run is finished when the checksums of its files are written.
         """
         split, first, samples = self.final_split, self.evaluations.prompts, self.evaluations.samples
+        trained = self.policy.mean()
+        self.collection.rescore(self.folder.pairs, self.F, trained)
         sft_row = self.evaluate(self.sft, split, first, samples, -1, Progress())
         self.folder.save_policy(self.policy)
-        row = self.evaluate(self.policy.mean(), split, first, samples, self.F - 1, progress)
+        row = self.evaluate(trained, split, first, samples, self.F - 1, progress)
         self.folder.seal()
         self.report.result(sft_row, row, self.folder.path)
 
@@ -241,10 +244,3 @@ class Experiment:
             if isinstance(error, OutOfMemory):
                 raise OutOfMemory(f"{error}, which makes another run; where there is more memory, {resumes}") from None
             raise RunError(f"{error}; {resumes}") from None
-
-
-def rates(batch: list[Comparison], seconds: float) -> dict[str, float]:
-    """Pairs and tokens a second of learning; a prompt's tokens count with each of its responses."""
-    tokens = sum(len(pair.prompt.ids) + len(response.ids) for pair in batch for response in pair.responses)
-    seconds = max(seconds, 1e-9)
-    return {"pairs_per_second": len(batch) / seconds, "tokens_per_second": tokens / seconds}

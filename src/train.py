@@ -7,6 +7,7 @@ beats the human text.
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,8 @@ def job(composed: DictConfig) -> None:
             if left_out:
                 report.say(left_out_line(hydra_config, left_out))
             plain, choices = plain_config(fitting, hydra_config.runtime.choices), hydra_config.runtime.choices
-            if run(plain, choices, Path(place), report) and hydra_config.mode != RunMode.MULTIRUN:
+            ran = run(plain, choices, Path(place), report, hydra_config.overrides.task)
+            if ran and hydra_config.mode != RunMode.MULTIRUN:
                 say_what_next(report, Path(place), comparisons(Typed.of(hydra_config), choices, plain))
         except Stopped as stopped:
             stuck = stopped.to_requeue and is_stuck(Path(place), local_path(composed.cache), time.monotonic() - started)
@@ -76,7 +78,7 @@ def job(composed: DictConfig) -> None:
             raise CompactHydraException(f"failed: {place}") from None
 
 
-def run(plain: dict, choices: dict, path: Path, report: Report | None = None) -> bool:
+def run(plain: dict, choices: dict, path: Path, report: Report | None = None, overrides: Sequence[str] = ()) -> bool:
     """Runs a composed configuration in a folder; leaves a finished run alone.
 
     Args:
@@ -84,6 +86,7 @@ def run(plain: dict, choices: dict, path: Path, report: Report | None = None) ->
         choices: group -> the yaml chosen.
         path: the run's folder.
         report: prints what happens; by default to standard output.
+        overrides: as typed; `attempts.jsonl` keeps them.
 
     Returns:
         Whether the run has ended now; false if it was finished before.
@@ -112,6 +115,7 @@ def run(plain: dict, choices: dict, path: Path, report: Report | None = None) ->
         # Torch and transformers take seconds to import: only now is it sure that there is something to do.
         from src.build import build_experiment, check_rows, quiet_libraries
         from src.reward_fitting.proxy import with_fitted_proxy
+        from src.run_folder.attempts import note_attempt
 
         quiet_libraries()
         # Read before anything is written: data that is not sound, or not the run's, leaves the folder as it was.
@@ -126,6 +130,7 @@ def run(plain: dict, choices: dict, path: Path, report: Report | None = None) ->
         else:
             report.say(f"{path.name} in {path}")
             report.say(processor)
+        note_attempt(path, overrides, choose_device(config.device))
         tracking = config.logger.tracking(path, folder.identity, plain, report.say)
         with report.live(), tracking if processes.is_main() else nullcontext(Untracked()) as tracker:
             tracked = replace(folder, tracker=tracker)

@@ -12,7 +12,7 @@ from analysis.figures import facts
 from analysis.figures.allocation import BUDGETS, cells
 from analysis.figures.allocation import lacking as no_allocations
 from analysis.figures.curves import evaluated_during_training
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, wrapped
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, with_bars, wrapped
 from analysis.intervals import aggregates
 from analysis.methods import Method
 from analysis.metrics import Metric
@@ -78,10 +78,14 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
                     color=method.color, markersize=4.5, elinewidth=1.1, linewidth=1.1, label=method.name,
                 )  # fmt: skip
+            starts = rows[rows["step"] == 0]
+            if len(starts):
+                level = starts["mean"].mean() * metric.scale
+                panel.axhline(level, color=GREY, linestyle=":", linewidth=1.2, label="SFT policy")
             panel.set_title(wrapped(title_of(task, loss), 3.2))
             panel.margins(x=0.04)
             panel.locator_params(axis="x", nbins=5)
-        panels[0].set_ylabel(metric.label)
+        panels[0].set_ylabel(with_bars(metric))
     for panel, label in zip(grid[-1], AXES.values(), strict=True):
         panel.set_xlabel(label)
     legend_below(figure, list(grid.ravel()), columns=3)
@@ -94,7 +98,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
         f"{study.metric.label} against pairs annotated and against responses generated so far, by allocation: each "
         "point is the last evaluation before more were collected, the mean over seeds with its 95 % percentile "
         f"bootstrap interval ({study.bootstrap.reps:,} repetitions), on {facts.values(table['n_prompts'])} "
-        f"{facts.values(table['split'])} prompts; where lines cross a vertical, methods have spent the same. Methods "
+        f"{facts.values(table['split'])} prompts; dotted: the SFT policy on them; where lines cross a vertical, "
+        "methods have spent the same. Methods "
         "stand a little beside each other to be seen. A point midway is of an unfinished run, whose learning rate "
         "falls over all steps: a run with that budget alone would end elsewhere. The last points stand at step "
         f"{facts.values(table.groupby(['task', 'loss', 'method'])['step'].max())} of {facts.values(table['T'])}. "

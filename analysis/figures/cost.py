@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.cells import Grid
-from analysis.figures.curves import curves, evaluated_during_training, points_of, prompts_of
+from analysis.figures.curves import curves, draw_start, evaluated_during_training, points_of, prompts_of
 from analysis.figures.figure import Kind, Study, by_pair, legend_below, whole, wrapped
 from analysis.methods import Method
 from analysis.metrics import Metric
@@ -31,6 +31,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     line[column], line["mean"] * metric.scale, color=method.color, marker=method.marker, markersize=4,
                     label=method.name,
                 )  # fmt: skip
+            draw_start(panel, rows, metric.scale)
             panel.set_xlabel(label)
             panel.set_title(wrapped(title_of(task, loss), 3.1))
         panels[0].set_ylabel(metric.label)
@@ -42,7 +43,8 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} against pairs annotated so far and against seconds since the run began, evaluations "
-        f"included: means over seeds {prompts_of(table)}. No intervals are shown. Seconds compare only between runs on "
+        f"included: means over seeds {prompts_of(table)}. Dotted: the SFT policy on these prompts. "
+        "No intervals are shown. Seconds compare only between runs on "
         "the same machine under the same load."
     )
 

@@ -4,10 +4,11 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.cells import Grid
 from analysis.figures import facts
-from analysis.figures.figure import Study
+from analysis.figures.figure import GREY, Study
 
 
 def curves(grid: Grid, study: Study) -> pd.DataFrame:
@@ -55,6 +56,15 @@ def points_of(rows: pd.DataFrame) -> pd.DataFrame:
     final, during = rows[rows["final"]], rows[~rows["final"]]
     same = len(during) and (during[["split", "n_prompts"]].iloc[0] == final[["split", "n_prompts"]].iloc[0]).all()
     return rows if same else during
+
+
+def draw_start(panel: Axes, rows: pd.DataFrame, scale: float) -> None:
+    """A line at the SFT policy's mean: that of the evaluations before the first step, on the prompts of the curves."""
+    starts = points_of(rows)
+    starts = starts[starts["step"] == 0]
+    if len(starts):
+        level = starts.groupby("method")["mean"].mean().mean() * scale
+        panel.axhline(level, color=GREY, linestyle=":", linewidth=1.2, label="SFT policy")
 
 
 def prompts_of(table: pd.DataFrame) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
 from analysis.figures import facts
-from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels, with_bars
+from analysis.figures.figure import GREY, Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.methods import Method
 from analysis.metrics import Metric
 
@@ -22,7 +23,7 @@ def numbers(grid: Grid, study: Study) -> pd.DataFrame:
         mean = facts.mean_interval(scores, study)
         rows.append({"task": task, "loss": loss, "method": name, "ensemble": run.row["ensemble"],
                      "seeds": len(scores), "mean": mean.point, "std": scores.std(ddof=1), "low": mean.low,
-                     "high": mean.high})  # fmt: skip
+                     "high": mean.high, "sft": facts.sft_score(grid, task, loss, study.metric.key)})  # fmt: skip
     return pd.DataFrame(rows).sort_values(["loss", "task", "method", "ensemble"])
 
 
@@ -42,6 +43,9 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     [(mean - low).clip(lower=0), (high - mean).clip(lower=0)], fmt=f"{method.marker}-",
                     color=method.color, capsize=4, label=method.name,
                 )  # fmt: skip
+        if np.isfinite(rows["sft"].iloc[0]):
+            level = rows["sft"].iloc[0] * metric.scale
+            panel.axhline(level, color=GREY, linestyle=":", linewidth=1.2, label="SFT policy")
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         panel.set_xlabel("members of the ensemble")
         panel.set_ylabel(with_bars(metric))
@@ -54,7 +58,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} over the number of LoRA members that are trained on the same pairs and averaged; bars: "
-        f"{study.bars}."
+        f"{study.bars}; dotted: the SFT policy."
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from textwrap import fill
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -32,12 +33,14 @@ class Study:
         bootstrap: how bootstrap intervals are computed.
         margin: the largest difference that does not matter, in the unit of the rows; None: equivalence is not tested.
         published: whether the paper's values are shown.
+        width: of every figure in inches, for a paper; None: as wide as its panels need.
     """
 
     metric: Metric
     bootstrap: Bootstrap
     margin: float | None = None
     published: bool = False
+    width: float | None = None
 
     @property
     def bars(self) -> str:
@@ -72,30 +75,39 @@ class Kind:
     of_single_runs: bool = False
 
 
-def look() -> AbstractContextManager[None]:
-    """Matplotlib settings for drawing and saving figures; the same numbers give the same bytes."""
-    return matplotlib.rc_context(
-        {
-            "svg.hashsalt": "bpo-lab",
-            "svg.fonttype": "path",
-            "font.family": "DejaVu Sans",
-            "font.size": 9,
-            "axes.titlesize": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#e6e6e6",
-            "grid.linewidth": 0.6,
-            "axes.axisbelow": True,
-            "axes.edgecolor": "#444444",
-            "legend.frameon": False,
-            "legend.fontsize": 8.5,
-            "lines.linewidth": 1.6,
-            "lines.markersize": 6,
-            "figure.facecolor": "white",
-            "savefig.dpi": 160,
-        }
-    )
+def look(paper: bool = False) -> AbstractContextManager[None]:
+    """Matplotlib settings for drawing and saving figures; the same numbers give the same bytes.
+
+    Args:
+        paper: smaller fonts and thinner lines, at the size of a paper's text.
+    """
+    settings: dict[str, Any] = {
+        "svg.hashsalt": "bpo-lab",
+        # Letters as outlines in an SVG, and as an embedded TrueType font in a PDF.
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "axes.edgecolor": "#444444",
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 6,
+        "figure.facecolor": "white",
+        "savefig.dpi": 160,
+    }
+    if paper:
+        settings |= {"font.size": 7, "axes.titlesize": 7.5, "legend.fontsize": 7, "legend.handlelength": 1.6}
+        settings |= {"lines.linewidth": 1.1, "lines.markersize": 4, "axes.linewidth": 0.6, "savefig.dpi": 300}
+        settings |= {"xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.columnspacing": 1.2}
+    return matplotlib.rc_context(settings)
 
 
 def rendered(figure: Figure, format: str) -> bytes:

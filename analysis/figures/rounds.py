@@ -68,11 +68,16 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                 panel.axhspan(low[name], high[name], color=method.color, alpha=0.12, linewidth=0)
                 dash = "--" if facts.base_of(method) == OFFLINE_METHOD else "-."
                 panel.axhline(mean[name], color=method.color, linestyle=dash, label=name)
-        names = [method.name for method in bpo]
-        places = np.arange(len(bpo))
-        panel.plot(places, mean[names], color=BPO_T.color, label="BPO")
-        for place, method in zip(places, bpo, strict=True):
-            point = mean[method.name]
+        rounds = sorted({int(rows.loc[method.name, "F"]) for method in bpo})
+        at = {method: rounds.index(int(rows.loc[method.name, "F"])) for method in bpo}
+        for variant in dict.fromkeys(method.variant for method in bpo):
+            line = [method for method in bpo if method.variant == variant]
+            label, color = (f"BPO, {variant}", line[-1].color) if variant else ("BPO", BPO_T.color)
+            panel.plot(
+                [at[method] for method in line], mean[[method.name for method in line]], color=color, label=label
+            )
+        for method in bpo:
+            place, point = at[method], mean[method.name]
             panel.errorbar(
                 place, point, [[max(point - low[method.name], 0)], [max(high[method.name] - point, 0)]],
                 fmt=method.marker, color=method.color, capsize=4, markersize=7,
@@ -83,7 +88,8 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
                     place, rows.loc[method.name, "published"] * metric.scale, "*", color="white",
                     markeredgecolor="black", markersize=11, label=label,
                 )  # fmt: skip
-        panel.set_xticks(places, ["T" if method.F == 0 else str(rows.loc[method.name, "F"]) for method in bpo])
+        whole = int(rows["T"].iloc[0])
+        panel.set_xticks(range(len(rounds)), ["T" if number == whole > 2 else str(number) for number in rounds])
         panel.set_xlabel("F, rounds of collection")
         panel.set_ylabel(with_bars(metric))
         panel.margins(x=0.08, y=0.1)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Grid, subgrid
 from analysis.figures import facts
-from analysis.figures.curves import curves, evaluated_during_training, points_of, prompts_of
+from analysis.figures.curves import curves, draw_start, evaluated_during_training, points_of, prompts_of
 from analysis.figures.figure import Kind, Study, by_pair, legend_below, panels, with_bars
 from analysis.methods import Method
 from analysis.metrics import Metric
@@ -27,6 +27,7 @@ def draw(table: pd.DataFrame, methods: Sequence[Method], metric: Metric) -> Figu
             mean, low, high = (line[name] * metric.scale for name in ("mean", "low", "high"))
             panel.fill_between(line["step"], low, high, color=method.color, alpha=0.15, linewidth=0)
             panel.plot(line["step"], mean, color=method.color, marker=method.marker, markersize=4, label=method.name)
+        draw_start(panel, rows, metric.scale)
         panel.set_xlabel("step")
         panel.set_ylabel(with_bars(metric))
     legend_below(figure, list(axes.values()))
@@ -37,7 +38,7 @@ def caption(grid: Grid, table: pd.DataFrame, study: Study) -> str:
     """The text below the figure."""
     return (
         f"{study.metric.label} over training steps at F=T by reference policy, {prompts_of(table)}; bands: "
-        f"{study.bars}."
+        f"{study.bars}; dotted: the SFT policy on these prompts."
     )
 
 

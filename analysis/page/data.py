@@ -1,12 +1,12 @@
-"""Curves and samples as the JSON that the page's script reads."""
+"""Curves, samples, pairs and runs as the JSON that the page's script reads."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
 from analysis.colors import PALETTE
-from analysis.page.contents import Curves, Page, SampleSet
+from analysis.page.contents import Curves, Page, PairSet, Place, SampleSet
 from analysis.page.text import shown
 
 OUTCOMES = {1.0: "win", 0.5: "tie", 0.0: "loss", None: "not judged"}
@@ -16,35 +16,78 @@ def page_data(page: Page) -> dict[str, Any]:
     """The data of the script.
 
     Returns:
-        colors: method -> color. curves: runs with their packed series. samples: runs with their packed rows.
-        steps, prompts: lists of steps and (prompt, label), stored once and shared by all runs.
+        studies: their titles. colors, markers: of the methods. curves, samples, pairs: runs with their packed series
+        or rows. runs: how they were made. steps, prompts, pair_prompts: lists of steps, (prompt, label) and prompts,
+        stored once and shared by all runs.
     """
     steps: dict[tuple[int, ...], int] = {}
     prompts: dict[tuple[str, str, int], int] = {}
-    runs: list[Curves | SampleSet] = [*page.curves, *page.samples]
+    pair_prompts: dict[str, int] = {}
+    places = [run.place for run in (*page.curves, *page.samples, *page.pairs, *page.runs)]
     return {
-        "colors": colors([run.method for run in runs], page.colors),
+        "studies": _studies(page, [place.study for place in places]),
+        "colors": colors([place.method for place in places], page.colors),
+        "markers": {shown(method): marker for method, marker in page.markers.items()},
         "curves": [
-            {**identity(run), "series": packed_series(run, steps)} for run in page.curves if any(run.series.values())
+            {**identity(run.place), "series": packed_series(run, steps), "levels": _levels(run)}
+            for run in page.curves
+            if any(run.series.values())
         ],
         "samples": [
-            {**identity(run), "left_out": run.left_out, "rows": packed_rows(run, prompts)}
+            {
+                **identity(run.place),
+                "left_out": run.left_out,
+                "rows": packed_rows(run, prompts),
+                "summary": dict(run.summary),
+            }
             for run in page.samples
             if run.rows
         ],
+        "pairs": [
+            {
+                **identity(run.place),
+                "left_out": run.left_out,
+                "note": shown(run.note),
+                "rows": packed_pairs(run, pair_prompts),
+            }
+            for run in page.pairs
+            if run.rows
+        ],
+        "runs": [
+            {
+                **identity(run.place),
+                "state": shown(run.state),
+                "command": shown(run.command),
+                "facts": [[shown(name), shown(text)] for name, text in run.facts],
+                "changes": [[shown(text) for text in change] for change in run.changes],
+            }
+            for run in page.runs
+        ],
         "steps": [list(key) for key in steps],
         "prompts": [[shown(prompt), shown(label)] for prompt, label, _ in prompts],
+        "pair_prompts": [shown(prompt) for prompt in pair_prompts],
     }
 
 
-def identity(run: Curves | SampleSet) -> dict[str, Any]:
+def _studies(page: Page, numbers: Sequence[int]) -> dict[int, str]:
+    """The studies that have runs: number -> title. Unfinished runs that fit into none are one more."""
+    titles = dict(enumerate((shown(study.title) for study in page.studies), 1))
+    return {number: titles.get(number, "Unfinished runs") for number in sorted(set(numbers))}
+
+
+def _levels(run: Curves) -> dict[str, float | None]:
+    return {shown(metric): rounded(value) for metric, value in run.levels.items()}
+
+
+def identity(place: Place) -> dict[str, Any]:
     """A run's name and its place among the runs."""
     return {
-        "run": shown(run.run),
-        "task": shown(run.task),
-        "loss": shown(run.loss),
-        "method": shown(run.method),
-        "seed": run.seed,
+        "study": place.study,
+        "run": shown(place.run),
+        "task": shown(place.task),
+        "loss": shown(place.loss),
+        "method": shown(place.method),
+        "seed": place.seed,
     }
 
 
@@ -100,6 +143,31 @@ def packed_rows(run: SampleSet, prompts: dict[tuple[str, str, int], int]) -> lis
             ]
         )
     return rows
+
+
+def packed_pairs(run: PairSet, prompts: dict[str, int]) -> list[list[Any]]:
+    """The pairs of a run, each prompt replaced by its index.
+
+    Args:
+        prompts: prompt -> index; new prompts are added.
+
+    Returns:
+        Rows of [index of the prompt, round, whether it is a tie, chosen and rejected response, their scores, margin
+        before and after training, log-probs of both when collected and after training].
+    """
+    return [
+        [
+            prompts.setdefault(row["prompt"], len(prompts)),
+            row["round"],
+            int(row["tie"]),
+            *map(shown, row["texts"]),
+            *map(rounded, row["scores"]),
+            rounded(row["before"]),
+            rounded(row["after"]),
+            [rounded(value) for value in row["logps"]],
+        ]
+        for row in run.rows
+    ]
 
 
 def rounded(value: float | None) -> float | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from src.allocation.base import Allocation
 from src.allocation.plan import Plan
 from src.collection.base import Collector
 from src.collection.policy_offer import PolicyOffer
+from src.collection.rescored import rescore
 from src.collection.round_report import RoundReport
 from src.data.prompt_stream import PromptStream
 from src.inference.kept_batches import KeptBatches
@@ -141,6 +143,10 @@ class CollectionRound:
             for i, comparison in enumerate(comparisons)
         ]
         return replace(collected, comparisons=with_logps, plan=self._compared(collected.plan, with_logps, report))
+
+    def rescore(self, folder: Path, rounds: int, trained: Weights) -> None:
+        """Writes the log-probs of some pairs of each round under the trained policy; `folder` is the run's `pairs/`."""
+        rescore(folder, rounds, self.prompts, self.policy, trained, self.scorer, self.report)
 
     def _compared(self, plan: Plan, comparisons: list[Comparison], report: RoundReport) -> Plan:
         """Notes in the plan how far the log-probs of another sampling engine are from the scorer's."""

@@ -99,12 +99,13 @@ class Evaluator:
         label_tokens = np.array([len(prompt.label_ids) for prompt in asked])
         figures, columns = judged(self.judge, asked, texts, [p.row.label for p in asked], tokens, label_tokens)
         some = slice(self.kl_prompts)
+        proxy_scores = self._proxy_scores(asked, texts)
         figures |= {
             "samples": samples,
             "response_tokens_mean": float(tokens.mean()),
             "label_tokens_mean": float(label_tokens.mean()),
             "kl_sft": 0.0 if weights is sft else self._kl(weights, sft, prompts[some], [g[0] for g in groups[some]]),
-            "proxy_score_mean": self._proxy_score_mean(asked, texts),
+            "proxy_score_mean": None if proxy_scores is None else float(proxy_scores.mean()),
         }
         rows = [
             {
@@ -116,6 +117,7 @@ class Evaluator:
                 "response_tokens": len(ids),
                 "label_tokens": len(prompt.label_ids),
                 **verdict,
+                "proxy_score": None if proxy_scores is None else float(proxy_scores[index]),
             }
             for index, (prompt, ids, text, verdict) in enumerate(zip(asked, responses, texts, columns, strict=True))
         ]
@@ -137,10 +139,10 @@ class Evaluator:
             sampler = replace(self.sampler, kept=batches)
             return sampler.sample(model, prompts, keys, self.template.end_ids, tick)
 
-    def _proxy_score_mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> float | None:
+    def _proxy_scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> np.ndarray | None:
         # Without the scores of the previous evaluation, which a resumed run lacks: a network's scores depend on the
         # batch in their last digits.
-        return None if self.proxy is None else float(replace(self.proxy).scores(prompts, texts).mean())
+        return None if self.proxy is None else replace(self.proxy).scores(prompts, texts)
 
     def _kl(self, weights: Weights, sft: Weights, prompts: list[Prompt], responses: list[Ids]) -> float:
         """KL(policy || SFT), nats a response: the exact KL of the next-token distributions, summed over the tokens of

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from src.losses.base import Loss, PairLogps
+from src.records import Comparison
 
 # The mean over pairs and members is logged.
 PER_PAIR = (
@@ -70,3 +71,10 @@ def estimated_kl(policy: Tensor, other: Tensor, behavior: Tensor) -> float:
     ratio = (policy - behavior).flatten().double()
     log_mean = ratio.logsumexp(0) - math.log(len(ratio))
     return float((ratio.softmax(0) * (policy - other).flatten().double()).sum() - log_mean)
+
+
+def rates(batch: list[Comparison], seconds: float) -> dict[str, float]:
+    """Pairs and tokens a second of learning; a prompt's tokens count with each of its responses."""
+    tokens = sum(len(pair.prompt.ids) + len(response.ids) for pair in batch for response in pair.responses)
+    seconds = max(seconds, 1e-9)
+    return {"pairs_per_second": len(batch) / seconds, "tokens_per_second": tokens / seconds}

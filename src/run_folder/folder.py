@@ -111,7 +111,7 @@ class RunFolder:
             for name in ("checkpoint", "pairs", "policy", ".policy.old", ".policy.partial", "answers", "wandb"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             partial = [file.name for kind in ("evaluating", "stopped") for file in self.path.glob(f".{kind}_*")]
-            for name in ("config.yaml", "identity.json", "proxy.json", SUMS, *GROWING, *partial):
+            for name in ("config.yaml", "identity.json", "proxy.json", "attempts.jsonl", SUMS, *GROWING, *partial):
                 (self.path / name).unlink(missing_ok=True)
         saved = self._saved_identity()
         if saved is not None and saved["config_hash"] != self.identity["config_hash"]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis import cells
-from analysis.cells import DEFAULTS, Cell, commands, cut_down, make_grid, matrix, methods_of, missing, subgrid
+from analysis.cells import Cell, cut_down, make_grid, matrix, methods_of, missing, subgrid
+from analysis.commands import DEFAULTS, commands
 from analysis.methods import BPO_2, OFFLINE_METHOD, PAPER
 from analysis.runs import Run
 from tests.analysis.made_runs import METHODS, row
@@ -190,4 +190,4 @@ def test_a_matrix_has_a_row_a_seed_and_a_column_a_pair() -> None:
 
 
 def test_an_empty_grid() -> None:
-    assert missing({}) == [] and cut_down({})[0] == {} and cells.commands([], {}) == []
+    assert missing({}) == [] and cut_down({})[0] == {} and commands([], {}) == []

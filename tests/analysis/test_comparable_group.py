@@ -31,7 +31,7 @@ def test_the_value_of_most_runs_stays_and_what_stays_is_comparable() -> None:
         "short": ("T", "4", "64"), "shorter": ("T", "2", "64"), "fast": ("learning_rate", "1", "0.0003")
     }  # fmt: skip
     notes = notes_on(left_out, 3)
-    wanted = "not compared with the other 3 runs: 1 run with T=4 instead of 64 (short); --where T=4 takes them instead"
+    wanted = "not compared with the other 3 runs: 1 run with T=4 instead of 64 (short); --where T=4 shows them alone"
     assert wanted in notes
 
 

@@ -12,6 +12,7 @@ from matplotlib.transforms import Bbox
 from analysis.cells import Grid, methods_of
 from analysis.drawn import read_table
 from analysis.figures.figure import Kind, look
+from analysis.figures.fitted import fitted
 from tests.analysis.made_figures import OF_ROWS, STUDY, grid
 
 pytestmark = pytest.mark.slow
@@ -49,14 +50,9 @@ def overlap(first: Bbox, second: Bbox) -> bool:
     return shared is not None and min(shared.width, shared.height) > SLACK
 
 
-@pytest.mark.parametrize("kind", OF_ROWS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("cells", [grid(), LONG], ids=["short names", "long names"])
-def test_texts_stay_within_the_figure_and_apart(kind: Kind, cells: Grid) -> None:
-    own = kind.cells(cells)
-    table = read_table(kind.numbers(own, STUDY).to_csv(index=False))
-    with look():
-        figure = kind.draw(table, methods_of(own), STUDY.metric)
-        found = list(boxes(figure))
+def faults(figure: Figure) -> list[str]:
+    """The texts outside of a figure, and those that cover another one."""
+    found = list(boxes(figure))
     assert len(found) > 5
     width, height = figure.bbox.width, figure.bbox.height
     outside = [
@@ -64,5 +60,30 @@ def test_texts_stay_within_the_figure_and_apart(kind: Kind, cells: Grid) -> None
         for text, box in found
         if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > width + SLACK or box.y1 > height + SLACK
     ]
-    assert outside == []
-    assert [(one[0], other[0]) for one, other in combinations(found, 2) if overlap(one[1], other[1])] == []
+    return outside + [f"{one[0]} / {other[0]}" for one, other in combinations(found, 2) if overlap(one[1], other[1])]
+
+
+def drawn(kind: Kind, cells: Grid) -> Figure:
+    own = kind.cells(cells)
+    table = read_table(kind.numbers(own, STUDY).to_csv(index=False))
+    return kind.draw(table, methods_of(own), STUDY.metric)
+
+
+@pytest.mark.parametrize("kind", OF_ROWS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("cells", [grid(), LONG], ids=["short names", "long names"])
+def test_texts_stay_within_the_figure_and_apart(kind: Kind, cells: Grid) -> None:
+    with look():
+        assert faults(drawn(kind, cells)) == []
+
+
+NIGHTLY = [pytest.param(kind, id=kind.name, marks=pytest.mark.nightly) for kind in OF_ROWS if kind.name != "paired"]
+
+
+@pytest.mark.parametrize("kind", [next(kind for kind in OF_ROWS if kind.name == "paired"), *NIGHTLY])
+def test_so_they_do_in_a_column_of_a_paper(kind: Kind) -> None:
+    with look(paper=True):
+        figure = fitted(drawn(kind, grid()), 3.25, kind.name)
+        assert figure.get_figwidth() == 3.25 and faults(figure) == []
+        # No text is smaller than a paper takes, and panels have kept some room.
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 5
+        assert all(panel.get_position().width * 3.25 > 0.7 for panel in figure.axes)

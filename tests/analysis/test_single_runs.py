@@ -14,11 +14,11 @@ def test_one_run_makes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     make_run(tmp_path / "runs" / "the first", samples=3)
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Single runs" in page and "60.0" in page and "p1" in page
+    assert "Single runs" in page and "60.0" in page and "p1" in page and "One run: BPO F=2" in page
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["report.html"]
     said = capsys.readouterr().out
     assert "1 run with one seed, shown and not compared (the first); more seeds: python -m src.train " in said
-    assert "-m seed=1,2,3,4" in said and "1 run, 0 figures, in " in said
+    assert "-m seed=1,2,3,4" in said and "1 run, 0 figures: " in said
     with pytest.raises(SystemExit, match="error: "):
         main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--figures", "fig1", *FAST])
 

@@ -2,8 +2,7 @@
 
 function startCurves(data) {
   const metric = byId("curve-metric");
-  const task = byId("curve-task");
-  const loss = byId("curve-loss");
+  const smoothing = byId("curve-smoothing");
   const slider = byId("curve-step");
   const methods = Object.keys(data.colors);
   const hiddenMethods = new Set();
@@ -19,7 +18,19 @@ function startCurves(data) {
     node.classList.toggle("dashed", dashed(method));
     return node;
   };
-  const swatch = (method) => tint(element("span", { class: "swatch" }), method);
+  const places = runFilter("curve", data.curves, data.studies, chooseRuns);
+  const marker = (method) => data.markers[method] ?? "o";
+  const swatch = (method) =>
+    element(
+      "span",
+      { class: "swatch" },
+      shape(
+        "svg",
+        { viewBox: "0 0 26 12", width: 26, height: 12, "aria-hidden": "true" },
+        tint(shape("path", { class: "mean", d: "M1 6L25 6" }), method),
+        tint(shape("path", { class: "marks", d: markAt(marker(method), 13, 6, 4) }), method),
+      ),
+    );
 
   /** The [step, value] points of a run; a gap has the value null. */
   function points(run) {
@@ -41,17 +52,31 @@ function startCurves(data) {
     return complete.map(([step, [n, sum]]) => [step, sum / n]).sort((a, b) => a[0] - b[0]);
   }
 
-  const visible = () => runs.filter((run) => !hiddenMethods.has(run.method) && !hiddenRuns.has(run.run));
+  /** Means of so many neighbouring points; fewer at the ends, as many on both sides. */
+  function smooth(points) {
+    const reach = (Number(smoothing.value) - 1) / 2;
+    if (!reach) return points;
+    return points.map(([step, value], i) => {
+      const near = Math.min(reach, i, points.length - 1 - i);
+      const values = points.slice(i - near, i + near + 1).map((point) => point[1]).filter((one) => one !== null);
+      return [step, value === null ? null : values.reduce((a, b) => a + b, 0) / values.length];
+    });
+  }
+
+  /** The SFT policy's value, a line across the chart: the mean over the runs shown; null if none has one. */
+  function level() {
+    const values = visible().map((run) => run.levels[metric.value]).filter((value) => typeof value === "number");
+    return values.length ? values.reduce((a, b) => a + b, 0) / values.length : null;
+  }
+
+  const visible = () => runs.filter((run) => !hiddenMethods.has(run.method) && !hiddenRuns.has(run.index));
 
   function chooseRuns() {
-    setOptions(task, sameText(data.curves.map((run) => run.task)));
-    const ofTask = data.curves.filter((run) => run.task === task.value);
-    setOptions(loss, sameText(ofTask.map((run) => run.loss)));
-    const chosen = ofTask.filter((run) => run.loss === loss.value);
+    const chosen = places.chosen();
     setOptions(metric, sameText(chosen.flatMap((run) => Object.keys(run.series))));
     runs = chosen
       .filter((run) => Object.hasOwn(run.series, metric.value))
-      .map((run) => ({ ...run, points: points(run) }))
+      .map((run) => ({ ...run, points: points(run), index: data.curves.indexOf(run) }))
       .map((run) => ({ ...run, at: new Map(run.points) }));
     listMethods();
     listRuns();
@@ -78,9 +103,9 @@ function startCurves(data) {
     byId("curve-runs").replaceChildren(
       ...runs.map((run) => {
         const box = element("input", { type: "checkbox" });
-        box.checked = !hiddenRuns.has(run.run);
+        box.checked = !hiddenRuns.has(run.index);
         box.addEventListener("change", () => {
-          box.checked ? hiddenRuns.delete(run.run) : hiddenRuns.add(run.run);
+          box.checked ? hiddenRuns.delete(run.index) : hiddenRuns.add(run.index);
           chooseLines();
         });
         return element(
@@ -99,12 +124,12 @@ function startCurves(data) {
     const shownRuns = visible();
     lines = [];
     if (byId("curve-each").checked) {
-      lines.push(...shownRuns.map((run) => ({ run, method: run.method, points: run.points })));
+      lines.push(...shownRuns.map((run) => ({ run, method: run.method, points: smooth(run.points) })));
     }
     if (byId("curve-mean").checked) {
       for (const method of methods) {
         const group = shownRuns.filter((run) => run.method === method);
-        if (group.length) lines.push({ run: null, method, points: mean(group) });
+        if (group.length) lines.push({ run: null, method, points: smooth(mean(group)) });
       }
     }
     const before = steps[slider.value];
@@ -117,7 +142,7 @@ function startCurves(data) {
   function draw() {
     const holder = byId("chart");
     if (!holder.clientWidth) return;
-    chart = drawChart(holder, lines, metric.value, tint);
+    chart = drawChart(holder, lines, metric.value, { tint, marker, level: level() });
     chart.svg.addEventListener("pointermove", hover);
     chart.svg.addEventListener("pointerdown", hover);
     chart.svg.addEventListener("pointerleave", () => chart.near(null));
@@ -134,7 +159,7 @@ function startCurves(data) {
     const step = steps[slider.value];
     let [nearest, least] = [null, 24];
     for (const line of lines) {
-      const value = line.run ? line.run.at.get(step) : line.points.find(([s]) => s === step)?.[1];
+      const value = line.points.find(([s]) => s === step)?.[1];
       if (value === null || value === undefined) continue;
       const away = Math.abs(chart.y(value) - y);
       if (away < least) [nearest, least] = [{ line, step, value }, away];
@@ -174,7 +199,8 @@ function startCurves(data) {
     }
   }
 
-  for (const select of [metric, task, loss]) select.addEventListener("change", chooseRuns);
+  metric.addEventListener("change", chooseRuns);
+  smoothing.addEventListener("change", chooseLines);
   for (const id of ["curve-each", "curve-mean"]) byId(id).addEventListener("change", chooseLines);
   slider.addEventListener("input", readOut);
   byId("curve-details").addEventListener("toggle", () => {

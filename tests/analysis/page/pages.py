@@ -1,8 +1,10 @@
 """Pages that tests write."""
 
+from dataclasses import replace
 from typing import Any
 
-from analysis.page.contents import Curves, Page, PageFigure, PageTable, SampleSet
+from analysis.page.contents import Curves, Page, PageFigure, PageStudy, PageTable, PairSet, Place, RunFacts, SampleSet
+from analysis.sample_summary import summary_of
 
 SVG = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
@@ -53,18 +55,48 @@ def row(prompt: str, label: str, response: str, score: float | None, label_score
 
 def samples(method: str, seed: int, rows: list[dict[str, Any]], left_out: int = 0, task: str = "tldr") -> SampleSet:
     """Samples of a DPO run."""
-    return SampleSet(f"{method},seed={seed},task={task}", task, "dpo", method, seed, rows, left_out)
+    return SampleSet(place(method, seed, task), rows, left_out, summary_of(rows))
+
+
+def place(method: str, seed: int, task: str = "tldr", study: int = 1) -> Place:
+    """The place of a DPO run."""
+    return Place(f"{method},seed={seed},task={task}", task, "dpo", method, seed, study)
+
+
+def pair(prompt: str, chosen: str, rejected: str, **changes: Any) -> dict[str, Any]:
+    """An annotated pair as the page takes it."""
+    usual = {
+        "round": 0,
+        "tie": False,
+        "scores": [2.0, 1.0],
+        "before": 0.0,
+        "after": 0.5,
+        "logps": [-2.0, -1.0, -1.5, -1.0],
+    }
+    return {"prompt": prompt, "texts": [chosen, rejected], **usual, **changes}
+
+
+def pairs(method: str, seed: int, rows: list[dict[str, Any]], left_out: int = 0, task: str = "tldr") -> PairSet:
+    """Pairs of a DPO run."""
+    return PairSet(place(method, seed, task), rows, left_out, "What a margin is.")
+
+
+def facts(method: str, seed: int, task: str = "tldr", state: str = "finished") -> RunFacts:
+    """How a DPO run was made."""
+    changes = [("loss.beta", "0.3", "0.1")] if seed else []
+    return RunFacts(place(method, seed, task), state, f"python -m src.train seed={seed}", [("Commit", "abc")], changes)
 
 
 def curves(method: str, seed: int, task: str = "tldr", **series: list[tuple[int, float]]) -> Curves:
     """Curves of a DPO run."""
-    return Curves(f"{method},seed={seed},task={task}", task, "dpo", method, seed, series)
+    return Curves(place(method, seed, task), series)
 
 
 def page(**parts: Any) -> Page:
-    """A page that is empty but for the parts given."""
-    empty: dict[str, Any] = {"summary": [], "figures": [], "tables": [], "curves": [], "samples": []}
-    return Page(**{"title": "Report", **empty, **parts})
+    """A page of one study that is empty but for the parts given."""
+    study = PageStudy("Study", [], parts.pop("figures", []), parts.pop("tables", []))
+    empty: dict[str, Any] = {"summary": [], "curves": [], "samples": [], "pairs": [], "runs": []}
+    return Page(**{"title": "Report", "studies": [study], **empty, **parts})
 
 
 def hostile_page() -> Page:
@@ -79,6 +111,8 @@ def hostile_page() -> Page:
         tables=[PageTable("t", HOSTILE[0], HOSTILE, [HOSTILE, [f"**{text}**" for text in HOSTILE]], HOSTILE[1])],
         curves=[curves(text, 0, text, **{text: [(0, 1.0), (1, 2.0)]}) for text in HOSTILE],
         samples=[samples(HOSTILE[0], 0, one, 3, HOSTILE[1]), samples(HOSTILE[2], 0, other, 0, HOSTILE[1])],
+        pairs=[pairs(text, 0, [pair(text, text, f"{text}!")], 0, text) for text in HOSTILE],
+        runs=[RunFacts(place(text, 0, text), text, text, [(text, text)], [(text, text, text)]) for text in HOSTILE],
     )
 
 
@@ -112,4 +146,31 @@ def small_page() -> Page:
             samples("B", 0, outcome_rows("B")),
             samples("B", 0, [row("Another?", "l", "r", None, None)], task="helpfulness"),
         ],
+        pairs=[pairs("A", 0, made_pairs(), 9), pairs("A", 1, made_pairs()[:2])],
+        runs=[facts("A", 0), facts("A", 1), facts("B", 0, state="unfinished: step 3 of 64")],
     )
+
+
+def made_pairs() -> list[dict[str, Any]]:
+    """Six pairs of two rounds: one tie, one without log-probs after training, one that ends on the wrong side."""
+    changes: list[dict[str, Any]] = [
+        {}, {"after": -0.25}, {"tie": True, "scores": [1.0, 1.0]}, {"round": 1, "logps": [-1.0, -2.0, -1.0, -2.5]},
+        {"round": 1, "after": None, "logps": [-1.0, -3.0, None, None]}, {"round": 1, "before": 0.75},
+    ]  # fmt: skip
+    return [pair(f"Question {i}?", f"A good answer {i}", f"A bad answer {i}", **one) for i, one in enumerate(changes)]
+
+
+def two_studies() -> Page:
+    """A page of two studies that have a run of the same name, and an unfinished run."""
+    first = small_page()
+    [study] = first.studies
+    other = [replace(samples("A", 0, outcome_rows("B")), place=place("A", 0, study=2))]
+    runs = [
+        *first.runs,
+        replace(facts("A", 0), place=place("A", 0, study=2)),
+        replace(facts("A", 7), place=place("A", 7, study=3)),
+    ]
+    return replace(
+        first, studies=[replace(study, title="Study 1", summary=["The first."]), replace(study, title="Study 2")],
+        samples=[*first.samples, *other], runs=runs,
+    )  # fmt: skip

@@ -10,7 +10,19 @@ import pytest
 from analysis.page.contents import PageFigure, PageTable
 from analysis.page.text import shown
 from analysis.page.write import render, write_page
-from tests.analysis.page.pages import HOSTILE, SVG, curves, hostile_page, page, row, samples
+from tests.analysis.page.pages import (
+    HOSTILE,
+    SVG,
+    curves,
+    facts,
+    hostile_page,
+    page,
+    pair,
+    pairs,
+    row,
+    samples,
+    two_studies,
+)
 
 
 class Elements(HTMLParser):
@@ -84,12 +96,24 @@ def test_data_comes_out_of_the_page_as_it_went_in() -> None:
 
 def test_empty_sections_say_so() -> None:
     empty = render(page(curves=[curves("A", 0)], samples=[samples("A", 0, [])], tables=[]))
-    for part in ("no figures", "no tables", "no training curves", "no samples"):
+    for part in ("no figures", "no tables", "no training curves", "no samples", "no pairs", "no runs"):
         assert f"There are {part}" in empty
     full = page(
         figures=[PageFigure("f", "F", SVG, "c")],
         tables=[PageTable("t", "T", ["x"], [], "c")],
         curves=[curves("A", 0, loss=[(0, 1.0)])],
         samples=[samples("A", 0, [row("p", "l", "r", 1.0, 1.0)])],
+        pairs=[pairs("A", 0, [pair("p", "c", "r")])],
+        runs=[facts("A", 0)],
     )
     assert "There are no" not in render(full) and "No rows." in render(full)
+
+
+def test_every_study_has_a_section_and_names_of_its_own() -> None:
+    html = render(two_studies())
+    found = [attributes["id"] for _, attributes in Elements(html).found if "id" in attributes]
+    assert len(found) == len(set(found))
+    assert {"study-1", "study-2", "figure-fig1", "study2-figure-fig1", "study2-table-main"} <= set(found)
+    data = json.loads(Elements(html).scripts[1])
+    assert data["studies"] == {"1": "Study 1", "2": "Study 2", "3": "Unfinished runs"}
+    assert [run["study"] for run in data["runs"]] == [1, 1, 1, 2, 3]
