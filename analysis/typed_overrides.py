@@ -73,7 +73,7 @@ def _is_value(key: str) -> bool:
 
 def _changed_keys(settings: Mapping[str, Any], chosen: Choices) -> list[Change]:
     """The keys whose values differ from those of the yaml files, where keys that stand for others follow them."""
-    usual = _usual(chosen)[1]
+    usual: Any = _usual(chosen)[1]
     before = {key: _usual_value(chosen, key) for key in settings}
     changed = {
         key: Change(key, value, before[key].value)
