@@ -19,8 +19,9 @@ FIGURES = seed=0,1,2,3 evaluate.every=0
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-demo: .venv/installed ## Install the package without developers' tools, then train the default experiment.
+demo: .venv/installed ## Install the package without developers' tools, train the default experiment, and make its page.
 	@$(BIN)/python -m src.train
+	@$(BIN)/python analysis/aggregate.py
 
 setup: .venv/ready ## Install the package with all that the tests and checks need.
 

@@ -75,7 +75,8 @@ def comparable_groups(runs: Sequence[Run], chosen: Mapping[str, Sequence[str]], 
         chosen: key -> values of --where.
         most: number of groups; runs beyond them are in none.
     """
-    rest, groups = list(runs), []
+    rest = list(runs)
+    groups: list[Group] = []
     while rest and len(groups) < most:
         kept, left_out = largest_group(rest, chosen)
         again = same_identity(kept)

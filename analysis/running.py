@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.final_samples import lines_of, readable
-from analysis.rows import IDENTITY
+from analysis.rows import TEXTS
 from analysis.runs import Run, settings_from
+
+# What the identity of a run has to be.
+KINDS: dict[str, type] = {
+    **dict.fromkeys(TEXTS[:-1], str), **dict.fromkeys(("F", "T", "batch_size", "ensemble", "seed"), int),
+    "judge_is_oracle": bool,
+}  # fmt: skip
 
 
 def read_begun(path: Path) -> Run | None:
@@ -21,7 +27,11 @@ def read_begun(path: Path) -> Run | None:
         settings = settings_from(path / "config.yaml")
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(identity, dict) or any(key not in identity for key in IDENTITY):
+    if not isinstance(identity, dict) or any(type(identity.get(key)) is not kind for key, kind in KINDS.items()):
+        return None
+    if type(identity.get("temperature")) not in (int, float):
+        return None
+    if any(identity[key] < 1 for key in ("F", "T", "batch_size", "ensemble")):
         return None
     steps = readable(lines_of(path / "metrics.jsonl"))
     step = max((row["step"] + 1 for row in steps if type(row.get("step")) is int), default=0)
@@ -40,4 +50,6 @@ def progress_of(run: Run) -> str:
 
 
 def _is_evaluation(row: dict[str, Any]) -> bool:
-    return all(type(row.get(key)) is int for key in ("round", "step", "n_prompts")) and "win_rate" in row
+    counts = all(type(row.get(key)) is int and row[key] >= -1 for key in ("round", "step", "n_prompts"))
+    rate = row.get("win_rate", "")
+    return counts and type(row.get("split")) is str and (rate is None or type(rate) in (int, float))

@@ -84,7 +84,7 @@ def analyse(arguments: argparse.Namespace) -> int:
     figures = sum(len(one.figures) for one in made)
     console.print(
         f"{counted(len(runs), 'run')}{several}{kept}, {counted(figures, 'figure')}: "
-        f"{escape(str(arguments.out / 'report.html'))}"
+        f"look at {escape(str(arguments.out / 'report.html'))}"
     )
     return len(begun)
 

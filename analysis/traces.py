@@ -81,7 +81,8 @@ def evaluated(run: Run) -> Run | None:
 
 def _within(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """The first rows whose responses have so many characters in all; at least one."""
-    kept, characters = [], 0
+    kept: list[dict[str, Any]] = []
+    characters = 0
     for row in rows:
         characters += _length(row)
         if kept and characters > most:

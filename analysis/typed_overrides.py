@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,14 +39,18 @@ def changes_from_defaults(settings: Mapping[str, Any]) -> list[Change]:
         settings: resolved configuration, dotted key -> value, with the options chosen under `choices.`.
     """
     # Runs of a sweep share their settings, and comparing them takes milliseconds.
-    return list(_changes(json.dumps(settings)))
+    return list(_changes(json.dumps(settings, default=str)))
 
 
 @lru_cache(maxsize=4096)
 def _changes(text: str) -> tuple[Change, ...]:
     """`changes_from_defaults` of settings in JSON."""
     settings = json.loads(text)
-    choices = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("choices.")}
+    choices = {
+        key.partition(".")[2]: value
+        for key, value in settings.items()
+        if key.startswith("choices.") and isinstance(value, str)
+    }
     if not choices:
         return ()
     chosen = tuple(sorted(choices.items()))
@@ -73,7 +78,7 @@ def _is_value(key: str) -> bool:
 
 def _changed_keys(settings: Mapping[str, Any], chosen: Choices) -> list[Change]:
     """The keys whose values differ from those of the yaml files, where keys that stand for others follow them."""
-    usual = _usual(chosen)[1]
+    usual: Any = _usual(chosen)[1]
     before = {key: _usual_value(chosen, key) for key in settings}
     changed = {
         key: Change(key, value, before[key].value)
@@ -85,7 +90,9 @@ def _changed_keys(settings: Mapping[str, Any], chosen: Choices) -> list[Change]:
         # What these stand for may have changed.
         usual = OmegaConf.create(OmegaConf.to_container(usual))
         for change in changed.values():
-            OmegaConf.update(usual, change.key, change.value, force_add=True)
+            # A configuration from elsewhere may have keys and values that are none here.
+            with suppress(OmegaConfBaseException, ValueError, TypeError, AssertionError, AttributeError):
+                OmegaConf.update(usual, change.key, change.value, force_add=True)
     for key in followers:
         value = _found(usual, key) if changed else before[key].value
         if value != settings[key]:

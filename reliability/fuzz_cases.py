@@ -106,26 +106,34 @@ def data(rng: Random, folder: Path) -> None:
 
 
 def analysis(rng: Random, folder: Path, example: Path) -> None:
-    """A run's folder with rows changed or files torn, read as analysis/ reads it and written as a page's samples."""
+    """A run's folder with rows changed or files torn, read as analysis/ reads it and written as a page."""
+    from analysis.annotated_pairs import pair_sets
     from analysis.cells import make_grid
     from analysis.comparability import differences
     from analysis.errors import AnalysisError
     from analysis.page.contents import Page
     from analysis.page.problems import problems as page_problems
     from analysis.page.write import write_page
+    from analysis.run_facts import run_facts
+    from analysis.running import read_begun
     from analysis.runs import read_folders
+    from analysis.shown import in_order, placed
     from analysis.traces import curves, sample_sets
 
     shutil.copytree(example, folder / "run")
-    spoil(rng, folder / "run", ("results.jsonl", "samples.jsonl", "metrics.jsonl", "config.yaml", "identity.json"))
-    runs, _ = read_folders([folder])
+    names = ("results.jsonl", "samples.jsonl", "metrics.jsonl", "config.yaml", "identity.json")
+    spoil(rng, folder / "run", (*names, "pairs/round_000.jsonl", "pairs/after.jsonl"))
+    runs, skipped = read_folders([folder])
+    begun = [run for one in skipped if one.folder and (run := read_begun(one.folder))]
     try:
-        if not runs or differences(runs, {}):
+        if not (runs or begun) or differences(runs, {}):
             return
         grid, _, problems = make_grid(runs)
         if problems:
             raise AnalysisError(problems)
-        page = Page("runs", [], [], [], curves(grid), sample_sets(grid, 10), {})
+        shown = [*in_order(1, grid), *placed(begun, [runs] if runs else [])]
+        made = curves(shown), sample_sets(shown, 10), pair_sets(shown), run_facts(shown)
+        page = Page("runs", [], [], *made)
         if problems := page_problems(page):
             raise AnalysisError(problems)
         write_page(page, folder / "report.html")

@@ -16,7 +16,8 @@ def left_by(folder: Path) -> dict[str, Any]:
     """The contents of all files of a run, without values that depend on the clock.
 
     Returns:
-        File name, relative to the folder -> rows or bytes. SHA256SUMS and attempts.jsonl, which contain or cover times, and .lock are left out.
+        File name, relative to the folder -> rows or bytes. SHA256SUMS and attempts.jsonl, which contain or cover times,
+        and .lock are left out.
     """
     contents: dict[str, Any] = {}
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):

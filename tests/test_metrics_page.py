@@ -95,6 +95,15 @@ def test_pairs(runs: list[Path]) -> None:
         assert written(rows) | inner == documented
 
 
+def test_pairs_after_training_and_attempts(runs: list[Path], tmp_path: Path) -> None:
+    from src.run_folder.attempts import note_attempt
+    from src.runtime.device import choose_device
+
+    assert all(set(row) == keys(*tables("`pairs/after.jsonl`")) for row in read_rows(runs[0] / "pairs" / "after.jsonl"))
+    note_attempt(tmp_path, ["F=2"], choose_device("cpu"))
+    assert set(read_rows(tmp_path / "attempts.jsonl")[0]) == keys(*tables("`attempts.jsonl`"))
+
+
 def test_lists_in_a_plan(runs: list[Path]) -> None:
     [made] = read_rows(runs[1] / "pairs" / "plan_000.json")
     [table] = tables("`pairs/plan_NNN.json`")

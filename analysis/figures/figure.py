@@ -81,7 +81,7 @@ def look(paper: bool = False) -> AbstractContextManager[None]:
     Args:
         paper: smaller fonts and thinner lines, at the size of a paper's text.
     """
-    settings: dict[str, Any] = {
+    settings: Any = {
         "svg.hashsalt": "bpo-lab",
         # Letters as outlines in an SVG, and as an embedded TrueType font in a PDF.
         "svg.fonttype": "path",

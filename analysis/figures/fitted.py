@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -56,15 +57,16 @@ def fitted(figure: Figure, width: float, name: str) -> Figure:
         panel.remove()
     _complete_labels(panels, original)
     titles = {panel: [(title, title.get_text()) for title in (panel.title, panel._left_title)] for panel in panels}  # type: ignore[attr-defined]
-    largest = max(text.get_fontsize() for text in figure.findobj(Text))
-    columns = panels[0].get_gridspec().ncols if not tables else 1
+    largest = max(_size(text) for text in figure.findobj(Text))
+    grid = panels[0].get_gridspec()
+    columns = grid.ncols if grid is not None and not tables else 1
     while largest >= SMALLEST:
         for count in range(columns, 0, -1):
             _stack(figure, titles, count, width, keep_heights=bool(tables))
             if not collisions(figure):
                 return figure
         for text in figure.findobj(Text):
-            text.set_fontsize(max(text.get_fontsize() - STEP, SMALLEST))
+            text.set_fontsize(max(_size(text) - STEP, SMALLEST))
         largest -= STEP
     raise AnalysisError([f"--width {width:g}: the texts of {name} do not fit into it; use a larger width"])
 
@@ -108,12 +110,17 @@ def _stack(figure: Figure, titles: Titles, columns: int, width: float, keep_heig
     figure.set_size_inches(width, total + 0.2)
     for place, panel in enumerate(panels):
         panel.set_subplotspec(grid[place // columns, place % columns])
-        size = panel.title.get_fontsize()
+        size = _size(panel.title)
         for title, text in titles[panel]:
             title.set_text(wrapped(text, width / columns - 0.3, size))
         panel.yaxis.label.set_visible(place % columns == 0 or panel.get_ylabel() != panels[place - 1].get_ylabel())
     for legend in figure.legends[:]:
         _narrow(figure, legend)
+
+
+def _size(text: Text) -> float:
+    """The size of a text's font in points."""
+    return float(text.get_fontsize())
 
 
 def _has_names(panel: Axes) -> bool:
@@ -125,7 +132,7 @@ def _wrap_names(panel: Axes, width: float) -> None:
     """Breaks the names of rows into lines of a share of the figure's width."""
     if _has_names(panel):
         names = [" ".join(label.get_text().split()) for label in panel.get_yticklabels()]
-        size = panel.get_yticklabels()[0].get_fontsize()
+        size = _size(panel.get_yticklabels()[0])
         panel.set_yticks(panel.get_yticks(), [wrapped(name, NAMES * width, size) for name in names])
         panel.tick_params(axis="y", labelsize=size)
 
@@ -134,23 +141,25 @@ def _row_height(panel: Axes) -> float:
     """The height in inches that the longest name of a row needs."""
     labels = panel.get_yticklabels() if _has_names(panel) else []
     lines = [label.get_text().count("\n") + 1 for label in labels]
-    size = labels[0].get_fontsize() if labels else 7.0
+    size = _size(labels[0]) if labels else 7.0
     return max(0.28, max(lines, default=1) * size * LINE / 72 + 0.06)
 
 
 def _narrow(figure: Figure, legend: Legend) -> None:
     """The legend again, in as many columns as the figure's width takes; the figure grows by its height."""
-    drawn = {text.get_text(): handle for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)}
+    drawn: dict[str, Any] = {
+        text.get_text(): handle for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
     # What is drawn for an error bar lacks its marker.
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             if str(label) in drawn:
                 drawn[str(label)] = handle
     names, handles = list(drawn), list(drawn.values())
-    size = legend.get_texts()[0].get_fontsize()
+    size = _size(legend.get_texts()[0])
     legend.remove()
     for columns in range(len(names), 0, -1):
-        made = figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=size)  # type: ignore[arg-type]
+        made = figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=size)
         if columns == 1 or made.get_window_extent().width <= figure.bbox.width:
             break
         made.remove()

@@ -23,7 +23,8 @@ def page_data(page: Page) -> dict[str, Any]:
     steps: dict[tuple[int, ...], int] = {}
     prompts: dict[tuple[str, str, int], int] = {}
     pair_prompts: dict[str, int] = {}
-    places = [run.place for run in (*page.curves, *page.samples, *page.pairs, *page.runs)]
+    places = [one.place for one in page.curves] + [one.place for one in page.samples]
+    places += [one.place for one in page.pairs] + [one.place for one in page.runs]
     return {
         "studies": _studies(page, [place.study for place in places]),
         "colors": colors([place.method for place in places], page.colors),

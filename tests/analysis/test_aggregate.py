@@ -330,6 +330,8 @@ def test_no_runs(tmp_path: Path, content: str | None) -> None:
         (["--reps", "1"], "--reps 1"), (["--margin", "0"], "--margin 0"), (["--margin", "nan"], "--margin nan"),
         (["--seed", "-1"], "--seed -1"), (["--samples", "-1"], "--samples -1"), (["--wandb", "x"], "ENTITY/PROJECT"),
         (["--where", "T"], "--where T"), (["--figures", ""], "--figures"), (["--wandb", "a/b", "c"], "one of them"),
+        (["--width", "4"], "--style paper only"), (["--style", "paper", "--width", "1"], "--width 1: expected inches"),
+        (["--example", "x"], "--example"), (["--wandb", "a/b", "--watch"], "--watch"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(arguments: list[str], said: str) -> None:
