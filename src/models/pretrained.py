@@ -50,8 +50,11 @@ def load_model(path: str, dtype: torch.dtype) -> PreTrainedModel:
     with as_run_error(lambda error: _message(path, error)):
         model, info = load_with_sound_pad(AutoModelForCausalLM, path, dtype, output_loading_info=True)
     require_no_adapter(path, model)
-    if getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None) == 0:
-        raise RunError(f"{path} is no model: num_hidden_layers is 0 in its config.json; copy the model again, whole")
+    layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    if isinstance(layers, int) and layers < 1:
+        raise RunError(
+            f"{path} is no model: num_hidden_layers={layers} in its config.json; copy the model again, whole"
+        )
     if missing := sorted(info["missing_keys"]):
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise RunError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from src.cli.compose import Job, compose_jobs, problems_of
+from src.cli.compose import Job, checked_command, compose_jobs
 from src.cli.next_commands import Typed, comparisons, say_what_next
 from src.cli.overrides import flags_first, hydra_quoted
 from src.runtime.report import Report
@@ -24,8 +24,9 @@ def pasted(typed: Typed) -> tuple[Job, list[list[Job]]]:
     commands = [shlex.split(command) for command in comparisons(typed, job.choices, job.plain)]
     assert all(words[:3] == ["python", "-m", "src.train"] for words in commands)
     suggested = [flags_first(words[3:]) for words in commands]
-    assert [problems_of(words) for words in suggested] == [[]] * len(suggested)
-    return job, [compose_jobs(words)[0] for words in suggested]
+    checked = [checked_command(words) for words in suggested]
+    assert [problems for _, problems in checked] == [[]] * len(suggested)
+    return job, [jobs for jobs, _ in checked]
 
 
 def places(jobs: list[Job]) -> list[str]:
@@ -53,7 +54,7 @@ def test_pairs_of_the_data_have_one_round() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["mine", "with space", "it's", "a=b,c", "back\\slash"])
+@pytest.mark.parametrize("name", ["mine", "it's a=b,c with back\\slash"])
 def test_a_folder_of_ones_own_is_not_taken_twice(name: str, tmp_path: Path) -> None:
     job, suggested = pasted(Typed(["T=8"], [f"hydra.run.dir={hydra_quoted(f'{tmp_path}/{name}')}"]))
     assert str(job.alone) == f"{tmp_path}/{name}"

@@ -77,9 +77,10 @@ def without(*names: str) -> Callable[[Path], object]:
     [
         (without("layers.1.mlp.up_proj.weight"), r"no weights for model.layers.1.mlp.up_proj.weight, which"),
         (configured({"num_hidden_layers": 3}), r"no weights for model.layers.2.\S+, \S+, \S+ and \d+ more, which"),
-        (configured({"num_hidden_layers": 0}), "num_hidden_layers is 0"),
+        (configured({"num_hidden_layers": 0}), "num_hidden_layers=0"),
+        (configured({"num_hidden_layers": -1}), "num_hidden_layers=-1"),
     ],
-    ids=["a tensor", "a layer", "all layers"],
+    ids=["a tensor", "a layer", "all layers", "fewer than none"],
 )
 def test_weights_that_would_be_random_are_missed(
     tmp_path: Path, damage: Callable[[Path], object], message: str
