@@ -63,7 +63,8 @@ def chosen_from(number: int, group: Group, arguments: argparse.Namespace) -> Cho
     grid, alone = without_single_runs(grid)
     notes = notes_on(group.left_out, len(group.runs)) + notes_on_single_runs(alone) + notes
     notes += remarks.commits(group.runs) + remarks.unknown_settings(group.runs) + remarks.invalid(group.runs)
-    notes += unpaired(group.runs) + remarks.some_without(group.runs, metric)
+    without = remarks.some_without(group.runs, metric)
+    notes += unpaired(group.runs) + without
     choice = choose_parts(grid, alone, arguments.figures)
     if arguments.strict:
         _refuse_holes(grid, alone, choice, arguments)
@@ -74,6 +75,8 @@ def chosen_from(number: int, group: Group, arguments: argparse.Namespace) -> Cho
     if len(scored) < len(grid):
         # No command fills the hole of a run that lacks the metric.
         choice = choose_parts(scored, alone, arguments.figures)
+        if arguments.strict and choice.table is None:
+            raise AnalysisError([f"{without[0]}; too little is left; use --metric win_rate"])
     return Chosen(number, scored, alone, notes, choice)
 
 

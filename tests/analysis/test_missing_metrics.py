@@ -49,7 +49,7 @@ def test_a_hole_beside_it_is_still_refused(tmp_path: Path) -> None:
     change(runs / "bpo2,tldr,dpo,1", NONE)
     (runs / "bpoT,tldr,dpo,2" / "results.jsonl").unlink()
     with pytest.raises(SystemExit, match="missing: tldr, dpo, BPO F=T, seed 2"):
-        main([str(runs), "--out", str(tmp_path / "out"), *CONTROLLED])
+        main([str(runs), "--strict", "--out", str(tmp_path / "out"), *CONTROLLED])
 
 
 def test_too_little_left_is_an_error_with_the_reason(tmp_path: Path) -> None:
@@ -57,7 +57,9 @@ def test_too_little_left_is_an_error_with_the_reason(tmp_path: Path) -> None:
     for name in ("offline", "bpo2"):
         change(runs / f"{name},tldr,dpo,0", NONE)
     with pytest.raises(SystemExit, match=f"2 runs of 4 have none.*{WHY}.*too little is left; use --metric win_rate"):
-        main([str(runs), "--out", str(tmp_path / "out"), *CONTROLLED])
+        main([str(runs), "--strict", "--out", str(tmp_path / "out"), *CONTROLLED])
+    main([str(runs), "--out", str(tmp_path / "page"), *CONTROLLED])
+    assert "2 runs of 4 have none" in (tmp_path / "page" / "report.html").read_text()
     for folder in runs.iterdir():
         change(folder, NONE)
     with pytest.raises(SystemExit, match=f"4 runs of 4 have none.*{WHY}; use --metric win_rate"):
