@@ -58,6 +58,7 @@ serve() { # serve NAME: both ways of handing over, blocks of 32 tokens to see th
         --enable-lora --max-lora-rank 64 --max-model-len 512 --dtype float32 --block-size 32 \
         --enforce-eager --no-enable-chunked-prefill >"$work/server-$1.log" 2>&1 &
     pids[$1]=$!
+    disown # its end by SIGKILL is no news
 }
 ready() { # ready NAME
     for _ in $(seq 600); do
