@@ -24,12 +24,16 @@ def without_single_runs(grid: Grid) -> tuple[Grid, Grid]:
     return subgrid(grid, lambda cell: seeds[cell[:3]] > 1), subgrid(grid, lambda cell: seeds[cell[:3]] == 1)
 
 
-def notes_on_single_runs(alone: Grid) -> list[str]:
-    """A note that names the runs that stand alone, with a command that makes more seeds."""
+def notes_on_single_runs(alone: Grid, compared: Grid) -> list[str]:
+    """A note that names the runs that stand alone, with a command that makes more seeds.
+
+    Args:
+        compared: the runs beside them, which say whether each seed has an SFT policy of its own.
+    """
     if not alone:
         return []
     first = subgrid(alone, lambda cell: cell == next(iter(alone)))
-    command = commands(missing(first), first)[0].partition("; run: ")[2]
+    command = commands(missing(first), {**compared, **alone})[0].partition("; run: ")[2]
     return [
         f"{counted(len(alone), 'run')} with one seed, shown and not compared "
         f"({named([run.where for run in alone.values()])}); more seeds: {command}"

@@ -61,7 +61,7 @@ def chosen_from(number: int, group: Group, arguments: argparse.Namespace) -> Cho
     metric = arguments.metric
     grid, notes, _ = make_grid(group.runs)
     grid, alone = without_single_runs(grid)
-    notes = notes_on(group.left_out, len(group.runs)) + notes_on_single_runs(alone) + notes
+    notes = notes_on(group.left_out, len(group.runs)) + notes_on_single_runs(alone, grid) + notes
     notes += remarks.commits(group.runs) + remarks.unknown_settings(group.runs) + remarks.invalid(group.runs)
     without = remarks.some_without(group.runs, metric)
     notes += unpaired(group.runs) + without
@@ -88,11 +88,12 @@ def _refuse_holes(grid: Grid, alone: Grid, choice: Choice, arguments: argparse.N
         raise AnalysisError(commands(missing(alone), alone))
 
 
-def refused(choices: Sequence[Mapping[str, str]], alone: Grid, names: str) -> AnalysisError | None:
+def refused(choices: Sequence[Mapping[str, str]], first: Chosen, names: str) -> AnalysisError | None:
     """The error if figures were asked for by name and no study can draw one of them.
 
     Args:
         choices: what the figures of each study lack.
+        first: the largest study.
         names: of the figures, comma-separated.
     """
     lines = [
@@ -100,7 +101,7 @@ def refused(choices: Sequence[Mapping[str, str]], alone: Grid, names: str) -> An
         for name in names.split(",")
         if all(name in lacking for lacking in choices)
     ]
-    more = [note.partition("; ")[2] for note in notes_on_single_runs(alone)]
+    more = [note.partition("; ")[2] for note in notes_on_single_runs(first.alone, first.grid)]
     return AnalysisError(lines, "; ".join(f"{NO_SECOND_SEED}; {note}" for note in more)) if lines else None
 
 

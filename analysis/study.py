@@ -54,10 +54,9 @@ def analyse(arguments: argparse.Namespace) -> int:
         raise AnalysisError([without])
     groups = comparable_groups(runs, wanted, MOST)
     studies = [chosen_from(number, group, arguments) for number, group in enumerate(groups, 1)]
-    if studies and arguments.figures:
-        alone = studies[0].alone
-        if error := refused([one.choice.lacking for one in studies], alone, arguments.figures):
-            raise error
+    lacking = [one.choice.lacking for one in studies]
+    if studies and arguments.figures and (error := refused(lacking, studies[0], arguments.figures)):
+        raise error
     _say(console, studies)
     with bar(console, sum(len(one.choice.parts) + 1 for one in studies)) as progress:
         study = Study(

@@ -129,15 +129,17 @@ def test_demo_installs_the_package_and_setup_the_tools(tmp_path: Path) -> None:
         lines = (project / "calls").read_text().splitlines()
         return [line.split("--constraint constraints.txt ")[-1] for line in lines]
 
-    assert calls("demo") == ["--editable .", "-m src.train"]
-    assert calls("demo") == ["-m src.train"]
+    # The demo trains, then makes the page of what was trained and names it.
+    demo = ["-m src.train", "analysis/aggregate.py"]
+    assert calls("demo") == ["--editable .", *demo]
+    assert calls("demo") == demo
     assert calls("setup") == ["--editable .[dev]"]
-    assert calls("setup") == [] and calls("demo") == ["-m src.train"]
+    assert calls("setup") == [] and calls("demo") == demo
     for changed in ("pyproject.toml", "constraints.txt"):
         for marker in ("installed", "ready"):
             os.utime(project / ".venv" / marker, (0, 0))
         os.utime(project / changed, (1, 1))
-        assert calls("demo") == ["--editable .", "-m src.train"]
+        assert calls("demo") == ["--editable .", *demo]
         assert calls("setup") == ["--editable .[dev]"]
 
 

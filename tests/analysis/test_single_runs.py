@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from analysis.aggregate import main
-from tests.analysis.made_runs import make_run, make_sweep
+from analysis.cells import make_grid
+from analysis.runs import Run, flattened
+from analysis.single_runs import notes_on_single_runs, without_single_runs
+from tests.analysis.made_runs import config, make_run, make_sweep, row
 
 FAST = ("--reps", "200")
 
@@ -35,3 +38,18 @@ def test_a_run_of_one_seed_stands_beside_those_that_are_compared(tmp_path: Path)
     assert "a first try" in page and "SLiC" in page
     for name in figures:
         assert (after / "tables" / f"{name}.csv").read_bytes() == (before / "tables" / f"{name}.csv").read_bytes()
+
+
+def test_the_command_for_more_seeds_ties_the_sft_policy_to_the_seed_as_the_other_runs_do() -> None:
+    def made(F: int, seed: int) -> Run:
+        result = row(F=F, seed=seed)
+        return Run(f"{F} {seed}", result, (), flattened_config(F=F, seed=seed), None)
+
+    grid, _, _ = make_grid([made(1, 0), made(1, 1), made(2, 0)])
+    compared, alone = without_single_runs(grid)
+    assert "'model.sft.seed=${seed}' -m seed=1,2,3,4" in notes_on_single_runs(alone, compared)[0]
+    assert "${seed}" not in notes_on_single_runs(alone, {})[0], "seed 0 alone has the default SFT policy"
+
+
+def flattened_config(F: int, seed: int) -> dict:
+    return dict(flattened(config(F=F, seed=seed, sft_seed=seed)))
