@@ -101,7 +101,7 @@ def test_a_run_on_the_datas_own_pairs(
     monkeypatch.setattr("src.collection.annotate.annotate", asked)
     run.run()
     row = read_rows(run.folder.path / "results.jsonl")[-1]
-    pairs = [one for file in sorted(run.folder.pairs.glob("*.jsonl")) for one in read_rows(file)]
+    pairs = [one for file in sorted(run.folder.pairs.glob("round_*.jsonl")) for one in read_rows(file)]
     assert len(pairs) == 16
     for pair in pairs:
         number = int(pair["prompt"].split("this, ")[1].split("\n")[0])

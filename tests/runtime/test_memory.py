@@ -61,9 +61,9 @@ def test_a_step_without_memory_says_what_goes_on_and_what_does_not(tmp_path, cac
     run = built(tmp_path / "run", cache, "evaluate.every=0", "checkpoint_every=1")
     as_pair_logps, taken = src.learning.learner.as_pair_logps, []
 
-    def second(*arguments):
+    def second(*arguments, **settings):
         taken.append(1)
-        return no_memory() if len(taken) > 1 else as_pair_logps(*arguments)
+        return no_memory() if len(taken) > 1 else as_pair_logps(*arguments, **settings)
 
     monkeypatch.setattr("src.learning.learner.as_pair_logps", second)
     with pytest.raises(
