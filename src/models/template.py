@@ -210,7 +210,7 @@ def template_of(policy: "Policy", kind: str) -> Template:
     """
     ends = policy.model.generation_config.eos_token_id
     more = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    if strange := [id for id in more if type(id) is not int]:
+    if strange := [id for id in more if type(id) is not int or id < 0]:
         raise RunError(
             f"{policy.base}: the eos_token_id of generation_config.json is {ends!r}; expected the number of a token or "
             f"a list of them, and {strange[0]!r} is none: correct eos_token_id there"

@@ -172,7 +172,7 @@ def test_an_end_beyond_the_vocabulary_is_refused() -> None:
         template_of(policy(5000), "plain")
 
 
-@pytest.mark.parametrize("ends", ["p", [1, "p"], [True], [[1]], 0.5])
+@pytest.mark.parametrize("ends", ["p", [1, "p"], [True], [[1]], 0.5, -1])
 def test_an_end_that_is_no_number_of_a_token_is_refused(ends: object) -> None:
     with pytest.raises(RunError, match="eos_token_id of generation_config.json is .*expected the number of a token"):
         template_of(policy(ends), "plain")

@@ -95,7 +95,7 @@ def test_a_stopped_sweep_goes_on_from_its_archive_when_all_folders_are_gone(tmp_
     shutil.rmtree(tmp_path / "outputs")
     output = finish(process := start(tmp_path, *arguments, "--rows-only"))
     assert process.returncode == 0 and "4 of 4 finished, 0 failed" in output and "4 runs in" in output, output
-    assert output.count("win rate") == 4 - len(kept)
+    assert output.count(": win rate ") == 4 - len(kept)
     assert {identity: Archive(file).runs[identity] for identity in kept} == kept
     assert {(run.result["F"], run.result["seed"]) for run in Archive(file).runs.values()} == {
         (1, 0), (1, 1), (2, 0), (2, 1)
