@@ -97,6 +97,7 @@ def test_captions_name_a_method_of_the_paper_that_was_never_run(tmp_path: Path) 
     assert captions.count("never run: On-policy (F=T, sft), BPO F=T.") == 2
 
 
+@pytest.mark.nightly
 def test_the_same_rows_and_seed_give_the_same_bytes(sweep: Path, written: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "analysis" / "aggregate.py"), str(sweep), "--out", str(tmp_path / "again"), *FAST],
@@ -250,6 +251,7 @@ def test_of_runs_that_are_not_comparable_the_most_are_taken_and_the_others_named
     assert "20 runs" in (tmp_path / "out" / "figures" / "captions.md").read_text()
 
 
+@pytest.mark.nightly
 def test_allocations_are_methods_of_one_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ("uniform", "depth2", "balanced", "pilot")
     make_sweep(tmp_path / "runs", methods=names, tasks=("tldr",), seeds=range(2))

@@ -28,6 +28,7 @@ NONE = {
 }  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_runs_without_the_metric_are_left_out_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = make_sweep(tmp_path / "runs", seeds=range(3), samples=1)
     change(runs / "bpo2,tldr,dpo,1", NONE)

@@ -209,6 +209,7 @@ def test_offline_needs_no_account_and_changes_no_row(tmp_path: Path, cache: Path
     assert [row["wins"] for row in read_rows(folder / "results.jsonl")] == wins
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_online_everything_arrives(tmp_path: Path) -> None:
     server = StandIn()

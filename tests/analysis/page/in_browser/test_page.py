@@ -187,6 +187,7 @@ def test_without_scripts_the_static_part_is_there(show: Callable[..., Tab]) -> N
     assert not tab.locator("#sample-query").is_visible() and not tab.locator("#theme").is_visible()
 
 
+@pytest.mark.nightly
 def test_print_shows_the_whole_of_it_in_light_colours(show: Callable[..., Tab]) -> None:
     tab = show(small_page(), color_scheme="dark")
     tab.emulate_media(media="print", color_scheme="dark")

@@ -90,6 +90,7 @@ def test_samples_by_keys(show: Callable[..., Tab]) -> None:
     assert responses(tab) == ["A says water 2", "B says water 2"]
 
 
+@pytest.mark.nightly
 def test_only_what_is_shown_is_drawn(show: Callable[..., Tab]) -> None:
     runs = [(method, seed) for method in "ABCDE" for seed in (0, 1)]
     tab = show(
