@@ -36,7 +36,7 @@ def result(run: Experiment) -> dict:
 
 
 def pairs(run: Experiment) -> list[dict]:
-    return [row for file in sorted(run.folder.pairs.glob("*.jsonl")) for row in read_rows(file)]
+    return [row for file in sorted(run.folder.pairs.glob("round_*.jsonl")) for row in read_rows(file)]
 
 
 def limit_responses(run: Experiment, tokens: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
-from scipy.stats import t
 
 from src.cli.compose import Job
 from src.run_folder.final_row import final_row
@@ -149,6 +148,8 @@ def interval_of_mean(rates: np.ndarray) -> str:
     error = rates.std(ddof=1) / len(rates) ** 0.5
     if error < 1e-9:
         return "no spread"
+    from scipy.stats import t  # a mistyped key is answered without scipy
+
     half = float(t.ppf(0.975, len(rates) - 1)) * error
     return f"{max(rates.mean() - half, 0):.1f} to {min(rates.mean() + half, 100):.1f} %"
 

@@ -16,7 +16,8 @@ def read_fields(kind: type, node: Mapping[str, Any], path: str = "") -> tuple[di
     Args:
         kind: the dataclass; a field may be a plain value, a list or dict of values, a dataclass, or a component that
             `_target_` names.
-        node: key -> value.
+        node: key -> value. A key with a default in the dataclass may be missing, so that a yaml file of a user's own
+            need not have the keys that were added after it.
         path: of the mapping, in front of every key in a message.
 
     Returns:
@@ -24,10 +25,15 @@ def read_fields(kind: type, node: Mapping[str, Any], path: str = "") -> tuple[di
     """
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind) if field.init]
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
+    }
     values: dict[str, Any] = {}
     problems = [f"{path}{key}: no such key" for key in node if key not in names and key != "_target_"]
     for name in names:
-        if name not in node:
+        if name not in node and name in defaults:
+            values[name] = defaults[name]
+        elif name not in node:
             problems.append(f"{path}{name}: missing")
             values[name] = None
         else:

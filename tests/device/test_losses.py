@@ -23,7 +23,7 @@ def moved(pairs: PairLogps, device: torch.device, dtype: torch.dtype) -> PairLog
     def one(tensor: Tensor) -> Tensor:
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
-    return replace(pairs, **{name: one(tensor) for name, tensor in vars(pairs).items()})
+    return replace(pairs, **{name: one(tensor) for name, tensor in vars(pairs).items() if tensor is not None})
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)

@@ -220,7 +220,9 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
         )  # fmt: skip
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert "warning" not in output and server.unknown == []
+    # A smoke run's policy does not spell yet, and the run says so.
+    warnings = [line for line in output.splitlines() if "warning" in line and "bytes that are no text" not in line]
+    assert warnings == [] and server.unknown == []
     [folder] = (tmp_path / "outputs").iterdir()
     [(name, run)] = server.runs.items()
     assert name == run_id(folder) and run["exitcode"] == 0
