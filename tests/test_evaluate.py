@@ -38,6 +38,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "responses=FILE" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_command_in_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     done = command(tmp_path, f"policy={run}", "results=r.jsonl", module="src.evaluate")

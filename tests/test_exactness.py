@@ -340,6 +340,7 @@ def test_offline_behavior_and_sft_references_are_one_run(experiment: Build, loss
     assert one == other
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_on_policy_dpo_and_slic_are_one_trajectory_under_adam(experiment: Build) -> None:
     """With pi_ref = pi at every step both gradients are multiples of one vector, and Adam divides by its size."""

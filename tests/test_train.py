@@ -37,6 +37,7 @@ def test_the_readme_line_runs_as_written(tmp_path: Path) -> None:
     assert sorted(path for path in (tmp_path / "outputs").iterdir() if path.is_dir()) == folders
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
     process = Forked(

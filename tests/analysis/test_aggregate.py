@@ -90,6 +90,7 @@ def test_captions_say_what_was_done(written: Path) -> None:
     assert "200 prompts of the test split" in text
 
 
+@pytest.mark.nightly
 def test_captions_name_a_method_of_the_paper_that_was_never_run(tmp_path: Path) -> None:
     make_sweep(tmp_path / "runs", methods=("offline", "bpo2"), seeds=range(2))
     main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *FAST])

@@ -40,6 +40,7 @@ def test_every_answer_is_measured_in_every_checkout(tmp_path: Path, monkeypatch:
     assert all(there == here + 1 for pair in measured.values() for here, there in zip(*pair, strict=True))
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_seconds_are_those_of_the_command(tmp_path: Path) -> None:
     assert answers.processor_seconds(ROOT, tmp_path, ["--help"]) > 0.05

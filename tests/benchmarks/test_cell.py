@@ -28,6 +28,7 @@ def test_a_wrong_key_is_refused(argument: str, message: str, monkeypatch: pytest
         cell.main()
 
 
+@pytest.mark.nightly
 def test_both_sides_make_the_same_runs(tmp_path: Path) -> None:
     sides = cell.sides_of(3, ["F=T", "task=helpfulness"], ROOT, tmp_path, tmp_path)
     assert list(sides) == ["cell", "separate", "against"] and sides["against"][1] == tmp_path

@@ -52,6 +52,7 @@ def test_a_command_is_answered_without_heavy_imports(tmp_path: Path, arguments: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_finished_run_is_found_without_heavy_imports(tmp_path: Path) -> None:
     small = ("experiment=smoke", "device=cpu")

@@ -240,6 +240,7 @@ def test_online_everything_arrives(tmp_path: Path) -> None:
     assert "k" * 40 not in "".join(file.read_text() for file in folder.glob("*.*") if file.is_file())
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_failed_run_is_closed_as_failed_at_the_server(tmp_path: Path) -> None:
     server = StandIn()

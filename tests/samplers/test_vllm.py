@@ -92,6 +92,7 @@ def test_a_run_sampled_by_servers(tmp_path: Path, cache: Path, lora_base: str, c
             assert row["prompt_ids"] in one.prompts + other.prompts
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_of_several_processes_one_asks_the_servers(tmp_path: Path, cache: Path, lora_base: str) -> None:
     asked = []
@@ -125,6 +126,7 @@ def test_servers_are_tried_before_sft_is_trained(tmp_path: Path, lora_base: str,
         assert not (tmp_path / "run" / ".handover").exists() and server.adapters == {}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_other_log_probs_are_warned_of_or_end_the_run(tmp_path: Path, cache: Path, lora_base: str, capsys) -> None:
     with served(StandIn(lora_base)) as server:

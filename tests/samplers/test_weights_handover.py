@@ -49,6 +49,7 @@ def test_round_after_round_the_servers_have_the_policys_weights(
         assert list(tmp_path.iterdir()) == [] and not server.paused and len(server.loaded) == 2
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_server_that_comes_back_with_its_own_weights_is_given_the_policys(
     policy: Policy, base: str, tmp_path: Path

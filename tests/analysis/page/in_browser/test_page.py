@@ -16,6 +16,7 @@ from tests.analysis.page.pages import HOSTILE, SVG, hostile_page, page, small_pa
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.nightly
 def test_hostile_texts_are_shown_and_do_not_run(show: Callable[..., Tab]) -> None:
     tab = show(hostile_page())
     for number, text in enumerate(HOSTILE, 1):
