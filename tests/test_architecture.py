@@ -55,6 +55,7 @@ def test_a_loss(house: Path) -> None:
     assert row["loss"] == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.nightly
 def test_an_oracle(house: Path) -> None:
     [words] = [words for words in EXAMPLES if words[3:] == ("oracle=overlap", "judge=overlap")]
     called(house, *words, *SMOKE, "hydra.run.dir=oracle")
@@ -70,6 +71,7 @@ def test_an_oracle(house: Path) -> None:
         assert pair["chosen"] == (None if shares[0] == shares[1] else int(shares[1] > shares[0]))
 
 
+@pytest.mark.nightly
 def test_a_task(house: Path) -> None:
     called(house, *command("headlines.py"))
     called(house, *command("task=headlines"), *SMOKE_ON_FILES, "hydra.run.dir=task")

@@ -134,6 +134,7 @@ def start(tmp_path: Path, server: StandIn, cache: Path, *more: str) -> Forked:
     return Forked(train.main, tmp_path, *lines, "hydra.run.dir=run", OPENAI_API_KEY=KEY, NO_PROXY="*")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 # In the first evaluation (8 questions), and in the first annotation.
 @pytest.mark.parametrize("answered", [pytest.param(3, marks=pytest.mark.nightly), 19])

@@ -151,6 +151,7 @@ def test_a_proxy(tmp_path: Path, cache: Path) -> None:
     assert set(row) == keys(*tables("`reward.json`"), *tables("`proxy.json`")) - {"config_hash", "seconds"}
 
 
+@pytest.mark.nightly
 def test_tables_of_the_analysis(tmp_path: Path) -> None:
     sweep = make_sweep(tmp_path / "runs", seeds=range(2))
     for number, name in enumerate(("pilot", "random_pairs")):

@@ -138,8 +138,8 @@ def test_formats(sweep: Path, tmp_path: Path, format: str) -> None:
     ("metric", "label", "value"),
     [
         ("win_rate_length_controlled", "Length-controlled win rate (%)", 0.5),
-        ("judge_score_mean", "Mean judge score", 20),
-        ("gold_score_mean", "Mean gold score", 2),
+        pytest.param("judge_score_mean", "Mean judge score", 20, marks=pytest.mark.nightly),
+        pytest.param("gold_score_mean", "Mean gold score", 2, marks=pytest.mark.nightly),
     ],
 )
 def test_metrics(sweep: Path, written: Path, tmp_path: Path, metric: str, label: str, value: float) -> None:

@@ -199,6 +199,7 @@ def test_bad_rows_are_named_by_file_and_line(tmp_path: Path) -> None:
     assert any("validation.jsonl: no such file" in line for line in found)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_sft_command(tmp_path: Path) -> None:
     made = command(tmp_path, "experiment=smoke", module="src.sft")

@@ -67,6 +67,7 @@ def test_no_proxy_is_a_judge() -> None:
     assert line.startswith("judge=proxy: no such judge")
 
 
+@pytest.mark.nightly
 def test_src_reward_refuses_a_proxy() -> None:
     [line] = compose_one(["oracle=proxy"], TAKEN).problems
     assert line == "oracle=proxy: src.reward fits a reward model itself; choose the oracle that labels its pairs"

@@ -203,7 +203,13 @@ SHARDED = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("adapters", 2), ("few pairs", 3), pytest.param("recomputed", 3, marks=pytest.mark.nightly), ("from sampling", 2)],
+    [
+        ("adapters", 2),
+        *(
+            pytest.param(*more, marks=pytest.mark.nightly)
+            for more in (("few pairs", 3), ("recomputed", 3), ("from sampling", 2))
+        ),
+    ],
 )
 def test_the_same_run_with_weights_in_parts(tmp_path: Path, cache: Path, name: str, count: int) -> None:
     run(tmp_path / "one", cache, *SHARDED[name])
@@ -228,6 +234,7 @@ def test_what_goes_not_with_weights_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     assert sharding.problems(True, "behavior", "uniform") == []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_every_process_makes_members_of_the_sft_policy(tmp_path: Path) -> None:
     overrides = ("F=1", "model=tiny_lora", "ensemble=3", "T=1")

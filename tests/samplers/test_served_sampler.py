@@ -158,6 +158,7 @@ def test_a_lost_servers_prompts_go_to_the_others(policy: Policy, base: str, tmp_
             assert one._servers.lost == {} and drawn(one, prompts) != []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_server_that_comes_back_without_its_adapter_is_given_it(policy: Policy, base: str, tmp_path: Path) -> None:
     troubles = {2: "restart", 5: "close", 7: "restart"}

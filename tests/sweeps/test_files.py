@@ -90,6 +90,7 @@ def test_an_override_beside_an_experiment_wins(line: str) -> None:
     assert (job.plain["F"], job.plain["reference"]["rate"]) == (8, 0.05)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "extra",
