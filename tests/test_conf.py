@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from src.cli.compose import problems_of
 from src.cli.conf import CONF, plain_config
 from src.cli.read_config import read_config
+from src.storage.run_name import LATER
 from tests.conf_files import FILES
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ def test_a_yaml_says_first_what_it_is(group: str, name: str) -> None:
     ("group", "name"), [pair for pair in FILES if pair[0] not in ("experiment", "data", "source", "task")]
 )
 def test_a_key_too_few_is_named(group: str, name: str) -> None:
-    """Values live in the yaml alone: the class has no default to fall back on."""
+    """Values live in the yaml alone, but for keys that a yaml of one's own may be too old to have."""
     keys = [
         key
         for key in yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
@@ -69,7 +70,8 @@ def test_a_key_too_few_is_named(group: str, name: str) -> None:
         plain = plain_config(compose("train", overrides=[f"{group}={name}"], return_hydra_config=True))
     for key in keys:
         value = plain[group].pop(key)
-        assert f"{group}.{key}: missing" in read_config(plain)[1]
+        problems = read_config(plain)[1]
+        assert problems == [] if key in LATER.get(group, {}) else f"{group}.{key}: missing" in problems
         plain[group][key] = value
 
 
