@@ -9,7 +9,7 @@ from typing import Any
 SECTIONS = ("correctness", "step", "sampling", "round", "grid")
 # Shapes by default: the model of the targets first, so that a run cut off has measured what counts.
 SHAPES = ("gemma_2b", "smollm2_135m")
-# conf/model of each shape: rank of the adapters, precision and learning rate. The toy has a small rank.
+# Shape -> the conf/model whose adapters and settings it takes, and what is changed; others take the one of their name.
 MODELS = {"toy": ("smollm2_135m", ("model.lora.rank=4",)), "llama3_8b": ("gemma_2b", ("model.name=llama3_8b",))}
 # Pairs of a step and a round, prompts of sampling.
 PAIRS = {"step": 16, "sampling": 64, "round": 16}

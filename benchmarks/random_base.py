@@ -57,17 +57,17 @@ def write_base(folder: Path, shape: str, device: torch.device, rows: int, scale:
 
 
 def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
-    it = SHAPES[shape]
+    size = SHAPES[shape]
     return AutoConfig.for_model(
         TYPES[shape],
-        num_hidden_layers=it.layers,
-        hidden_size=it.hidden,
-        intermediate_size=it.intermediate,
-        num_attention_heads=it.heads,
-        num_key_value_heads=it.kv_heads,
-        head_dim=it.head_dim,
-        vocab_size=it.vocabulary,
-        tie_word_embeddings=it.tied,
+        num_hidden_layers=size.layers,
+        hidden_size=size.hidden,
+        intermediate_size=size.intermediate,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.kv_heads,
+        head_dim=size.head_dim,
+        vocab_size=size.vocabulary,
+        tie_word_embeddings=size.tied,
         max_position_embeddings=POSITIONS,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,

@@ -6,8 +6,8 @@
 #
 # Copy the folder and this checkout to that machine, and there, in the checkout:
 #
-#     python3 -m pip install --no-index --no-deps --target /tmp/site wheels/*.whl
-#     PYTHONPATH=/tmp/site python3 -m benchmarks.gpu out=acceptance
+#     python3 -m pip install --no-index --no-deps --target site wheels/*.whl
+#     PYTHONPATH=site python3 -m benchmarks.gpu out=acceptance
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:?expected a folder for the wheels, and the version of Python there: sh benchmarks/wheels.sh wheels 3.12}

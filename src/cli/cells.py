@@ -13,10 +13,10 @@ from rich.cells import cell_len
 from src.cli.compose import Job
 from src.run_folder.final_row import final_row
 from src.runtime.report import Report
-from src.storage.run_name import config_hash
+from src.storage.run_name import HOW, config_hash
 
-# Keys whose values are repetitions of one cell.
-SEEDS = ("seed", "model.sft.seed")
+# Keys in which the jobs of one cell may differ: seeds, and how a run is made.
+OF_NO_CELL = ("seed", "model.sft.seed", *HOW)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def in_common(jobs: Sequence[Sequence[str]]) -> set[str]:
 
 
 def _without_seeds(words: Sequence[str]) -> Iterator[str]:
-    return (word for word in words if word.lstrip("+").partition("=")[0] not in SEEDS)
+    return (word for word in words if word.lstrip("+").partition("=")[0] not in OF_NO_CELL)
 
 
 def show_cells(cells: Sequence[CellOfJobs], width: int, say: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """The primary tests, against scipy's and against differences worked by hand."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_estimates_and_corrected_p_values(runs: Path) -> None:
     for rank, place in enumerate(order):
         largest = max(largest, (4 - rank) * p_values[place])
         assert found[place].holm == pytest.approx(min(largest, 1))
+
+
+def test_the_tests_that_a_regime_lacks_count_as_larger(tmp_path: Path, runs: Path) -> None:
+    """docs/preregistration.md: of two tests out of four, the smaller p is multiplied by 4, the larger by 3."""
+    for folder in sorted(runs.glob("tldr-*")):
+        shutil.copytree(folder, tmp_path / folder.name)
+    grid = primary_runs([tmp_path])
+    smaller, larger = sorted(findings(grid), key=lambda finding: finding.points.p)
+    assert smaller.holm == pytest.approx(4 * smaller.points.p) and smaller.holm < larger.holm < 1
+    assert larger.holm == pytest.approx(max(3 * larger.points.p, smaller.holm))
+    assert "the first table and the 2 of the 4 planned that are not there" in report(grid)
+    assert "planned" not in report(primary_runs([runs]))
 
 
 def test_what_is_said_of_each_claim(runs: Path) -> None:

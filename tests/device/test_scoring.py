@@ -23,7 +23,7 @@ FLOAT32, BFLOAT16 = {"rtol": 1e-4, "atol": 1e-4}, {"rtol": 0.05, "atol": 0.5}
 
 
 def tiny_gemma() -> nn.Module:
-    """A vocabulary scaled embedding, a head dimension of its own, one head of keys and values."""
+    """Scaled embeddings, a head dimension of its own, one head of keys and values."""
     torch.manual_seed(0)
     return GemmaForCausalLM(GemmaConfig(**DIMENSIONS | {"head_dim": 8, "num_key_value_heads": 1})).eval()
 
